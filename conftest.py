@@ -1,0 +1,39 @@
+"""Fixtures that the tests of the package and of the daemon share."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def system_program() -> Callable[[str, str], str]:
+    """Find a program of a system package, `system_program("prometheus", "prometheus")`.
+
+    Without it the test is skipped, or fails if SKBPOOL_REQUIRE_ALL is 1.
+    """
+
+    def find(program: str, package: str) -> str:
+        path = shutil.which(program)
+        if path is not None:
+            return path
+        reason = f"{program} is missing: install the package {package}"
+        if os.environ.get("SKBPOOL_REQUIRE_ALL") == "1":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def captures_folder() -> Path:
+    """Return the folder of capture files that SKBPOOL_CAPTURES names; skip without one."""
+    name = os.environ.get("SKBPOOL_CAPTURES")
+    if not name:
+        pytest.skip("SKBPOOL_CAPTURES names no folder of capture files")
+    folder = Path(name)
+    if not folder.is_dir():
+        pytest.fail(f"SKBPOOL_CAPTURES={name} is not a folder", pytrace=False)
+    return folder

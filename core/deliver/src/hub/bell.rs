@@ -1,0 +1,99 @@
+//! Waking consumers that sleep, without a system call while they are awake.
+
+use skbpool_pool::sync::{AtomicBool, Ordering, fence};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Names one consumer among those that share a bell.
+pub type Token = u64;
+
+/// Where consumers that found nothing are called: one thread can wait for many of them.
+///
+/// A consumer that is told it is ready is told once; it is told again only after it looked, found
+/// nothing, and asked anew ([`crate::Consumer::arm`]).
+#[derive(Debug, Default)]
+pub struct Bell {
+    ready: Mutex<VecDeque<Token>>,
+    rung: Condvar,
+}
+
+impl Bell {
+    /// A bell nobody waits at yet.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Waits until somebody is ready or `timeout` has passed; returns who.
+    pub fn wait(&self, timeout: Duration) -> Option<Token> {
+        let deadline = Instant::now() + timeout;
+        let mut ready = self.ready();
+        loop {
+            if let Some(token) = ready.pop_front() {
+                return Some(token);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            ready = match self.rung.wait_timeout(ready, left) {
+                Ok((ready, _)) => ready,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+    }
+
+    /// Calls `token` ready. Takes a lock; hot paths call it through a [`Doorbell`], which does so
+    /// only for a consumer that sleeps.
+    pub fn ring(&self, token: Token) {
+        self.ready().push_back(token);
+        self.rung.notify_one();
+    }
+
+    fn ready(&self) -> MutexGuard<'_, VecDeque<Token>> {
+        // The queue is consistent after every statement that touches it.
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One consumer's connection to a bell.
+#[derive(Debug)]
+pub(crate) struct Doorbell {
+    /// The consumer found nothing and wants to be called.
+    armed: AtomicBool,
+    bell: Arc<Bell>,
+    token: Token,
+}
+
+impl Doorbell {
+    pub(crate) fn new(bell: Arc<Bell>, token: Token) -> Self {
+        Self { armed: AtomicBool::new(false), bell, token }
+    }
+
+    /// Asks to be called. The caller must look once more afterwards, and call
+    /// [`Doorbell::disarm`] if it finds something.
+    pub(crate) fn arm(&self) {
+        // Relaxed: ordered by the fence.
+        self.armed.store(true, Ordering::Relaxed);
+        // SYNC: SeqCst fence pairs with the one in `press`: either the producer sees that we are
+        // armed, or our next look sees what it published.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Takes the wish back; answers whether the call was already made.
+    pub(crate) fn disarm(&self) -> bool {
+        // Relaxed: the bell's lock orders the rest.
+        !self.armed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Calls the consumer if it asked. To be called after something was published for it.
+    #[inline]
+    pub(crate) fn press(&self) {
+        // SYNC: SeqCst fence pairs with the one in `arm`.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence; the swap decides who of several producers calls.
+        if self.armed.load(Ordering::Relaxed) && self.armed.swap(false, Ordering::Relaxed) {
+            self.bell.ring(self.token);
+        }
+    }
+}

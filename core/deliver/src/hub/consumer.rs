@@ -1,0 +1,186 @@
+//! A consumer's place at the hub.
+
+use super::bell::Bell;
+use super::control::Hub;
+use super::link::{ConsumerShared, LinkRx};
+use super::stats::{ConsumerStats, count};
+use skbpool_pool::sync::{Ordering, fence};
+use skbpool_pool::{DropCount, HolderId, Pool, Reservation, SkbBatch};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Where a consumer reads. What it took belongs to it until it releases it; how much it may hold is
+/// its quota. Dropping it detaches the consumer: what lies in its rings is released and counted.
+#[derive(Debug)]
+pub struct Consumer {
+    hub: Arc<Hub>,
+    id: u64,
+    shared: Arc<ConsumerShared>,
+    links: Vec<LinkRx>,
+    /// Link to be read first at the next poll, so that no driver starves another.
+    next: usize,
+    seen: u64,
+    bell: Arc<Bell>,
+    told: Vec<DropCount>,
+    _reservation: Reservation,
+}
+
+impl Consumer {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        id: u64,
+        shared: Arc<ConsumerShared>,
+        bell: Arc<Bell>,
+        reservation: Reservation,
+    ) -> Self {
+        Self {
+            hub,
+            id,
+            shared,
+            links: Vec::new(),
+            next: 0,
+            seen: u64::MAX,
+            bell,
+            told: Vec::new(),
+            _reservation: reservation,
+        }
+    }
+
+    /// Takes up to `at_most` skbs to the end of `batch`, from every driver in turn; returns how
+    /// many. Never waits.
+    pub fn poll(&mut self, batch: &mut SkbBatch, at_most: usize) -> usize {
+        self.refresh();
+        let before = batch.len();
+        let mut left = at_most.min(u32::MAX as usize) as u32;
+        let links = self.links.len();
+        let mut finished = false;
+        for step in 0..links {
+            if left == 0 {
+                break;
+            }
+            let link = &mut self.links[(self.next + step) % links];
+            let taken = link.ring.dequeue(batch.as_mut_vec(), left);
+            left -= taken;
+            finished |= taken == 0 && link.is_finished();
+        }
+        if links != 0 {
+            self.next = (self.next + 1) % links;
+        }
+        if finished {
+            self.links.retain_mut(|link| !link.is_finished());
+        }
+        let taken = &batch.as_slice()[before..];
+        if !taken.is_empty() {
+            count(&self.shared.bytes, taken.iter().map(|skb| u64::from(skb.len())).sum());
+            count(&self.shared.frames, taken.len() as u64);
+        }
+        taken.len()
+    }
+
+    /// Whether there is something to poll.
+    pub fn has_frames(&mut self) -> bool {
+        self.refresh();
+        self.links.iter_mut().any(|link| link.ring.filled(1) != 0)
+    }
+
+    /// Waits until there is something to poll, the hub is closed, or `timeout` has passed; answers
+    /// whether there is something. For a consumer with a bell of its own; one that shares a bell is
+    /// called through that.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        loop {
+            if !self.arm() {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let called = !self.hub.is_closed() && self.bell.wait(left).is_some();
+            self.disarm();
+            if !called {
+                return self.has_frames();
+            }
+        }
+    }
+
+    /// Asks the bell to call this consumer when frames arrive. Answers false, without asking, if
+    /// there are some already.
+    pub fn arm(&mut self) -> bool {
+        if self.has_frames() {
+            return false;
+        }
+        self.shared.doorbell.arm();
+        if self.has_frames() && !self.disarm() {
+            return false;
+        }
+        true
+    }
+
+    /// Takes the wish of [`Consumer::arm`] back; answers whether the call was already made.
+    pub fn disarm(&mut self) -> bool {
+        self.shared.doorbell.disarm()
+    }
+
+    /// What it missed since this was last asked, by reason.
+    pub fn missed(&mut self) -> Vec<DropCount> {
+        let now = self.stats().dropped;
+        let mut news = Vec::new();
+        for drop in &now {
+            let before = self.told.iter().find(|told| told.reason == drop.reason);
+            let (frames, bytes) = before.map_or((0, 0), |told| (told.frames, told.bytes));
+            if drop.frames != frames {
+                news.push(DropCount {
+                    reason: drop.reason,
+                    frames: drop.frames - frames,
+                    bytes: drop.bytes.saturating_sub(bytes),
+                });
+            }
+        }
+        self.told = now;
+        news
+    }
+
+    /// Its figures.
+    pub fn stats(&self) -> ConsumerStats {
+        self.shared.stats()
+    }
+
+    /// Who answers for its views.
+    pub fn holder(&self) -> HolderId {
+        self.shared.holder.id()
+    }
+
+    /// The pool its views come from.
+    pub fn pool(&self) -> &Pool {
+        self.hub.pool()
+    }
+
+    /// Whether no frame will ever come again: the hub is closed and nothing is left to poll.
+    pub fn is_finished(&mut self) -> bool {
+        self.hub.is_closed() && !self.has_frames()
+    }
+
+    /// Learns of drivers that came: one load when none did, a lock otherwise.
+    #[inline]
+    fn refresh(&mut self) {
+        let version = self.hub.version();
+        if version != self.seen {
+            self.seen = version;
+            self.hub.take_consumer_links(self.id, &mut self.links);
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // SYNC: Release pairs with the Acquire of `is_detached`.
+        self.shared.detached.store(true, Ordering::Release);
+        // SYNC: SeqCst fence pairs with the one in `Doorbell::press`: a driver that publishes after
+        // our last look sees that we have left, and drops its end.
+        fence(Ordering::SeqCst);
+        self.refresh();
+        for link in &mut self.links {
+            link.drain();
+        }
+        self.links.clear();
+        self.hub.detach_consumer(self.id);
+    }
+}

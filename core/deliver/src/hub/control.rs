@@ -1,0 +1,312 @@
+//! The hub: the list of who is there.
+
+use super::bell::{Bell, Doorbell, Token};
+use super::consumer::Consumer;
+use super::error::HubError;
+use super::link::{ConsumerShared, LinkList, LinkRx, LinkTx, link};
+use super::port::{DriverCounters, DriverPort};
+use super::quota::Quota;
+use super::stats::{ConsumerStats, DriverStats, HubStats};
+use crate::spsc::{MAX_SLOTS, Ring, RingError};
+use skbpool_pool::sync::{AtomicBool, AtomicU64, Ordering};
+use skbpool_pool::{HolderKind, Pool};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What happens to frames that a consumer cannot take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// The newest are dropped and counted: those that were just to be published.
+    #[default]
+    DropNewest,
+}
+
+/// Settings of a consumer.
+#[derive(Clone, Debug)]
+pub struct ConsumerConfig {
+    /// Most views it may hold, those in its rings included. Each may pin a whole buffer, so as many
+    /// buffers are reserved.
+    pub quota: u32,
+    /// Slots of each of its rings; 0: as many as the quota. Rounded up to a power of two.
+    pub ring_slots: u32,
+    /// What happens to frames it cannot take.
+    pub policy: Policy,
+    /// The bell that calls it, and its name there; none: a bell of its own.
+    pub bell: Option<(Arc<Bell>, Token)>,
+    /// Where ring indices begin, so that tests see them wrap.
+    pub start_index: u32,
+}
+
+impl ConsumerConfig {
+    /// A consumer that may hold `quota` views and drops the newest.
+    pub fn with_quota(quota: u32) -> Self {
+        Self { quota, ring_slots: 0, policy: Policy::DropNewest, bell: None, start_index: 0 }
+    }
+}
+
+/// Settings of a driver.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DriverConfig {
+    /// Buffers it has out at worst: its descriptors, what it holds in hand, and its cache.
+    pub buffers: u32,
+}
+
+struct DriverEntry {
+    id: u64,
+    name: String,
+    counters: Arc<DriverCounters>,
+    /// Links it has not fetched yet.
+    inbox: Vec<LinkTx>,
+}
+
+struct ConsumerEntry {
+    id: u64,
+    config: ConsumerConfig,
+    shared: Arc<ConsumerShared>,
+    /// Links it has not fetched yet.
+    inbox: Vec<LinkRx>,
+}
+
+#[derive(Default)]
+struct Control {
+    next_id: u64,
+    drivers: Vec<DriverEntry>,
+    consumers: Vec<ConsumerEntry>,
+    detached_drivers: DriverStats,
+    detached_consumers: ConsumerStats,
+    /// Consumers that are gone, to whose rings a driver may still hold its end.
+    leaving: Vec<Arc<ConsumerShared>>,
+}
+
+/// Joins the drivers and consumers of one pool.
+///
+/// Attaching and detaching take its lock; delivering and polling only compare its version.
+pub struct Hub {
+    pool: Pool,
+    /// Raised whenever somebody comes or goes.
+    version: AtomicU64,
+    closed: AtomicBool,
+    control: Mutex<Control>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("pool", &self.pool).finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// A hub for frames in buffers of `pool`.
+    pub fn new(pool: Pool) -> Arc<Self> {
+        Arc::new(Self {
+            pool,
+            version: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            control: Mutex::new(Control::default()),
+        })
+    }
+
+    /// Its pool.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Attaches a driver.
+    ///
+    /// # Errors
+    /// [`HubError`]: its buffers do not fit the pool beside everybody's, or the hub is closed.
+    pub fn attach_driver(
+        self: &Arc<Self>,
+        name: &str,
+        config: DriverConfig,
+    ) -> Result<DriverPort, HubError> {
+        let what = format!("driver \"{name}\"");
+        let reservation = self.pool.reserve(config.buffers, &what)?;
+        let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
+        let mut control = self.open_control()?;
+        let id = control.new_id();
+        let counters = Arc::new(DriverCounters::default());
+        let mut inbox = Vec::new();
+        for consumer in &mut control.consumers {
+            let (tx, rx) = link(&consumer.shared, consumer.config.ring()?);
+            inbox.push(tx);
+            consumer.inbox.push(rx);
+        }
+        let entry_counters = Arc::clone(&counters);
+        control.drivers.push(DriverEntry {
+            id,
+            name: name.to_owned(),
+            counters: entry_counters,
+            inbox,
+        });
+        self.raise_version();
+        Ok(DriverPort::new(Arc::clone(self), id, holder, counters, reservation))
+    }
+
+    /// Attaches a consumer: from now on it is offered every frame of every driver.
+    ///
+    /// # Errors
+    /// [`HubError`]: its quota does not fit the pool beside everybody's, or the hub is closed.
+    pub fn attach_consumer(
+        self: &Arc<Self>,
+        name: &str,
+        config: ConsumerConfig,
+    ) -> Result<Consumer, HubError> {
+        if config.quota == 0 {
+            return Err(HubError::NoQuota { name: name.to_owned() });
+        }
+        config.check()?;
+        let what = format!("the quota of consumer \"{name}\"");
+        let reservation = self.pool.reserve(config.quota, &what)?;
+        let holder = self.pool.accounts().holder(name, HolderKind::Consumer)?;
+        let (bell, token) = config.bell.clone().unwrap_or_default();
+        let mut control = self.open_control()?;
+        let id = control.new_id();
+        let shared = Arc::new(ConsumerShared {
+            name: name.to_owned(),
+            quota: Quota::new(&holder, config.quota),
+            holder,
+            doorbell: Doorbell::new(Arc::clone(&bell), token),
+            detached: AtomicBool::new(false),
+            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            links: Mutex::new(LinkList::default()),
+        });
+        let mut inbox = Vec::new();
+        for driver in &mut control.drivers {
+            let (tx, rx) = link(&shared, config.ring()?);
+            driver.inbox.push(tx);
+            inbox.push(rx);
+        }
+        let entry_shared = Arc::clone(&shared);
+        control.consumers.push(ConsumerEntry { id, config, shared: entry_shared, inbox });
+        self.raise_version();
+        Ok(Consumer::new(Arc::clone(self), id, shared, bell, reservation))
+    }
+
+    /// Refuses whoever comes from now on, and wakes every consumer.
+    pub fn close(&self) {
+        // SYNC: Release pairs with the Acquire of `is_closed`.
+        self.closed.store(true, Ordering::Release);
+        self.raise_version();
+        for consumer in &self.control().consumers {
+            consumer.shared.doorbell.press();
+        }
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        // SYNC: Acquire pairs with the Release of `close`.
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Everybody's figures. Takes the lock.
+    pub fn stats(&self) -> HubStats {
+        let mut control = self.control();
+        control.fold_leaving();
+        // Sinks before sources: what consumers took before what drivers received.
+        let consumers = control.consumers.iter().map(|entry| entry.shared.stats()).collect();
+        let mut detached_consumers = control.detached_consumers.clone();
+        for shared in &control.leaving {
+            detached_consumers.add(&shared.stats());
+        }
+        let drivers = control.drivers.iter().map(|entry| entry.counters.stats(&entry.name));
+        HubStats {
+            drivers: drivers.collect(),
+            detached_drivers: control.detached_drivers.clone(),
+            consumers,
+            detached_consumers,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn version(&self) -> u64 {
+        // SYNC: Acquire pairs with the Release of `raise_version`; the lists are read under the lock.
+        self.version.load(Ordering::Acquire)
+    }
+
+    fn raise_version(&self) {
+        // SYNC: Release pairs with the Acquire of `version`.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn take_driver_links(&self, id: u64, links: &mut Vec<LinkTx>) {
+        let mut control = self.control();
+        if let Some(driver) = control.drivers.iter_mut().find(|driver| driver.id == id) {
+            links.append(&mut driver.inbox);
+        }
+    }
+
+    pub(super) fn take_consumer_links(&self, id: u64, links: &mut Vec<LinkRx>) {
+        let mut control = self.control();
+        if let Some(consumer) = control.consumers.iter_mut().find(|consumer| consumer.id == id) {
+            links.append(&mut consumer.inbox);
+        }
+    }
+
+    pub(super) fn detach_driver(&self, id: u64) {
+        let mut control = self.control();
+        let Some(at) = control.drivers.iter().position(|driver| driver.id == id) else { return };
+        let entry = control.drivers.swap_remove(at);
+        control.detached_drivers.add(&entry.counters.stats(""));
+        drop(control);
+        self.raise_version();
+        // Links it never fetched drop here, outside the lock.
+        drop(entry);
+    }
+
+    pub(super) fn detach_consumer(&self, id: u64) {
+        let mut control = self.control();
+        let Some(at) = control.consumers.iter().position(|consumer| consumer.id == id) else {
+            return;
+        };
+        let entry = control.consumers.swap_remove(at);
+        control.leaving.push(Arc::clone(&entry.shared));
+        drop(control);
+        self.raise_version();
+        drop(entry);
+    }
+
+    fn open_control(&self) -> Result<MutexGuard<'_, Control>, HubError> {
+        let control = self.control();
+        if self.is_closed() { Err(HubError::Closed) } else { Ok(control) }
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        // Every change is one push or remove, so a panic leaves the lists consistent.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConsumerConfig {
+    fn slots(&self) -> u32 {
+        if self.ring_slots == 0 { self.quota } else { self.ring_slots }
+    }
+
+    fn check(&self) -> Result<(), RingError> {
+        let slots = self.slots();
+        if slots > MAX_SLOTS { Err(RingError { slots }) } else { Ok(()) }
+    }
+
+    fn ring<T>(&self) -> Result<(crate::Enqueue<T>, crate::Dequeue<T>), RingError> {
+        Ring::channel(self.slots(), self.start_index)
+    }
+}
+
+impl Control {
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Adds up consumers that no driver has a ring to any more, and lets their holders retire.
+    fn fold_leaving(&mut self) {
+        let (gone, leaving): (Vec<_>, Vec<_>) = std::mem::take(&mut self.leaving)
+            .into_iter()
+            .partition(|shared| Arc::strong_count(shared) == 1);
+        self.leaving = leaving;
+        for shared in gone {
+            self.detached_consumers.add(&shared.stats());
+        }
+    }
+}

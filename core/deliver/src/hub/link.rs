@@ -1,0 +1,241 @@
+//! One driver's connection to one consumer.
+
+use super::bell::Doorbell;
+use super::quota::Quota;
+use super::stats::{ConsumerStats, add_drops, count, read};
+use crate::spsc::{Dequeue, Enqueue};
+use skbpool_pool::sync::{AtomicBool, AtomicU64};
+use skbpool_pool::{DropCount, DropCounters, DropReason, LocalCache, Skb, SkbBatch};
+use skbpool_pool::{Holder, sync::Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What both ends of all links of one consumer share.
+#[derive(Debug)]
+pub(crate) struct ConsumerShared {
+    pub(crate) name: String,
+    pub(crate) holder: Holder,
+    pub(crate) quota: Quota,
+    pub(crate) doorbell: Doorbell,
+    /// The consumer is gone; drivers drop their ends when they see it.
+    pub(crate) detached: AtomicBool,
+    /// Frames and bytes the consumer took out of its rings.
+    pub(crate) frames: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    /// Counters of the links there are, and the sums of those that are gone.
+    pub(crate) links: Mutex<LinkList>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LinkList {
+    live: Vec<Arc<LinkCounters>>,
+    gone: GoneLinks,
+}
+
+/// Sums over links whose driver has left.
+#[derive(Debug, Default)]
+struct GoneLinks {
+    offered: u64,
+    enqueued: u64,
+    enqueued_bytes: u64,
+    dropped: Vec<DropCount>,
+}
+
+/// Written by the driver's end.
+#[derive(Debug, Default)]
+pub(crate) struct LinkCounters {
+    offered: AtomicU64,
+    enqueued: AtomicU64,
+    enqueued_bytes: AtomicU64,
+    drops: DropCounters,
+}
+
+impl ConsumerShared {
+    pub(crate) fn is_detached(&self) -> bool {
+        // SYNC: Acquire pairs with the Release in `Consumer::drop`.
+        self.detached.load(Ordering::Acquire)
+    }
+
+    /// Its figures. Sinks are read before sources: what was taken, what was dropped, what was offered.
+    pub(crate) fn stats(&self) -> ConsumerStats {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let (held, _) = self.holder.held();
+        let (frames, bytes) = (read(&self.frames), read(&self.bytes));
+        let gone = &links.gone;
+        let mut stats = ConsumerStats {
+            name: self.name.clone(),
+            offered: gone.offered,
+            frames,
+            bytes,
+            queued: 0,
+            held,
+            quota: self.quota.limit(),
+            dropped: gone.dropped.clone(),
+        };
+        let (mut enqueued, mut enqueued_bytes) = (gone.enqueued, gone.enqueued_bytes);
+        for link in &links.live {
+            add_drops(&mut stats.dropped, &link.drops.snapshot());
+            enqueued_bytes += read(&link.enqueued_bytes);
+            enqueued += read(&link.enqueued);
+            stats.offered += read(&link.offered);
+        }
+        let left = enqueued.saturating_sub(frames);
+        if self.is_detached() {
+            // What was published for it and never taken was released with its rings.
+            let bytes = enqueued_bytes.saturating_sub(bytes);
+            if left != 0 {
+                let reason = DropReason::Detached;
+                add_drops(&mut stats.dropped, &[DropCount { reason, frames: left, bytes }]);
+            }
+        } else {
+            stats.queued = left;
+        }
+        stats
+    }
+}
+
+/// The driver's end of a link.
+#[derive(Debug)]
+pub(crate) struct LinkTx {
+    pub(crate) shared: Arc<ConsumerShared>,
+    counters: Arc<LinkCounters>,
+    ring: Enqueue<Skb>,
+    /// Views we may still publish before asking the quota again.
+    credit: u64,
+}
+
+/// The consumer's end of a link.
+#[derive(Debug)]
+pub(crate) struct LinkRx {
+    shared: Arc<ConsumerShared>,
+    counters: Arc<LinkCounters>,
+    pub(crate) ring: Dequeue<Skb>,
+}
+
+/// What fits a consumer now, and why not more.
+#[derive(Clone, Copy)]
+pub(crate) struct Fit {
+    pub(crate) views: usize,
+    reason: DropReason,
+}
+
+/// Both ends of a new link over `ring`.
+pub(crate) fn link(
+    shared: &Arc<ConsumerShared>,
+    (tx, rx): (Enqueue<Skb>, Dequeue<Skb>),
+) -> (LinkTx, LinkRx) {
+    let counters = Arc::new(LinkCounters::default());
+    let mut links = shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+    links.live.push(Arc::clone(&counters));
+    drop(links);
+    let (shared_tx, shared_rx) = (Arc::clone(shared), Arc::clone(shared));
+    (
+        LinkTx { shared: shared_tx, counters: Arc::clone(&counters), ring: tx, credit: 0 },
+        LinkRx { shared: shared_rx, counters, ring: rx },
+    )
+}
+
+impl LinkTx {
+    /// How many of `wanted` views the consumer can take now.
+    #[inline]
+    pub(crate) fn fit(&mut self, wanted: usize) -> Fit {
+        let wanted = wanted as u64;
+        if self.credit < wanted {
+            // A quarter of the quota at a time leaves something for other drivers, and keeps the
+            // grants rare.
+            let ask = (wanted - self.credit).max(self.shared.quota.limit() / 4);
+            self.credit += self.shared.quota.grant(ask);
+        }
+        let room = u64::from(self.ring.room(wanted as u32));
+        if room < self.credit {
+            Fit { views: room.min(wanted) as usize, reason: DropReason::RingFull }
+        } else {
+            Fit { views: self.credit.min(wanted) as usize, reason: DropReason::Quota }
+        }
+    }
+
+    /// Publishes all of `batch`, which fits, and counts `refused` frames (and bytes) as missed.
+    /// Answers false if the consumer has left: then this end has to be dropped, and with it goes
+    /// whatever lies in the ring.
+    #[inline]
+    #[must_use]
+    pub(crate) fn publish(
+        &mut self,
+        batch: &mut SkbBatch,
+        fit: Fit,
+        refused: (u64, u64),
+        cache: &mut LocalCache,
+    ) -> bool {
+        let views = batch.len();
+        let offered = views as u64 + refused.0;
+        count(&self.counters.offered, offered);
+        if refused.0 != 0 {
+            self.counters.drops.count(fit.reason, refused.0, refused.1);
+        }
+        if views == 0 {
+            return true;
+        }
+        let holder = self.shared.holder.id();
+        let (mut truesize, mut bytes) = (0, 0);
+        for skb in batch.as_mut_slice() {
+            truesize += u64::from(skb.truesize());
+            bytes += u64::from(skb.len());
+            skb.set_holder(holder);
+        }
+        cache.shard().acquire(holder, views as u64, truesize);
+        self.credit -= views as u64;
+        count(&self.counters.enqueued_bytes, bytes);
+        count(&self.counters.enqueued, views as u64);
+        let enqueued = self.ring.enqueue(&mut batch.drain(), views as u32);
+        debug_assert_eq!(enqueued as usize, views, "the caller asked `fit` first");
+        self.shared.doorbell.press();
+        // The fence in `press` pairs with the one in `Consumer::drop`: either the consumer's last look
+        // saw these frames, or we see here that it has left.
+        !self.shared.is_detached()
+    }
+
+    /// Counts frames of a buffer whose reference count is at its limit.
+    #[cold]
+    pub(crate) fn refuse(&mut self, frames: u64, bytes: u64) {
+        count(&self.counters.offered, frames);
+        self.counters.drops.count(DropReason::SharedLimit, frames, bytes);
+    }
+}
+
+impl Drop for LinkTx {
+    fn drop(&mut self) {
+        self.shared.quota.give_back(self.credit);
+        // The consumer looks, sees that we are gone, and forgets the ring.
+        self.shared.doorbell.press();
+    }
+}
+
+impl LinkRx {
+    /// Whether the driver has left and everything it published was taken.
+    pub(crate) fn is_finished(&mut self) -> bool {
+        !self.ring.is_connected() && self.ring.filled(1) == 0
+    }
+
+    /// Releases what lies in the ring.
+    pub(crate) fn drain(&mut self) {
+        let mut left = Vec::new();
+        while self.ring.dequeue(&mut left, 256) != 0 {
+            left.clear();
+        }
+    }
+}
+
+impl Drop for LinkRx {
+    fn drop(&mut self) {
+        if self.ring.is_connected() {
+            // The driver may still count; its counters stay listed with the consumer.
+            return;
+        }
+        let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = &self.counters;
+        links.live.retain(|live| !Arc::ptr_eq(live, counters));
+        links.gone.offered += read(&counters.offered);
+        links.gone.enqueued += read(&counters.enqueued);
+        links.gone.enqueued_bytes += read(&counters.enqueued_bytes);
+        add_drops(&mut links.gone.dropped, &counters.drops.snapshot());
+    }
+}

@@ -1,0 +1,17 @@
+//! Who delivers to whom.
+
+mod bell;
+mod consumer;
+mod control;
+mod error;
+mod link;
+mod port;
+mod quota;
+mod stats;
+
+pub use bell::{Bell, Token};
+pub use consumer::Consumer;
+pub use control::{ConsumerConfig, DriverConfig, Hub, Policy};
+pub use error::HubError;
+pub use port::{Delivered, DriverPort};
+pub use stats::{ConsumerStats, DriverStats, HubStats};

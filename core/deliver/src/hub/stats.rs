@@ -1,0 +1,102 @@
+//! What drivers and consumers tell about themselves.
+
+use skbpool_pool::DropCount;
+use skbpool_pool::sync::{AtomicU64, Ordering};
+
+/// One consumer's figures. When quiet: `offered = delivered + dropped`, and `delivered` minus what it
+/// has released is what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerStats {
+    /// The name it was attached under.
+    pub name: String,
+    /// Frames offered to it by all drivers.
+    pub offered: u64,
+    /// Frames it took out of its rings.
+    pub frames: u64,
+    /// Bytes of those frames.
+    pub bytes: u64,
+    /// Frames that lie in its rings.
+    pub queued: u64,
+    /// Views it holds, those in its rings included.
+    pub held: u64,
+    /// Most views it may hold.
+    pub quota: u64,
+    /// What it missed, by reason.
+    pub dropped: Vec<DropCount>,
+}
+
+/// One driver's figures. When quiet: `frames = delivered + unclaimed`, where delivered frames are
+/// offered to every consumer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriverStats {
+    /// The name it was attached under.
+    pub name: String,
+    /// Frames it received into buffers.
+    pub frames: u64,
+    /// Bytes of those frames.
+    pub bytes: u64,
+    /// Frames that no consumer was there for.
+    pub unclaimed: u64,
+    /// Frames that never got into a buffer, by reason.
+    pub dropped: Vec<DropCount>,
+}
+
+/// Everybody's figures.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubStats {
+    /// Drivers that are attached.
+    pub drivers: Vec<DriverStats>,
+    /// Sums over drivers that were detached; the name is empty.
+    pub detached_drivers: DriverStats,
+    /// Consumers that are attached.
+    pub consumers: Vec<ConsumerStats>,
+    /// Sums over consumers that were detached; the name is empty.
+    pub detached_consumers: ConsumerStats,
+}
+
+/// Adds drops to drops, reason by reason.
+pub(crate) fn add_drops(into: &mut Vec<DropCount>, more: &[DropCount]) {
+    for drop in more {
+        match into.iter_mut().find(|known| known.reason == drop.reason) {
+            Some(known) => {
+                known.frames += drop.frames;
+                known.bytes += drop.bytes;
+            }
+            None => into.push(*drop),
+        }
+    }
+}
+
+impl DriverStats {
+    pub(crate) fn add(&mut self, other: &DriverStats) {
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        self.unclaimed += other.unclaimed;
+        add_drops(&mut self.dropped, &other.dropped);
+    }
+}
+
+impl ConsumerStats {
+    pub(crate) fn add(&mut self, other: &ConsumerStats) {
+        self.offered += other.offered;
+        self.frames += other.frames;
+        self.bytes += other.bytes;
+        add_drops(&mut self.dropped, &other.dropped);
+    }
+}
+
+/// Reads a counter for reporting.
+pub(crate) fn read(counter: &AtomicU64) -> u64 {
+    // SYNC: Acquire pairs with the Release of `count`: who reads sinks before sources sees no frame
+    // delivered that was not yet offered.
+    counter.load(Ordering::Acquire)
+}
+
+/// Adds to a counter that has one writer.
+#[inline(always)]
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    // Relaxed: this thread wrote the value itself.
+    let next = counter.load(Ordering::Relaxed).wrapping_add(by);
+    // SYNC: Release pairs with the Acquire of `read`.
+    counter.store(next, Ordering::Release);
+}

@@ -1,0 +1,15 @@
+//! Joins drivers and consumers: batches of skbs go over one single-producer ring for each pair.
+//!
+//! A [`Hub`] knows who is there. A driver delivers through its [`DriverPort`], which never waits for
+//! anybody: what a consumer cannot take, because its ring is full or its quota used up, is dropped
+//! and counted for that consumer alone (S5). A consumer reads through its [`Consumer`], in place,
+//! and releases when it is done.
+
+mod hub;
+mod spsc;
+
+pub use hub::{
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,
+    DriverStats, Hub, HubError, HubStats, Policy, Token,
+};
+pub use spsc::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

@@ -1,0 +1,5 @@
+//! One producer, one consumer.
+
+mod ring;
+
+pub use ring::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

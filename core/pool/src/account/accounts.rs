@@ -1,0 +1,307 @@
+//! The table of holders and the shards that count for them.
+
+use super::holder::{Holder, HolderId, HolderKind};
+use super::shard::{LatencyHistogram, Shard, ShardHandle};
+use crate::sync::{AtomicU32, Ordering};
+use crossbeam_utils::CachePadded;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Most holders at a time, the unnamed one included.
+pub const MAX_HOLDERS: usize = if cfg!(loom) { 2 } else { 256 };
+
+/// Most writers with a shard of their own, the shared shard included.
+pub const MAX_SHARDS: usize = if cfg!(loom) { 3 } else { 128 };
+
+/// Why a holder could not be registered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AccountsError {
+    /// Every number is taken.
+    #[error(
+        "{MAX_HOLDERS} holders are registered already; detach drivers, consumers or sessions that \
+         are no longer needed before adding \"{name}\""
+    )]
+    TooManyHolders {
+        /// Who asked.
+        name: String,
+    },
+}
+
+/// What one holder has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HolderStats {
+    /// Its number.
+    pub id: HolderId,
+    /// The name it registered under.
+    pub name: String,
+    /// What it is.
+    pub kind: HolderKind,
+    /// Views it holds now.
+    pub views: u64,
+    /// Truesize of those views in bytes.
+    pub bytes: u64,
+    /// Views it was ever given.
+    pub acquired: u64,
+    /// Views it ever gave back.
+    pub released: u64,
+    /// It was dropped, and still holds views.
+    pub retired: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    kind: HolderKind,
+    retired: bool,
+    /// What the number's earlier holders acquired, and gave back, altogether.
+    base: u64,
+}
+
+#[derive(Debug)]
+struct Registry {
+    /// `holders[id]`; `None` is free. Number 0 is always taken.
+    holders: Vec<Option<Entry>>,
+    /// `shards[index]`: somebody writes it. Number 0 is always taken.
+    shards: Vec<bool>,
+}
+
+/// Who holds how many views and bytes, by name.
+///
+/// Registering and reading take a lock; counting is a plain store into the writer's own shard.
+#[derive(Debug)]
+pub struct Accounts {
+    shards: Box<[CachePadded<Shard>]>,
+    /// Shards below this number have been claimed at least once; the others need not be read.
+    used: AtomicU32,
+    registry: Mutex<Registry>,
+    start: u64,
+}
+
+impl Accounts {
+    /// Empty accounts.
+    pub fn new() -> Arc<Self> {
+        Self::start_at(0)
+    }
+
+    /// Accounts whose raw counters begin at `start` and may wrap; what is reported begins at 0.
+    pub fn start_at(start: u64) -> Arc<Self> {
+        let holder_zero =
+            Entry { name: String::new(), kind: HolderKind::Process, retired: false, base: 0 };
+        let mut holders: Vec<Option<Entry>> = (0..MAX_HOLDERS).map(|_| None).collect();
+        holders[0] = Some(holder_zero);
+        let mut shards = vec![false; MAX_SHARDS];
+        shards[0] = true;
+        Arc::new(Self {
+            shards: (0..MAX_SHARDS).map(|_| CachePadded::new(Shard::start_at(start))).collect(),
+            used: AtomicU32::new(1),
+            registry: Mutex::new(Registry { holders, shards }),
+            start,
+        })
+    }
+
+    /// The accounts of this process, which pools and brought memory use unless told otherwise.
+    #[cfg(not(loom))]
+    pub fn global() -> &'static Arc<Self> {
+        static GLOBAL: std::sync::OnceLock<Arc<Accounts>> = std::sync::OnceLock::new();
+        GLOBAL.get_or_init(Self::new)
+    }
+
+    /// Registers a holder. Names need not be unique; an empty one is allowed.
+    ///
+    /// # Errors
+    /// [`AccountsError::TooManyHolders`] when [`MAX_HOLDERS`] are registered or still hold views.
+    pub fn holder(self: &Arc<Self>, name: &str, kind: HolderKind) -> Result<Holder, AccountsError> {
+        let mut registry = self.registry();
+        let free = (1..MAX_HOLDERS).find(|&id| match &registry.holders[id] {
+            None => true,
+            Some(entry) => entry.retired && self.sum(id)[0] == self.sum(id)[2],
+        });
+        let Some(id) = free else {
+            return Err(AccountsError::TooManyHolders { name: name.to_owned() });
+        };
+        let base = self.sum(id)[0];
+        registry.holders[id] = Some(Entry { name: name.to_owned(), kind, retired: false, base });
+        Ok(Holder::new(Arc::clone(self), HolderId::from_raw(id as u16)))
+    }
+
+    /// Claims a shard for a loop of its own; the shared one if none is free.
+    pub fn shard_handle(self: &Arc<Self>) -> ShardHandle {
+        let mut registry = self.registry();
+        let index = registry.shards.iter().position(|taken| !taken).unwrap_or(0);
+        registry.shards[index] = true;
+        // SYNC: Release pairs with the Acquire of `used_shards`; the lock orders the claims.
+        let used = self.used.load(Ordering::Relaxed).max(index as u32 + 1);
+        self.used.store(used, Ordering::Release);
+        ShardHandle::new(Arc::clone(self), index)
+    }
+
+    /// Views and bytes that `id` holds now.
+    pub fn held(&self, id: HolderId) -> (u64, u64) {
+        let [acquired, acquired_bytes, released, released_bytes] = self.sum(id.index());
+        (acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes))
+    }
+
+    /// Views that `id`'s number ever gave back, its earlier holders' included: to be compared with
+    /// earlier answers. One load for each shard in use.
+    pub fn released(&self, id: HolderId) -> u64 {
+        self.used_shards().fold(0, |sum, shard| {
+            sum.wrapping_add(shard.released(id.index()).wrapping_sub(self.start))
+        })
+    }
+
+    /// Every holder that is registered or still holds views.
+    pub fn snapshot(&self) -> Vec<HolderStats> {
+        let registry = self.registry();
+        let mut found = Vec::new();
+        for (id, entry) in registry.holders.iter().enumerate().skip(1) {
+            let Some(entry) = entry else { continue };
+            let [acquired, acquired_bytes, released, released_bytes] = self.sum(id);
+            if entry.retired && acquired == released {
+                continue;
+            }
+            found.push(HolderStats {
+                id: HolderId::from_raw(id as u16),
+                name: entry.name.clone(),
+                kind: entry.kind,
+                views: acquired.saturating_sub(released),
+                bytes: acquired_bytes.saturating_sub(released_bytes),
+                acquired: acquired.wrapping_sub(entry.base),
+                released: released.wrapping_sub(entry.base),
+                retired: entry.retired,
+            });
+        }
+        found
+    }
+
+    /// Latencies of everything that was released so far.
+    pub fn latency(&self) -> LatencyHistogram {
+        let mut total = LatencyHistogram::default();
+        for shard in self.used_shards() {
+            shard.read_latency(&mut total);
+        }
+        total
+    }
+
+    #[inline(always)]
+    pub(super) fn shard(&self, index: usize) -> &Shard {
+        &self.shards[index]
+    }
+
+    fn used_shards(&self) -> impl Iterator<Item = &Shard> {
+        // SYNC: Acquire pairs with the Release of `shard_handle`: what a claimed shard counts can
+        // only be known to a reader through something that happens after the claim.
+        let used = self.used.load(Ordering::Acquire) as usize;
+        self.shards[..used].iter().map(|shard| &**shard)
+    }
+
+    /// `[acquired, acquired bytes, released, released bytes]` over all shards. Sinks of all shards
+    /// are read before the sources of any, since a view may be released through another shard.
+    fn sum(&self, holder: usize) -> [u64; 4] {
+        let mut total = [0u64; 4];
+        for part in [[2, 3], [0, 1]] {
+            for shard in self.used_shards() {
+                let read = shard.read(holder);
+                for field in part {
+                    total[field] = total[field].wrapping_add(read[field].wrapping_sub(self.start));
+                }
+            }
+        }
+        total
+    }
+
+    pub(super) fn retire(&self, id: HolderId) {
+        let mut registry = self.registry();
+        let sum = self.sum(id.index());
+        if sum[0] == sum[2] {
+            registry.holders[id.index()] = None;
+        } else if let Some(entry) = &mut registry.holders[id.index()] {
+            entry.retired = true;
+        }
+    }
+
+    pub(super) fn give_back_shard(&self, index: usize) {
+        if index != 0 {
+            self.registry().shards[index] = false;
+        }
+    }
+
+    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        // A panic while the lock is held leaves a table that is still consistent: every change is
+        // one assignment.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::account::LATENCY_BUCKETS;
+
+    #[test]
+    fn held_is_acquired_minus_released_over_all_shards_and_across_a_wrap() {
+        for start in [0, u64::MAX - 3] {
+            let accounts = Accounts::start_at(start);
+            let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
+            let mut one = accounts.shard_handle();
+            let mut two = accounts.shard_handle();
+            one.acquire(holder.id(), 10, 1000);
+            two.release(holder.id(), 4, 400);
+            accounts.release_shared(holder.id(), 1, 100);
+            assert_eq!(holder.held(), (5, 500));
+            let stats = &accounts.snapshot()[0];
+            assert_eq!((stats.acquired, stats.released, stats.bytes), (10, 5, 500));
+        }
+    }
+
+    #[test]
+    fn a_retired_holder_stays_visible_until_it_holds_nothing() {
+        let accounts = Accounts::new();
+        let holder = accounts.holder("gone", HolderKind::Session).unwrap();
+        let id = holder.id();
+        let mut shard = accounts.shard_handle();
+        shard.acquire(id, 2, 128);
+        drop(holder);
+        let next = accounts.holder("next", HolderKind::Session).unwrap();
+        assert_ne!(next.id(), id, "a number is not reused while views are charged to it");
+        assert!(accounts.snapshot().iter().any(|stats| stats.retired && stats.views == 2));
+        shard.release(id, 2, 128);
+        assert!(accounts.snapshot().iter().all(|stats| !stats.retired));
+        assert_eq!(accounts.holder("reuse", HolderKind::Session).unwrap().id(), id);
+    }
+
+    #[test]
+    fn capacity() {
+        let accounts = Accounts::new();
+        let all: Vec<_> =
+            (1..MAX_HOLDERS).map(|_| accounts.holder("h", HolderKind::Process).unwrap()).collect();
+        let error = accounts.holder("late", HolderKind::Process).unwrap_err();
+        assert!(error.to_string().contains("\"late\""));
+        drop(all);
+        accounts.holder("late", HolderKind::Process).unwrap();
+    }
+
+    #[test]
+    fn late_writers_share_a_shard_and_lose_no_count() {
+        let accounts = Accounts::new();
+        let holder = accounts.holder("h", HolderKind::Process).unwrap();
+        let mut handles: Vec<_> = (0..MAX_SHARDS + 2).map(|_| accounts.shard_handle()).collect();
+        std::thread::scope(|scope| {
+            for handle in handles.iter_mut().rev().take(3) {
+                scope.spawn(|| (0..10_000).for_each(|_| handle.acquire(holder.id(), 1, 1)));
+            }
+        });
+        assert_eq!(holder.held(), (30_000, 30_000));
+    }
+
+    #[test]
+    fn latency_buckets_are_powers_of_two() {
+        let accounts = Accounts::new();
+        let mut shard = accounts.shard_handle();
+        for ticks in [0, 1, 2, 3, 4, u32::MAX] {
+            shard.observe_latency(ticks, 1);
+        }
+        let latency = accounts.latency();
+        assert_eq!(latency.buckets[..4], [1, 1, 2, 1]);
+        assert_eq!(latency.buckets[LATENCY_BUCKETS - 1], 1);
+        assert_eq!(latency.sum_ticks, 10 + u64::from(u32::MAX));
+    }
+}

@@ -1,0 +1,11 @@
+//! Who holds what, and why frames were dropped: counters with one writer each.
+
+mod accounts;
+mod drops;
+mod holder;
+mod shard;
+
+pub use accounts::{Accounts, AccountsError, HolderStats, MAX_HOLDERS, MAX_SHARDS};
+pub use drops::{DropCount, DropCounters, DropReason};
+pub use holder::{Holder, HolderId, HolderKind};
+pub use shard::{LATENCY_BUCKETS, LatencyHistogram, ShardHandle};

@@ -1,0 +1,182 @@
+//! One writer's part of the accounts.
+
+use super::accounts::{Accounts, MAX_HOLDERS};
+use super::holder::HolderId;
+use crate::sync::{AtomicU64, Ordering, bump};
+use std::sync::Arc;
+
+/// Buckets of the latency histogram: bucket `b` counts latencies below `2^b` ticks of
+/// [`crate::clock::TICK_NS`], the last one everything above.
+pub const LATENCY_BUCKETS: usize = if cfg!(loom) { 1 } else { 32 };
+
+/// What one holder took and gave back through one shard. Monotonic, may wrap; what is held is the
+/// sum of `acquired` over all shards minus the sum of `released`.
+#[derive(Debug)]
+pub(super) struct HolderCell {
+    acquired: AtomicU64,
+    acquired_bytes: AtomicU64,
+    released: AtomicU64,
+    released_bytes: AtomicU64,
+}
+
+/// `cells[holder]` for every holder, and the latencies of what was released through this shard.
+#[derive(Debug)]
+pub(super) struct Shard {
+    pub(super) cells: [HolderCell; MAX_HOLDERS],
+    latency: [AtomicU64; LATENCY_BUCKETS],
+    latency_ticks: AtomicU64,
+}
+
+impl Shard {
+    pub(super) fn start_at(start: u64) -> Self {
+        let counter = || AtomicU64::new(start);
+        Self {
+            cells: std::array::from_fn(|_| HolderCell {
+                acquired: counter(),
+                acquired_bytes: counter(),
+                released: counter(),
+                released_bytes: counter(),
+            }),
+            latency: std::array::from_fn(|_| AtomicU64::new(0)),
+            latency_ticks: AtomicU64::new(0),
+        }
+    }
+
+    /// `[acquired, acquired bytes, released, released bytes]` of one holder.
+    ///
+    /// Sinks are read before sources, so that what is in motion counts as held, never as negative.
+    pub(super) fn read(&self, holder: usize) -> [u64; 4] {
+        let cell = &self.cells[holder];
+        // SYNC: Acquire pairs with the Release of `ShardHandle::acquire`/`release`: whoever sees a
+        // release also sees the acquisition that came before it.
+        let released = cell.released.load(Ordering::Acquire);
+        let released_bytes = cell.released_bytes.load(Ordering::Acquire);
+        let acquired = cell.acquired.load(Ordering::Acquire);
+        let acquired_bytes = cell.acquired_bytes.load(Ordering::Acquire);
+        [acquired, acquired_bytes, released, released_bytes]
+    }
+
+    /// Views one holder gave back through this shard.
+    pub(super) fn released(&self, holder: usize) -> u64 {
+        // SYNC: Acquire pairs with the Release of `ShardHandle::release`: whoever counts on the
+        // release also sees what came before it.
+        self.cells[holder].released.load(Ordering::Acquire)
+    }
+
+    pub(super) fn read_latency(&self, into: &mut LatencyHistogram) {
+        for (total, bucket) in into.buckets.iter_mut().zip(&self.latency) {
+            // Relaxed: counters, read for reporting only.
+            *total = total.wrapping_add(bucket.load(Ordering::Relaxed));
+        }
+        let ticks = self.latency_ticks.load(Ordering::Relaxed);
+        into.sum_ticks = into.sum_ticks.wrapping_add(ticks);
+    }
+}
+
+/// Time from a frame's arrival to the release of its views, of all shards together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatencyHistogram {
+    /// Bucket `b` counts latencies below `2^b` ticks, and not below `2^(b-1)`.
+    pub buckets: [u64; LATENCY_BUCKETS],
+    /// Sum of all latencies in ticks.
+    pub sum_ticks: u64,
+}
+
+/// The right to write one shard. A thread's loop owns one; those that came too late share shard 0
+/// and pay a read-modify-write for each count.
+#[derive(Debug)]
+pub struct ShardHandle {
+    accounts: Arc<Accounts>,
+    index: usize,
+}
+
+impl ShardHandle {
+    pub(super) fn new(accounts: Arc<Accounts>, index: usize) -> Self {
+        Self { accounts, index }
+    }
+
+    /// The accounts this shard belongs to.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// Counts `views` views of together `bytes` truesize as taken by `holder`.
+    #[inline]
+    pub fn acquire(&mut self, holder: HolderId, views: u64, bytes: u64) {
+        if self.index == 0 {
+            self.accounts.acquire_shared(holder, views, bytes);
+            return;
+        }
+        let cell = &self.accounts.shard(self.index).cells[holder.index()];
+        publish(&cell.acquired_bytes, bytes);
+        publish(&cell.acquired, views);
+    }
+
+    /// Counts `views` views of together `bytes` truesize as given back by `holder`.
+    #[inline]
+    pub fn release(&mut self, holder: HolderId, views: u64, bytes: u64) {
+        if self.index == 0 {
+            self.accounts.release_shared(holder, views, bytes);
+            return;
+        }
+        let cell = &self.accounts.shard(self.index).cells[holder.index()];
+        publish(&cell.released_bytes, bytes);
+        publish(&cell.released, views);
+    }
+
+    /// Counts `views` views whose frames arrived `ticks` ago.
+    #[inline]
+    pub fn observe_latency(&mut self, ticks: u32, views: u64) {
+        let shard = self.accounts.shard(self.index);
+        let bucket = ((u32::BITS - ticks.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1);
+        let sum = u64::from(ticks) * views;
+        if self.index == 0 {
+            // Relaxed: counters, read for reporting only.
+            shard.latency[bucket].fetch_add(views, Ordering::Relaxed);
+            shard.latency_ticks.fetch_add(sum, Ordering::Relaxed);
+        } else {
+            bump(&shard.latency[bucket], views);
+            bump(&shard.latency_ticks, sum);
+        }
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        self.accounts.give_back_shard(self.index);
+    }
+}
+
+impl Accounts {
+    /// Counts an acquisition through the shard that everybody shares.
+    #[inline]
+    pub(crate) fn acquire_shared(&self, holder: HolderId, views: u64, bytes: u64) {
+        let cell = &self.shard(0).cells[holder.index()];
+        share(&cell.acquired_bytes, bytes);
+        share(&cell.acquired, views);
+    }
+
+    /// Counts a release through the shard that everybody shares.
+    #[inline]
+    pub(crate) fn release_shared(&self, holder: HolderId, views: u64, bytes: u64) {
+        let cell = &self.shard(0).cells[holder.index()];
+        share(&cell.released_bytes, bytes);
+        share(&cell.released, views);
+    }
+}
+
+/// Adds to a counter that only the owner of its shard writes.
+#[inline(always)]
+fn publish(counter: &AtomicU64, by: u64) {
+    // Relaxed: this thread wrote the value itself.
+    let next = counter.load(Ordering::Relaxed).wrapping_add(by);
+    // SYNC: Release pairs with the Acquire of `Shard::read`, which sees sources after sinks.
+    counter.store(next, Ordering::Release);
+}
+
+/// Adds to a counter of the shared shard.
+#[inline(always)]
+fn share(counter: &AtomicU64, by: u64) {
+    // SYNC: Release pairs with the Acquire of `Shard::read`, as in `publish`.
+    counter.fetch_add(by, Ordering::Release);
+}

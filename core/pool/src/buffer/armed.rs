@@ -1,0 +1,104 @@
+//! A buffer whose references are taken and whose views are being cut.
+
+use super::check_window;
+use crate::header::BufferHeader;
+use crate::home::put_references;
+use crate::skb::{Skb, SkbError};
+use crate::sync::Ordering;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+/// A received buffer, armed for a number of views (S2, S3).
+///
+/// Cutting a view costs no atomic operation, since all references were taken when arming. Views are
+/// cut upwards, so that no window overlaps another. Dropping it gives back the references of the
+/// views that were not cut.
+///
+/// ```
+/// let pool = skbpool_pool::Pool::builder(8).build()?;
+/// let mut armed = pool.alloc()?.arm(2).map_err(|(error, _)| error)?;
+/// let first = armed.skb(0, 60)?;
+/// let second = armed.skb(64, 60)?;
+/// drop((armed, first, second)); // the last of the three brings the buffer home
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Armed {
+    header: NonNull<BufferHeader>,
+    /// References we own and have not turned into views.
+    left: u32,
+    /// What each view is charged: the buffer's size divided by the views it was armed for.
+    truesize: u32,
+    /// End of the highest window so far; windows are cut upwards so that none overlaps.
+    cut: u32,
+}
+
+// SAFETY: it owns references like a buffer does.
+unsafe impl Send for Armed {}
+
+impl Armed {
+    /// # Safety
+    /// - The caller gives up the only reference to `header`; `views` is within the limit, not 0.
+    #[inline(always)]
+    pub(super) unsafe fn new(header: NonNull<BufferHeader>, views: u32) -> Self {
+        // SAFETY: the caller's reference keeps it valid.
+        let buffer = unsafe { header.as_ref() };
+        buffer.set_references(views);
+        // Relaxed: reporting only.
+        buffer.armed.store(views, Ordering::Relaxed);
+        Self { header, left: views, truesize: buffer.size() / views, cut: 0 }
+    }
+
+    /// Its header; none once every view was cut, since the last of them may have been released.
+    #[inline(always)]
+    pub fn header(&self) -> Option<&BufferHeader> {
+        // SAFETY: while views are left we own references.
+        (self.left != 0).then(|| unsafe { self.header.as_ref() })
+    }
+
+    /// Views that can still be cut.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    /// Cuts a view of `len` bytes at `offset`, without headroom or tailroom.
+    ///
+    /// # Errors
+    /// As [`Armed::skb_in`].
+    #[inline]
+    pub fn skb(&mut self, offset: u32, len: u32) -> Result<Skb, SkbError> {
+        // A sum that saturates lies outside every buffer.
+        let end = offset.saturating_add(len);
+        self.skb_in(offset..end, offset..end)
+    }
+
+    /// Cuts a view of the bytes `data` whose headroom and tailroom end at `window`.
+    ///
+    /// # Errors
+    /// [`SkbError::OutOfRange`] if `data` is not inside `window` and `window` not inside the buffer,
+    /// [`SkbError::Overlap`] if the window begins before the end of an earlier one,
+    /// [`SkbError::NotArmed`] if no view is left. On failure nothing changes and the caller still
+    /// owns the buffer.
+    #[inline]
+    pub fn skb_in(&mut self, window: Range<u32>, data: Range<u32>) -> Result<Skb, SkbError> {
+        let Some(header) = self.header() else { return Err(SkbError::NotArmed) };
+        check_window(header, &window, &data)?;
+        if window.start < self.cut {
+            return Err(SkbError::Overlap { start: window.start, taken: self.cut });
+        }
+        self.left -= 1;
+        self.cut = window.end;
+        // SAFETY: one of our references becomes the skb's; the ranges were checked.
+        Ok(unsafe { Skb::new(self.header, window, data, self.truesize) })
+    }
+}
+
+impl Drop for Armed {
+    #[inline]
+    fn drop(&mut self) {
+        if self.left != 0 {
+            // SAFETY: we own `left` references and give them up.
+            unsafe { put_references(self.header, self.left, None) }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Layout of the header.
+
+use super::free::{RawFree, RawOwner};
+use crate::sync::{AtomicU32, Ordering};
+use std::ptr::NonNull;
+
+/// Bytes of a header: one cache line.
+pub const HEADER_BYTES: usize = 64;
+
+/// Largest order: a pool's buffers have `4096 << order` bytes, as the kernel's page allocator's.
+pub const MAX_ORDER: u8 = 10;
+
+/// Largest buffer in bytes, brought memory included; lengths and offsets have 32 bits.
+pub const MAX_BUFFER_BYTES: usize = u32::MAX as usize & !(HEADER_BYTES - 1);
+
+/// The index of a header that belongs to no pool.
+pub(crate) const NO_INDEX: u32 = u32::MAX;
+
+/// Where a header lies and what happens when its last reference goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// In a pool's array; the buffer goes back to that pool.
+    Pool = 0,
+    /// At the head of memory that a caller brought.
+    Head = 1,
+    /// In a heap allocation of its own, beside memory that a caller brought.
+    Detached = 2,
+}
+
+/// What an skb points to: one shared reference count and what is needed to free the memory.
+///
+/// ```text
+///  0 refs        4 generation   8 data ─► first byte    16 size    20 index
+/// 24 free function             32 its context           40 owner   48 how to let go of the owner
+/// 56 armed      60 order       61 kind    62 writable   63 (unused)
+/// ```
+/// Pool memory has its headers in an array beside the region; memory that a caller brought has it
+/// at its head (`init_zero_copy_buffer`) or in an allocation of its own (`adopt`). An skb cannot
+/// tell the difference.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct BufferHeader {
+    /// References to this buffer: views, and what drivers hold back. 0: free.
+    pub(crate) refs: AtomicU32,
+    /// How often this buffer has come home; wraps.
+    pub(crate) generation: AtomicU32,
+    pub(crate) data: NonNull<u8>,
+    pub(crate) size: u32,
+    /// Position in the pool's array, or [`NO_INDEX`].
+    pub(crate) index: u32,
+    pub(crate) free: RawFree,
+    pub(crate) owner: RawOwner,
+    /// Views this buffer was last armed for; 0: not armed. Reporting only.
+    pub(crate) armed: AtomicU32,
+    pub(crate) order: u8,
+    pub(crate) kind: Kind,
+    pub(crate) writable: bool,
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<BufferHeader>() == HEADER_BYTES);
+    assert!(align_of::<BufferHeader>() == HEADER_BYTES);
+    assert!(std::mem::offset_of!(BufferHeader, data) == 8);
+    assert!(std::mem::offset_of!(BufferHeader, size) == 16);
+    assert!(std::mem::offset_of!(BufferHeader, armed) == 56);
+};
+
+// SAFETY: the counts are atomic; the other fields are written only before the header is shared, and
+// the raw pointers in it are used only under the rules of the reference count.
+unsafe impl Send for BufferHeader {}
+// SAFETY: as above.
+unsafe impl Sync for BufferHeader {}
+
+impl BufferHeader {
+    /// The first byte of the buffer.
+    #[inline(always)]
+    pub fn data(&self) -> NonNull<u8> {
+        self.data
+    }
+
+    /// Bytes of the buffer, header not included.
+    #[inline(always)]
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// The order it was made with; what it means for brought memory is the caller's business.
+    pub fn order(&self) -> u8 {
+        self.order
+    }
+
+    /// Position in its pool, if it belongs to one.
+    pub fn index(&self) -> Option<u32> {
+        (self.index != NO_INDEX).then_some(self.index)
+    }
+
+    /// How often the buffer has come home. Wraps.
+    pub fn generation(&self) -> u32 {
+        // Relaxed: whoever holds a reference sees a value that does not change.
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// References now. Other threads may change it at once, unless it is 1 and the caller's own.
+    #[inline(always)]
+    pub fn references(&self) -> u32 {
+        // SYNC: Acquire pairs with the Release of `put`: whoever sees 1 also sees everything that
+        // the other holders did with the bytes before they let go.
+        self.refs.load(Ordering::Acquire)
+    }
+
+    /// Views the buffer was armed for when it was last filled.
+    pub fn armed(&self) -> u32 {
+        // Relaxed: reporting only.
+        self.armed.load(Ordering::Relaxed)
+    }
+
+    /// Whether the memory may be written at all.
+    #[inline(always)]
+    pub fn is_memory_writable(&self) -> bool {
+        self.writable
+    }
+}

@@ -1,0 +1,83 @@
+//! Bringing a buffer home when its last reference is gone.
+
+use crate::header::{BufferHeader, Kind, Put};
+use crate::pool::{LocalCache, Pool, PoolInner};
+use std::ptr::NonNull;
+
+/// Gives `count` references back, and brings the buffer home if they were the last: to `cache` if
+/// that is of the buffer's pool, else to the pool's depot, or to the free function of whoever
+/// brought the memory.
+///
+/// # Safety
+/// - `header` is valid, and the caller owns `count` references to it, which it gives up.
+#[inline]
+pub(crate) unsafe fn put_references(
+    header: NonNull<BufferHeader>,
+    count: u32,
+    cache: Option<&mut LocalCache>,
+) {
+    // SAFETY: the caller's references keep the header valid.
+    match unsafe { header.as_ref() }.put(count) {
+        Put::Held => {}
+        // SAFETY: these were the last references, so the buffer is ours alone.
+        Put::Last => unsafe { bring_home(header, cache) },
+        // SAFETY: the header is valid: pool headers live as long as the pool, which the caller's
+        // claim to a reference says is alive.
+        Put::Violation => unsafe { count_violation(header) },
+    }
+}
+
+/// # Safety
+/// - The caller took the last reference of `header`.
+#[inline]
+pub(crate) unsafe fn bring_home(header: NonNull<BufferHeader>, cache: Option<&mut LocalCache>) {
+    // SAFETY: the header is valid and nobody else has a reference.
+    let (kind, index) = unsafe { (header.as_ref().kind, header.as_ref().index) };
+    if kind != Kind::Pool {
+        // SAFETY: as the caller promises.
+        unsafe { free_brought(header) };
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { header.as_ref() }.next_generation();
+    // SAFETY: the owner of a pool header is the pool it lies in, which lives while a buffer is out.
+    let pool = unsafe { Pool::of_header(header) };
+    match cache {
+        Some(cache) if cache.is_of(pool) => cache.put(index),
+        // SAFETY: the pool is alive, and this buffer is ours and outside the depot.
+        _ => unsafe { PoolInner::put_loose(pool, index) },
+    }
+}
+
+/// # Safety
+/// - The caller took the last reference of `header`, which is not a pool's.
+#[cold]
+unsafe fn free_brought(header: NonNull<BufferHeader>) {
+    // SAFETY: the header is valid and nobody else has a reference.
+    let BufferHeader { free, owner, kind, .. } = *unsafe { header.as_ref() };
+    if let Some(function) = free.function {
+        // SAFETY: the header was made with this function and this context, it is called for the
+        // first and last time, and the owner still keeps its code.
+        unsafe { function(header.as_ptr(), free.context) };
+    }
+    // From here on a header at the head of the memory may be gone.
+    if kind == Kind::Detached {
+        // SAFETY: detached headers were leaked from a box by `adopt_raw`.
+        drop(unsafe { Box::from_raw(header.as_ptr()) });
+    }
+    if let Some(put) = owner.put {
+        // SAFETY: the header was made with this owner, which is let go of once.
+        unsafe { put(owner.owner) };
+    }
+}
+
+/// # Safety
+/// - `header` is valid.
+#[cold]
+unsafe fn count_violation(header: NonNull<BufferHeader>) {
+    // SAFETY: as the caller promises.
+    if unsafe { header.as_ref() }.kind == Kind::Pool {
+        // SAFETY: as in `bring_home`.
+        unsafe { Pool::of_header(header).as_ref() }.count_violation();
+    }
+}

@@ -1,0 +1,40 @@
+//! Packet buffers with one shared reference count, views of them (skbs), and the lock-free pool they
+//! come home to.
+//!
+//! A [`Buffer`] is taken from a [`Pool`] (or made of memory that a caller brings, with
+//! [`init_zero_copy_buffer`] or [`adopt`]), written once, and cut into [`Skb`]s without copying.
+//! When the last view goes, the buffer comes home: to the releaser's [`LocalCache`], to the pool's
+//! depot, or to the free function that its owner named.
+//!
+//! Nothing here knows of Python, gRPC, files or wall time, and no call blocks unless its name says
+//! so. The argument for each lock-free structure is in `DESIGN.md` beside this crate.
+
+mod account;
+mod buffer;
+pub mod clock;
+mod depot;
+mod header;
+mod home;
+mod pool;
+mod region;
+mod skb;
+#[doc(hidden)]
+pub mod sync;
+
+pub use account::{
+    Accounts, AccountsError, DropCount, DropCounters, DropReason, Holder, HolderId, HolderKind,
+    HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS, ShardHandle,
+};
+pub use buffer::{Armed, Buffer, Fill};
+pub use header::{
+    BringError, BufferHeader, Free, FreeFn, FreedMemory, HEADER_BYTES, MAX_BUFFER_BYTES, MAX_ORDER,
+    MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,
+};
+pub use pool::{
+    AllocError, Audit, AuditError, LocalCache, MAX_BUFFERS, Pool, PoolBuilder, PoolError,
+    PoolState, PoolStats, PoolTooSmall, Reservation, StartValues,
+};
+pub use region::{HugePages, RegionError};
+pub use skb::{
+    BufferSource, CopyError, FragList, Skb, SkbBatch, SkbError, SkbFlags, make_zero_copy_skb,
+};

@@ -1,0 +1,178 @@
+//! Making a pool.
+
+use super::handle::Pool;
+use super::inner::{HANDLE, PoolInner, SharedCounters, Slots};
+use crate::account::Accounts;
+use crate::depot::stack::NIL;
+use crate::depot::{Depot, MAGAZINE};
+use crate::header::{BufferHeader, Kind, MAX_ORDER, RawFree, RawOwner};
+use crate::region::{HugePages, Region, RegionError};
+use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex};
+use crossbeam_utils::CachePadded;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Most buffers of one pool: an index has 24 bits, and one value means "none".
+pub const MAX_BUFFERS: u32 = NIL;
+
+/// Where counters, tags and generations begin, so that tests see them wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartValues {
+    /// Raw value of every monotonic counter; what is reported begins at 0 all the same.
+    pub counter: u64,
+    /// The tag of every stack.
+    pub tag: u64,
+    /// The generation of every buffer.
+    pub generation: u32,
+}
+
+/// Why a pool could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PoolError {
+    /// No buffers, or more than an index can name.
+    #[error("a pool has 1 to {MAX_BUFFERS} buffers, not {count}")]
+    Count {
+        /// Buffers asked for.
+        count: u32,
+    },
+    /// Buffers too large.
+    #[error("the order is 0 to {MAX_ORDER} (buffers of 4096 << order bytes), not {order}")]
+    Order {
+        /// Order asked for.
+        order: u8,
+    },
+    /// No memory for it.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+}
+
+/// Settings of a pool; [`PoolBuilder::build`] makes it.
+#[derive(Debug)]
+pub struct PoolBuilder {
+    count: u32,
+    order: u8,
+    name: String,
+    huge_pages: HugePages,
+    accounts: Option<Arc<Accounts>>,
+    start: StartValues,
+}
+
+impl PoolBuilder {
+    pub(super) fn new(count: u32) -> Self {
+        Self {
+            count,
+            order: 0,
+            name: "pool".to_owned(),
+            huge_pages: HugePages::Never,
+            accounts: None,
+            start: StartValues::default(),
+        }
+    }
+
+    /// Buffers of `4096 << order` bytes; 0 unless set.
+    pub fn order(mut self, order: u8) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// The name in figures and errors; "pool" unless set.
+    pub fn name(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Whether to use huge pages; never unless set.
+    pub fn huge_pages(mut self, huge_pages: HugePages) -> Self {
+        self.huge_pages = huge_pages;
+        self
+    }
+
+    /// The accounts its views are held in; those of the process unless set. Skbs of pools with
+    /// different accounts do not belong in one batch: a batch is settled in the accounts of the cache
+    /// that it is released to.
+    pub fn accounts(mut self, accounts: Arc<Accounts>) -> Self {
+        self.accounts = Some(accounts);
+        self
+    }
+
+    /// Where counters, tags and generations begin; 0 unless set.
+    pub fn start_at(mut self, start: StartValues) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// Makes the pool: maps and faults in all its memory.
+    ///
+    /// # Errors
+    /// [`PoolError`]; nothing is kept.
+    pub fn build(self) -> Result<Pool, PoolError> {
+        if self.count == 0 || self.count > MAX_BUFFERS {
+            return Err(PoolError::Count { count: self.count });
+        }
+        if self.order > MAX_ORDER {
+            return Err(PoolError::Order { order: self.order });
+        }
+        let buffer_bytes = 4096u32 << self.order;
+        // 2^24 buffers of 2^22 bytes fit 64 bits.
+        let bytes = self.count as usize * buffer_bytes as usize;
+        let region = Region::new(bytes, self.huge_pages)?;
+        let base = region.base();
+        let headers = (0..self.count)
+            .map(|index| BufferHeader {
+                refs: AtomicU32::new(0),
+                generation: AtomicU32::new(self.start.generation),
+                // SAFETY: `index < count`, so the offset lies inside the region.
+                data: unsafe { base.add(index as usize * buffer_bytes as usize) },
+                size: buffer_bytes,
+                index,
+                free: RawFree::NOTHING,
+                owner: RawOwner::NOBODY,
+                armed: AtomicU32::new(0),
+                order: self.order,
+                kind: Kind::Pool,
+                writable: true,
+            })
+            .collect();
+        let counter = || AtomicU64::new(self.start.counter);
+        // Small pools have small magazines, so that one cache cannot hold most of the pool back.
+        let magazine = (self.count as usize / 16).clamp(1, MAGAZINE);
+        #[cfg(not(loom))]
+        let accounts = self.accounts.unwrap_or_else(|| Arc::clone(Accounts::global()));
+        #[cfg(loom)]
+        let accounts = self.accounts.unwrap_or_else(Accounts::new);
+        let inner = Box::new(PoolInner {
+            headers,
+            depot: Depot::new(self.count, magazine, self.start.tag),
+            region,
+            accounts,
+            name: self.name,
+            order: self.order,
+            buffer_bytes,
+            start: self.start,
+            signals: CachePadded::new(AtomicU32::new(0)),
+            reclaim_epoch: AtomicU32::new(self.start.generation),
+            reserved: AtomicU32::new(0),
+            life: CachePadded::new(AtomicU64::new(HANDLE)),
+            shared: CachePadded::new(SharedCounters {
+                alloc: counter(),
+                alloc_empty: counter(),
+                release: counter(),
+                violations: counter(),
+            }),
+            slots: Mutex::new(Slots::default()),
+            parking: Mutex::new(()),
+            wake: Condvar::new(),
+        });
+        let inner = NonNull::from(Box::leak(inner));
+        // SAFETY: nobody else knows the pool yet; raw places, so that no reference to the whole is
+        // made while a part is written.
+        unsafe {
+            let headers: &mut [BufferHeader] = &mut (*inner.as_ptr()).headers;
+            for header in headers {
+                header.owner.owner = inner.as_ptr().cast();
+            }
+            // SAFETY: `life` began with one handle, which this is.
+            Ok(Pool::from_inner(inner))
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Why there was no buffer.
+
+/// Why a buffer could not be allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AllocError {
+    /// The caller's cache and the depot are empty. The figures are of the moment after.
+    #[error(
+        "no free buffer: of {buffers} buffers {in_flight} are in flight and {cached} are parked in \
+         caches of other threads; release views, or make the pool larger"
+    )]
+    Exhausted {
+        /// Buffers of the pool.
+        buffers: u32,
+        /// Referenced by somebody.
+        in_flight: u32,
+        /// Free, in the caches of other threads.
+        cached: u32,
+    },
+    /// The pool was closed.
+    #[error("the pool is closed; views of its buffers stay valid, new buffers there are none")]
+    Closed,
+}

@@ -1,0 +1,186 @@
+//! The handle to a pool.
+
+use super::builder::PoolBuilder;
+use super::cache::LocalCache;
+use super::error::AllocError;
+use super::inner::{CLOSED, HANDLE, PoolInner};
+use crate::account::Accounts;
+use crate::buffer::Buffer;
+use crate::header::BufferHeader;
+use crate::skb::{BufferSource, Skb};
+use crate::sync::Ordering;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// A pool of equal buffers. Cloning gives another handle to the same pool.
+///
+/// The memory lives as long as there is a handle, a cache, or a buffer that is not home; dropping
+/// the last handle while views are out leaves them valid (S6).
+///
+/// ```
+/// use skbpool_pool::Pool;
+/// let pool = Pool::builder(64).order(1).build()?;
+/// let buffer = pool.alloc()?;
+/// assert_eq!(buffer.len(), 8192);
+/// assert_eq!(pool.stats().in_flight, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Pool {
+    inner: NonNull<PoolInner>,
+}
+
+// SAFETY: everything behind the handle is Sync.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    /// A builder for a pool of `count` buffers.
+    pub fn builder(count: u32) -> PoolBuilder {
+        PoolBuilder::new(count)
+    }
+
+    /// # Safety
+    /// - One `HANDLE` in `life` is given up to the new handle.
+    pub(super) unsafe fn from_inner(inner: NonNull<PoolInner>) -> Self {
+        Self { inner }
+    }
+
+    #[inline(always)]
+    pub(super) fn inner(&self) -> &PoolInner {
+        // SAFETY: our handle keeps it alive.
+        unsafe { self.inner.as_ref() }
+    }
+
+    /// The pool that a view's own buffer belongs to; none for memory that a caller brought.
+    pub fn of(skb: &Skb) -> Option<Pool> {
+        skb.header().index()?;
+        // SAFETY: a header with an index is a pool's, and the skb keeps its buffer out of the depot.
+        let inner = unsafe { Self::of_header(skb.header_ptr()) };
+        // Relaxed: the skb's buffer keeps the pool alive, and nothing is published.
+        // SAFETY: alive, as said.
+        unsafe { inner.as_ref() }.life.fetch_add(HANDLE, Ordering::Relaxed);
+        Some(Self { inner })
+    }
+
+    /// The pool that a header with an index lies in.
+    ///
+    /// # Safety
+    /// - `header` is a pool's, and its buffer is outside the depot, which keeps the pool alive.
+    #[inline(always)]
+    pub(crate) unsafe fn of_header(header: NonNull<BufferHeader>) -> NonNull<PoolInner> {
+        // SAFETY: the builder wrote the pool's own address there, which is never null.
+        unsafe { NonNull::new_unchecked(header.as_ref().owner.owner.cast::<PoolInner>()) }
+    }
+
+    #[inline(always)]
+    pub(super) fn is(&self, other: NonNull<PoolInner>) -> bool {
+        self.inner == other
+    }
+
+    /// One buffer from the depot. Never blocks; costs a few atomic operations, so loops use a
+    /// [`LocalCache`].
+    ///
+    /// # Errors
+    /// [`AllocError::Exhausted`], [`AllocError::Closed`].
+    pub fn alloc(&self) -> Result<Buffer, AllocError> {
+        self.inner().alloc()
+    }
+
+    /// A cache for one thread's loop. It holds back up to [`Pool::cache_capacity`] free buffers.
+    pub fn local_cache(&self) -> LocalCache {
+        LocalCache::new(self.clone())
+    }
+
+    /// Most free buffers that one cache holds back.
+    pub fn cache_capacity(&self) -> u32 {
+        4 * self.inner().depot.magazine_size() as u32
+    }
+
+    /// Asks all caches to give back what they hold: each does at its owner's next release.
+    pub fn reclaim(&self) {
+        // Relaxed: a hint; a cache that sees it late flushes late.
+        self.inner().reclaim_epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Closes the pool: allocation answers [`AllocError::Closed`], waiters wake, views stay valid.
+    /// Returns how many buffers are still in flight. Closing twice is harmless.
+    pub fn close(&self) -> u32 {
+        let inner = self.inner();
+        // Relaxed: nothing is published with it; see `is_closed`.
+        inner.signals.fetch_or(CLOSED, Ordering::Relaxed);
+        inner.wake.notify_all();
+        inner.occupancy().in_flight
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.inner().is_closed()
+    }
+
+    /// The name it was built with.
+    pub fn name(&self) -> &str {
+        &self.inner().name
+    }
+
+    /// Buffers it has.
+    pub fn count(&self) -> u32 {
+        self.inner().count()
+    }
+
+    /// Its buffers have `4096 << order` bytes.
+    pub fn order(&self) -> u8 {
+        self.inner().order
+    }
+
+    /// Bytes of each buffer.
+    pub fn buffer_bytes(&self) -> u32 {
+        self.inner().buffer_bytes
+    }
+
+    /// Whether its memory lies on huge pages.
+    pub fn is_huge(&self) -> bool {
+        self.inner().region.is_huge()
+    }
+
+    /// The accounts its views are held in.
+    pub fn accounts(&self) -> &Arc<Accounts> {
+        &self.inner().accounts
+    }
+
+    /// Whether both are handles of the same pool.
+    pub fn is_same(&self, other: &Pool) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Clone for Pool {
+    fn clone(&self) -> Self {
+        // Relaxed: our own handle keeps the pool alive, and nothing is published.
+        self.inner().life.fetch_add(HANDLE, Ordering::Relaxed);
+        Self { inner: self.inner }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: one handle in `life` is ours.
+        unsafe { PoolInner::let_go(self.inner, HANDLE) }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("stats", &self.stats()).finish()
+    }
+}
+
+impl BufferSource for &Pool {
+    fn buffer(&mut self) -> Result<Buffer, AllocError> {
+        self.alloc()
+    }
+
+    fn buffer_bytes(&self) -> u32 {
+        Pool::buffer_bytes(self)
+    }
+}

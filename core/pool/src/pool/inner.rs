@@ -1,0 +1,208 @@
+//! What every handle, cache and header of one pool points to.
+
+use super::builder::StartValues;
+use super::error::AllocError;
+use super::stats::CacheSlot;
+use crate::account::Accounts;
+use crate::buffer::Buffer;
+use crate::depot::Depot;
+use crate::header::BufferHeader;
+use crate::region::Region;
+use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering, fence};
+use crossbeam_utils::CachePadded;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Set in [`PoolInner::signals`] once the pool is closed; the bits below count waiters.
+pub(super) const CLOSED: u32 = 1 << 31;
+
+/// One handle in [`PoolInner::life`]; the bits below count buffers outside the depot.
+pub(super) const HANDLE: u64 = 1 << 32;
+
+/// How often an allocation looks again when the depot seems empty though a buffer is on its way
+/// between two stacks.
+const LOOK_AGAIN: u32 = if cfg!(loom) { 0 } else { 64 };
+
+/// ```text
+/// region   │ buffer 0 │ buffer 1 │ …        plain memory, may be shared later
+/// headers  │ header 0 │ header 1 │ …        private, same index; owner ─► this struct
+/// depot    free indices                     life = handles << 32 + buffers outside the depot
+/// ```
+/// Freed by whoever takes `life` to 0: the last handle if every buffer is home, else the last
+/// buffer to come home.
+pub(crate) struct PoolInner {
+    pub(super) headers: Box<[BufferHeader]>,
+    pub(super) depot: Depot,
+    pub(super) region: Region,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) name: String,
+    pub(super) order: u8,
+    pub(super) buffer_bytes: u32,
+    pub(super) start: StartValues,
+    /// `CLOSED | waiters`. Read by every cache once an operation, written rarely.
+    pub(super) signals: CachePadded<AtomicU32>,
+    /// Raised to ask caches for what they hold back; wraps.
+    pub(super) reclaim_epoch: AtomicU32,
+    /// Buffers promised to drivers, caches and consumers.
+    pub(super) reserved: AtomicU32,
+    pub(super) life: CachePadded<AtomicU64>,
+    pub(super) shared: CachePadded<SharedCounters>,
+    pub(super) slots: Mutex<Slots>,
+    pub(super) parking: Mutex<()>,
+    pub(super) wake: Condvar,
+}
+
+/// Counters of calls without a cache: many writers.
+#[derive(Debug)]
+pub(super) struct SharedCounters {
+    pub(super) alloc: AtomicU64,
+    pub(super) alloc_empty: AtomicU64,
+    pub(super) release: AtomicU64,
+    pub(super) violations: AtomicU64,
+}
+
+/// The caches there are, and what those that are gone have counted.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    pub(super) live: Vec<Arc<CachePadded<CacheSlot>>>,
+    pub(super) retired: super::stats::CacheCounts,
+}
+
+impl PoolInner {
+    /// Buffers there are.
+    #[inline(always)]
+    pub(super) fn count(&self) -> u32 {
+        self.headers.len() as u32
+    }
+
+    pub(crate) fn accounts(&self) -> &Arc<Accounts> {
+        &self.accounts
+    }
+
+    /// Buffers outside the depot: in flight or in caches.
+    pub(super) fn outside(&self) -> u32 {
+        // Relaxed: reporting; exact when quiet.
+        self.life.load(Ordering::Relaxed) as u32
+    }
+
+    #[inline(always)]
+    pub(super) fn is_closed(&self) -> bool {
+        // Relaxed: a cache may see the closing one call late, which is the same as having called
+        // a moment earlier.
+        self.signals.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    /// Counts `buffers` buffers that the caller just took out of the depot.
+    #[inline]
+    pub(super) fn count_out(&self, buffers: usize) {
+        // Relaxed: the caller has a handle, so the count cannot be 0, and nothing is published.
+        self.life.fetch_add(buffers as u64, Ordering::Relaxed);
+    }
+
+    /// Takes one buffer out of the depot, for a caller without a cache.
+    pub(super) fn alloc(&self) -> Result<Buffer, AllocError> {
+        self.try_alloc().unwrap_or_else(|| {
+            // Relaxed: a counter, read for reporting only.
+            self.shared.alloc_empty.fetch_add(1, Ordering::Relaxed);
+            Err(self.exhausted())
+        })
+    }
+
+    /// As [`PoolInner::alloc`]; none, and nothing counted, when there is no free buffer.
+    pub(super) fn try_alloc(&self) -> Option<Result<Buffer, AllocError>> {
+        if self.is_closed() {
+            return Some(Err(AllocError::Closed));
+        }
+        let index = self.look_for(|| self.depot.take_one())?;
+        self.count_out(1);
+        // Relaxed: a counter, read for reporting only.
+        self.shared.alloc.fetch_add(1, Ordering::Relaxed);
+        Some(Ok(self.hand_out(index)))
+    }
+
+    /// Tries `take` until it succeeds or the depot is really empty: another thread may have a
+    /// magazine in its hands that it is about to push back. Bounded, so it never blocks; a thread
+    /// that is descheduled right there makes the pool look emptier than it is.
+    pub(super) fn look_for<T>(&self, mut take: impl FnMut() -> Option<T>) -> Option<T> {
+        for _ in 0..LOOK_AGAIN {
+            let taken = take();
+            if taken.is_some() || self.outside() >= self.count() {
+                return taken;
+            }
+            std::hint::spin_loop();
+        }
+        take()
+    }
+
+    #[cold]
+    pub(super) fn exhausted(&self) -> AllocError {
+        let stats = self.occupancy();
+        AllocError::Exhausted {
+            buffers: self.count(),
+            in_flight: stats.in_flight,
+            cached: stats.cached,
+        }
+    }
+
+    /// Makes a free index that the caller owns a buffer.
+    #[inline(always)]
+    pub(super) fn hand_out(&self, index: u32) -> Buffer {
+        let header = &self.headers[index as usize];
+        debug_assert_eq!(header.references(), 0, "a free buffer has no references");
+        header.set_references(1);
+        // SAFETY: the index came from a free list, so nobody else has this buffer, and its count
+        // was just set to the one reference that the buffer takes over.
+        unsafe { Buffer::from_header(NonNull::from(header)) }
+    }
+
+    /// Puts a buffer without references back into the depot, and frees the pool if that was all
+    /// that kept it.
+    ///
+    /// # Safety
+    /// - `this` is alive, and the caller took the last reference of buffer `index`, which lies
+    ///   outside the depot.
+    pub(crate) unsafe fn put_loose(this: NonNull<PoolInner>, index: u32) {
+        {
+            // SAFETY: alive, since this buffer is still counted in `life`.
+            let inner = unsafe { this.as_ref() };
+            inner.depot.put_one(index);
+            // Relaxed: a counter, read for reporting only.
+            inner.shared.release.fetch_add(1, Ordering::Relaxed);
+            inner.wake_waiters();
+        }
+        // SAFETY: the buffer was counted in `life`, and is home now.
+        unsafe { Self::let_go(this, 1) }
+    }
+
+    /// Takes `amount` off `life` and frees the pool if nothing is left.
+    ///
+    /// # Safety
+    /// - The caller owns `amount` of `life`, and does not touch the pool afterwards.
+    pub(super) unsafe fn let_go(this: NonNull<PoolInner>, amount: u64) {
+        // SYNC: Release pairs with the fence below in whoever frees the pool: everything this
+        // thread did with it comes before.
+        // SAFETY: alive, since `amount` is still counted.
+        let before = unsafe { this.as_ref() }.life.fetch_sub(amount, Ordering::Release);
+        if before == amount {
+            // SYNC: Acquire fence pairs with the Release of all who let go before.
+            fence(Ordering::Acquire);
+            // SAFETY: it was leaked from a box by the builder, and nobody is left who knows it.
+            drop(unsafe { Box::from_raw(this.as_ptr()) });
+        }
+    }
+
+    /// Wakes somebody who waits for a buffer.
+    #[inline]
+    pub(super) fn wake_waiters(&self) {
+        // Relaxed: a waiter that is missed looks again by itself after a millisecond.
+        if self.signals.load(Ordering::Relaxed) & !CLOSED != 0 {
+            self.wake.notify_all();
+        }
+    }
+
+    #[cold]
+    pub(crate) fn count_violation(&self) {
+        // Relaxed: a counter, read for reporting only.
+        self.shared.violations.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,21 @@
+//! The pool: region, headers, free lists and counters together.
+
+mod audit;
+mod builder;
+mod cache;
+mod error;
+mod handle;
+mod inner;
+mod reserve;
+mod stats;
+#[cfg(not(loom))]
+mod wait;
+
+pub use audit::{Audit, AuditError};
+pub use builder::{MAX_BUFFERS, PoolBuilder, PoolError, StartValues};
+pub use cache::LocalCache;
+pub use error::AllocError;
+pub use handle::Pool;
+pub(crate) use inner::PoolInner;
+pub use reserve::{PoolTooSmall, Reservation};
+pub use stats::{PoolState, PoolStats};

@@ -1,0 +1,214 @@
+//! What a pool tells about itself.
+
+use super::handle::Pool;
+use super::inner::{PoolInner, Slots};
+use crate::sync::{AtomicU64, MutexGuard, Ordering, bump};
+use std::sync::PoisonError;
+
+/// Whether buffers can be had from a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolState {
+    /// Yes.
+    Open,
+    /// Closed, with every buffer home.
+    Closed,
+    /// Closed, and alive because views are outstanding.
+    Orphaned,
+}
+
+impl PoolState {
+    /// The name used in metrics labels, JSON keys and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Orphaned => "orphaned",
+        }
+    }
+}
+
+/// A pool's figures. `free + cached + in_flight == buffers`; while threads are at work the three
+/// differ from the truth by what was in motion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolStats {
+    /// The name it was built with.
+    pub name: String,
+    /// Buffers it has.
+    pub buffers: u32,
+    /// Bytes of each.
+    pub buffer_bytes: u32,
+    /// In the depot, for anybody.
+    pub free: u32,
+    /// Free, in the caches of single threads.
+    pub cached: u32,
+    /// Referenced by somebody.
+    pub in_flight: u32,
+    /// Promised to drivers, caches and consumers.
+    pub reserved: u32,
+    /// Whether buffers can be had.
+    pub state: PoolState,
+    /// Buffers allocated from a thread's cache.
+    pub alloc_fast: u64,
+    /// Buffers allocated from the depot: by calls without a cache, and the first after each refill.
+    pub alloc_slow: u64,
+    /// Allocations that found no buffer.
+    pub alloc_empty: u64,
+    /// Magazines taken from the depot by caches.
+    pub refills: u64,
+    /// Buffers that came home.
+    pub releases: u64,
+    /// Releases that should not have been; the buffers are out of use or were free already.
+    pub violations: u64,
+}
+
+/// Free, cached, in flight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Occupancy {
+    pub(super) free: u32,
+    pub(super) cached: u32,
+    pub(super) in_flight: u32,
+}
+
+/// One cache's figures, written by its owner only.
+#[derive(Debug)]
+pub(super) struct CacheSlot {
+    cached: AtomicU64,
+    allocs: AtomicU64,
+    refills: AtomicU64,
+    empty: AtomicU64,
+    releases: AtomicU64,
+}
+
+/// Sums over caches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CacheCounts {
+    pub(super) cached: u64,
+    allocs: u64,
+    refills: u64,
+    empty: u64,
+    releases: u64,
+}
+
+impl CacheCounts {
+    pub(super) fn add(&mut self, other: &CacheCounts) {
+        self.cached += other.cached;
+        self.allocs += other.allocs;
+        self.refills += other.refills;
+        self.empty += other.empty;
+        self.releases += other.releases;
+    }
+}
+
+impl CacheSlot {
+    pub(super) fn start_at(start: u64) -> Self {
+        let counter = || AtomicU64::new(start);
+        Self {
+            cached: AtomicU64::new(0),
+            allocs: counter(),
+            refills: counter(),
+            empty: counter(),
+            releases: counter(),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn count_alloc(&self, buffers: u64, cached: usize) {
+        bump(&self.allocs, buffers);
+        self.set_cached(cached);
+    }
+
+    pub(super) fn count_refill(&self, cached: usize) {
+        bump(&self.refills, 1);
+        self.set_cached(cached);
+    }
+
+    pub(super) fn count_empty(&self) {
+        bump(&self.empty, 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn count_release(&self, cached: usize) {
+        bump(&self.releases, 1);
+        self.set_cached(cached);
+    }
+
+    pub(super) fn count_flush(&self, cached: usize) {
+        self.set_cached(cached);
+    }
+
+    #[inline(always)]
+    fn set_cached(&self, cached: usize) {
+        // Relaxed: reporting only.
+        self.cached.store(cached as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn counts(&self, start: u64) -> CacheCounts {
+        // Relaxed: counters, read for reporting only.
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed).wrapping_sub(start);
+        CacheCounts {
+            cached: self.cached.load(Ordering::Relaxed),
+            allocs: read(&self.allocs),
+            refills: read(&self.refills),
+            empty: read(&self.empty),
+            releases: read(&self.releases),
+        }
+    }
+}
+
+impl PoolInner {
+    pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
+        // A panic while the lock is held leaves the list as it was or with one slot more or less.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache_counts(&self) -> CacheCounts {
+        let slots = self.slots();
+        let mut total = slots.retired;
+        total.cached = 0;
+        for slot in &slots.live {
+            total.add(&slot.counts(self.start.counter));
+        }
+        total
+    }
+
+    pub(super) fn occupancy(&self) -> Occupancy {
+        let cached = self.cache_counts().cached as u32;
+        let outside = self.outside().min(self.count());
+        let cached = cached.min(outside);
+        Occupancy { free: self.count() - outside, cached, in_flight: outside - cached }
+    }
+}
+
+impl Pool {
+    /// The pool's figures now. Takes the lock that guards the list of caches.
+    pub fn stats(&self) -> PoolStats {
+        let inner = self.inner();
+        let counts = inner.cache_counts();
+        let Occupancy { free, cached, in_flight } = inner.occupancy();
+        // Relaxed: counters, read for reporting only.
+        let shared =
+            |counter: &AtomicU64| counter.load(Ordering::Relaxed).wrapping_sub(inner.start.counter);
+        let state = match (inner.is_closed(), in_flight) {
+            (false, _) => PoolState::Open,
+            (true, 0) => PoolState::Closed,
+            (true, _) => PoolState::Orphaned,
+        };
+        PoolStats {
+            name: inner.name.clone(),
+            buffers: inner.count(),
+            buffer_bytes: inner.buffer_bytes,
+            free,
+            cached,
+            in_flight,
+            // Relaxed: reporting only.
+            reserved: inner.reserved.load(Ordering::Relaxed),
+            state,
+            alloc_fast: counts.allocs.saturating_sub(counts.refills),
+            alloc_slow: counts.refills + shared(&inner.shared.alloc),
+            alloc_empty: counts.empty + shared(&inner.shared.alloc_empty),
+            refills: counts.refills,
+            releases: counts.releases + shared(&inner.shared.release),
+            violations: shared(&inner.shared.violations),
+        }
+    }
+}

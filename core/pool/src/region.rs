@@ -1,0 +1,161 @@
+//! One mapping of memory, cut into equal buffers.
+
+use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+
+/// Whether a region lies on huge pages of 2 MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HugePages {
+    /// Ordinary pages.
+    #[default]
+    Never,
+    /// Huge pages if the kernel has enough of them reserved, ordinary pages otherwise.
+    Try,
+    /// Huge pages or an error.
+    Require,
+}
+
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Why memory for a region could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RegionError {
+    /// More than the machine can give.
+    #[error(
+        "the pool needs {needed} bytes of memory and {available} are available; \
+         make it smaller (fewer buffers, lower order) or free memory"
+    )]
+    OutOfMemory {
+        /// Bytes asked for.
+        needed: u64,
+        /// Bytes that could be had without swapping or killing somebody.
+        available: u64,
+    },
+    /// A system call failed.
+    #[error("the pool's memory could not be set up: {call} answered \"{source}\"")]
+    Os {
+        /// Which call.
+        call: &'static str,
+        /// What it answered.
+        source: rustix::io::Errno,
+    },
+}
+
+/// A memfd mapping, sealed against resizing, with all pages allocated; unmapped on drop.
+#[derive(Debug)]
+pub(crate) struct Region {
+    base: NonNull<u8>,
+    mapped: usize,
+    huge: bool,
+    /// Kept so that the region can be shared with another process later.
+    _memory: OwnedFd,
+}
+
+// SAFETY: the mapping is plain memory; who may touch which part is decided by reference counts.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Maps `bytes` bytes, rounded up to whole pages. Faults every page in, so that running out of
+    /// memory is an error here and not a signal later.
+    pub(crate) fn new(bytes: usize, huge: HugePages) -> Result<Self, RegionError> {
+        let needed = bytes as u64;
+        if huge != HugePages::Never {
+            match Self::map(bytes.next_multiple_of(HUGE_PAGE), true) {
+                Err(error) if huge == HugePages::Require => return Err(error),
+                Err(_) => {}
+                Ok(region) => return Ok(region),
+            }
+        }
+        let available = available_memory();
+        if needed > available {
+            return Err(RegionError::OutOfMemory { needed, available });
+        }
+        Self::map(bytes.next_multiple_of(4096), false)
+    }
+
+    fn map(mapped: usize, huge: bool) -> Result<Self, RegionError> {
+        let os = |call| move |source| RegionError::Os { call, source };
+        let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        if huge {
+            flags |= MemfdFlags::HUGETLB | MemfdFlags::HUGE_2MB;
+        }
+        let memory = rustix::fs::memfd_create("skbpool", flags).map_err(os("memfd_create"))?;
+        rustix::fs::ftruncate(&memory, mapped as u64).map_err(os("ftruncate"))?;
+        rustix::io::retry_on_intr(|| {
+            rustix::fs::fallocate(&memory, FallocateFlags::empty(), 0, mapped as u64)
+        })
+        .map_err(os("fallocate"))?;
+        rustix::fs::fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+            .map_err(os("fcntl(F_ADD_SEALS)"))?;
+        // SAFETY: a fresh mapping at an address of the kernel's choice aliases nothing.
+        let base = unsafe {
+            rustix::mm::mmap(
+                std::ptr::null_mut(),
+                mapped,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED | MapFlags::POPULATE,
+                &memory,
+                0,
+            )
+        }
+        .map_err(os("mmap"))?;
+        let Some(base) = NonNull::new(base.cast()) else {
+            return Err(RegionError::Os { call: "mmap", source: rustix::io::Errno::NOMEM });
+        };
+        Ok(Self { base, mapped, huge, _memory: memory })
+    }
+
+    #[inline(always)]
+    pub(crate) fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    pub(crate) fn is_huge(&self) -> bool {
+        self.huge
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and whoever drops the region has shown that no view is left.
+        let unmapped = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.mapped) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// Bytes that can be allocated: the kernel's estimate, or what the control group leaves if less.
+fn available_memory() -> u64 {
+    let estimate = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    });
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let group = number("/sys/fs/cgroup/memory.max")
+        .map(|limit| limit.saturating_sub(number("/sys/fs/cgroup/memory.current").unwrap_or(0)));
+    estimate.unwrap_or(u64::MAX).min(group.unwrap_or(u64::MAX))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_zeroed_and_writable_to_its_last_byte() {
+        let region = Region::new(10_000, HugePages::Try).unwrap();
+        // SAFETY: the mapping has at least 10,000 bytes and nobody else uses it.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(region.base().as_ptr(), 10_000) };
+        assert!(bytes.iter().all(|&byte| byte == 0));
+        bytes[9_999] = 1;
+    }
+
+    #[test]
+    fn more_than_the_machine_has_is_an_error_that_says_so() {
+        let error = Region::new(1 << 50, HugePages::Never).unwrap_err();
+        assert!(matches!(error, RegionError::OutOfMemory { needed, .. } if needed == 1 << 50));
+        assert!(error.to_string().contains("make it smaller"));
+    }
+}

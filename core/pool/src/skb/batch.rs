@@ -1,0 +1,197 @@
+//! Many skbs handled as one thing.
+
+use super::settle::Settlement;
+use super::{Skb, SkbError};
+use crate::home::put_references;
+use crate::pool::LocalCache;
+
+/// Skbs in order: the unit of every hot path.
+///
+/// Keeps its memory when emptied, so a loop that reuses a batch does not allocate. Dropping it
+/// releases what is in it one by one; [`SkbBatch::release`] does it by runs.
+#[derive(Debug, Default)]
+pub struct SkbBatch {
+    skbs: Vec<Skb>,
+}
+
+impl SkbBatch {
+    /// An empty batch.
+    pub const fn new() -> Self {
+        Self { skbs: Vec::new() }
+    }
+
+    /// An empty batch with room for `skbs`.
+    pub fn with_capacity(skbs: usize) -> Self {
+        Self { skbs: Vec::with_capacity(skbs) }
+    }
+
+    /// Skbs in it; a chain counts as one.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.skbs.len()
+    }
+
+    /// Whether there are none.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.skbs.is_empty()
+    }
+
+    /// Bytes of data of all of them.
+    pub fn bytes(&self) -> u64 {
+        self.skbs.iter().map(|skb| u64::from(skb.len())).sum()
+    }
+
+    /// Appends an skb.
+    #[inline(always)]
+    pub fn push(&mut self, skb: Skb) {
+        self.skbs.push(skb);
+    }
+
+    /// Takes the last skb.
+    pub fn pop(&mut self) -> Option<Skb> {
+        self.skbs.pop()
+    }
+
+    /// Moves all of `other` to the end.
+    pub fn append(&mut self, other: &mut SkbBatch) {
+        self.skbs.append(&mut other.skbs);
+    }
+
+    /// Moves the skbs from `at` on into a batch of their own; `at` is clamped to the length.
+    pub fn split_off(&mut self, at: usize) -> SkbBatch {
+        SkbBatch { skbs: self.skbs.split_off(at.min(self.skbs.len())) }
+    }
+
+    /// Takes all skbs out in order.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Skb> {
+        self.skbs.drain(..)
+    }
+
+    /// The skbs in order.
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[Skb] {
+        &self.skbs
+    }
+
+    /// The skbs in order, to be changed.
+    #[inline(always)]
+    pub fn as_mut_slice(&mut self) -> &mut [Skb] {
+        &mut self.skbs
+    }
+
+    /// The vector underneath, for code that moves skbs in bulk.
+    #[inline(always)]
+    pub fn as_mut_vec(&mut self) -> &mut Vec<Skb> {
+        &mut self.skbs
+    }
+
+    /// Appends to `into` a view of each of the first `count` skbs, with one atomic addition for each run
+    /// of views of one buffer.
+    ///
+    /// # Errors
+    /// [`SkbError::TooManyReferences`] with the number of skbs that were cloned; those behind are not.
+    pub fn clone_front_into(
+        &self,
+        count: usize,
+        into: &mut SkbBatch,
+    ) -> Result<(), (SkbError, usize)> {
+        let skbs = &self.skbs[..count.min(self.skbs.len())];
+        into.skbs.reserve(skbs.len());
+        let mut done = 0;
+        while done < skbs.len() {
+            let first = &skbs[done];
+            let run = run_length(&skbs[done..]);
+            if !first.header().get(run as u32) {
+                return Err((SkbError::TooManyReferences, done));
+            }
+            for (position, skb) in skbs[done..done + run].iter().enumerate() {
+                // SAFETY: one of the references just taken becomes the clone's.
+                match unsafe { skb.clone_onto_reference() } {
+                    Ok(clone) => into.push(clone),
+                    Err(error) => {
+                        let unused = (run - position) as u32;
+                        // SAFETY: these references were taken above and became nobody's.
+                        unsafe { put_references(skb.header, unused, None) };
+                        return Err((error, done + position));
+                    }
+                }
+            }
+            done += run;
+        }
+        Ok(())
+    }
+
+    /// Releases everything, to `cache` where it is of the buffers' pool.
+    ///
+    /// One atomic operation for each run of views of one buffer, none if the run holds all its
+    /// references; one count for each run of one holder; the clock is read once if the first skb's
+    /// arrival was measured.
+    pub fn release(&mut self, cache: &mut LocalCache) {
+        let Some(first) = self.skbs.first() else { return };
+        let mut settlement = Settlement::new(cache.shard(), first.birth != 0);
+        for skb in &self.skbs {
+            settlement.add(skb);
+        }
+        settlement.finish();
+        let count = self.skbs.len();
+        let skbs = self.skbs.as_mut_ptr();
+        // SAFETY: 0 is within capacity. From here on this function owns the skbs, one by one; if
+        // something unwinds, what is left leaks instead of being released twice.
+        unsafe { self.skbs.set_len(0) };
+        let mut done = 0;
+        while done < count {
+            // SAFETY: `done..count` are skbs that were in the vector, initialised and not yet
+            // released, in memory that the vector still has.
+            let rest = unsafe { std::slice::from_raw_parts_mut(skbs.add(done), count - done) };
+            let header = rest[0].header;
+            let run = run_length(rest);
+            for skb in &mut rest[..run] {
+                if let Some(mut fragments) = skb.fragments.take() {
+                    fragments.release(cache);
+                }
+            }
+            // SAFETY: each of these skbs owned one reference; they are not touched again.
+            unsafe { put_references(header, run as u32, Some(cache)) };
+            done += run;
+        }
+        cache.after_release();
+    }
+}
+
+/// How many skbs at the front of `skbs`, which is not empty, are views of the same buffer.
+#[inline(always)]
+fn run_length(skbs: &[Skb]) -> usize {
+    let header = skbs[0].header;
+    1 + skbs[1..].iter().take_while(|skb| skb.header == header).count()
+}
+
+impl Extend<Skb> for SkbBatch {
+    fn extend<I: IntoIterator<Item = Skb>>(&mut self, skbs: I) {
+        self.skbs.extend(skbs);
+    }
+}
+
+impl FromIterator<Skb> for SkbBatch {
+    fn from_iter<I: IntoIterator<Item = Skb>>(skbs: I) -> Self {
+        Self { skbs: skbs.into_iter().collect() }
+    }
+}
+
+impl IntoIterator for SkbBatch {
+    type Item = Skb;
+    type IntoIter = std::vec::IntoIter<Skb>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.skbs.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a SkbBatch {
+    type Item = &'a Skb;
+    type IntoIter = std::slice::Iter<'a, Skb>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.skbs.iter()
+    }
+}

@@ -1,0 +1,200 @@
+//! Layout of the skb.
+
+use super::chain::FragList;
+use crate::account::HolderId;
+use crate::header::BufferHeader;
+use crate::home::put_references;
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+use std::ptr::NonNull;
+
+/// What is known about an skb, as bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct SkbFlags(pub u16);
+
+/// A view: where its bytes lie in one buffer, and what is known about the packet.
+///
+/// ```text
+/// buffer  0 ─────── head ───── offset ══════ offset+len ───── end ─────── size
+///                     │headroom  │    data        │   tailroom │
+///  0 header ─► BufferHeader      8 fragments ─► FragList, or null
+/// 16 timestamp_ns               24 head   28 offset   32 len   36 end
+/// 40 original_length  44 truesize  48 hash  52 birth
+/// 56 port  58 holder  60 link_type  62 flags
+/// ```
+/// It owns one reference to its buffer, is moved and never allocated, and is read-only unless it is
+/// the only view. `Send`, not `Sync`: a view belongs to one thread at a time, which is why cloning
+/// the only view needs no atomic operation.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Skb {
+    pub(super) header: NonNull<BufferHeader>,
+    pub(super) fragments: Option<Box<FragList>>,
+    /// When the frame was received, in nanoseconds since the Unix epoch, as its source says.
+    pub timestamp_ns: u64,
+    /// First byte of the window; headroom ends here.
+    pub(super) head: u32,
+    /// First byte of the data.
+    pub(super) offset: u32,
+    /// Bytes of data in this buffer, fragments not included.
+    pub(super) len: u32,
+    /// First byte after the window; tailroom ends here.
+    pub(super) end: u32,
+    /// Bytes the frame had before it was cut short, 0: as many as it has.
+    pub original_length: u32,
+    /// Bytes its holder is charged for: the buffer's size divided by the views armed on it.
+    pub(super) truesize: u32,
+    /// Flow hash, 0: not computed.
+    pub hash: u32,
+    /// [`crate::clock::tick`] of its arrival, 0: not measured.
+    pub birth: u32,
+    /// Interface the frame came in by.
+    pub port: u16,
+    pub(super) holder: u16,
+    /// LINKTYPE_ number of the frame, as in capture files; 1 is Ethernet.
+    pub link_type: u16,
+    /// Flags.
+    pub flags: SkbFlags,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+const _: () = {
+    assert!(size_of::<Skb>() == 64);
+    assert!(size_of::<Option<Skb>>() == 64);
+    assert!(std::mem::offset_of!(Skb, timestamp_ns) == 16);
+    assert!(std::mem::offset_of!(Skb, offset) == 28);
+    assert!(std::mem::offset_of!(Skb, len) == 32);
+    assert!(std::mem::offset_of!(Skb, birth) == 52);
+    assert!(std::mem::offset_of!(Skb, flags) == 62);
+};
+
+// SAFETY: the reference it owns may be given back by any thread, and headers are Sync. It is not
+// Sync, so a `&Skb` never leaves its thread.
+unsafe impl Send for Skb {}
+
+impl Skb {
+    /// # Safety
+    /// - The caller gives up one reference to `header`.
+    /// - `data` lies inside `window` and `window` inside the buffer, and no other view can see the
+    ///   window, unless it was made by cloning.
+    #[inline(always)]
+    pub(crate) unsafe fn new(
+        header: NonNull<BufferHeader>,
+        window: Range<u32>,
+        data: Range<u32>,
+        truesize: u32,
+    ) -> Self {
+        Self {
+            header,
+            fragments: None,
+            timestamp_ns: 0,
+            head: window.start,
+            offset: data.start,
+            len: data.end - data.start,
+            end: window.end,
+            original_length: 0,
+            truesize,
+            hash: 0,
+            birth: 0,
+            port: 0,
+            holder: HolderId::NONE.raw(),
+            link_type: 1,
+            flags: SkbFlags(0),
+            not_sync: PhantomData,
+        }
+    }
+
+    /// The header of its buffer.
+    #[inline(always)]
+    pub fn header(&self) -> &BufferHeader {
+        // SAFETY: our reference keeps it valid.
+        unsafe { self.header.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn header_ptr(&self) -> NonNull<BufferHeader> {
+        self.header
+    }
+
+    /// Bytes of data, fragments included.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        match &self.fragments {
+            None => self.len,
+            Some(fragments) => self.len + fragments.bytes(),
+        }
+    }
+
+    /// Whether there is no data.
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The data that lies in this view's own buffer: all of it, unless the skb is a chain.
+    #[inline(always)]
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: `offset + len <= size`, our reference keeps the memory valid, and nobody writes to
+        // a window that a view can see, except its only view through `&mut`.
+        unsafe {
+            let first = self.header().data().as_ptr().add(self.offset as usize);
+            std::slice::from_raw_parts(first, self.len as usize)
+        }
+    }
+
+    /// Bytes the frame had when it was received: at least as many as it has now, unless said so.
+    #[inline(always)]
+    pub fn original_length(&self) -> u32 {
+        if self.original_length == 0 { self.len() } else { self.original_length }
+    }
+
+    /// What its holder is charged for, fragments included.
+    #[inline(always)]
+    pub fn truesize(&self) -> u32 {
+        match &self.fragments {
+            None => self.truesize,
+            Some(fragments) => self.truesize.saturating_add(fragments.truesize()),
+        }
+    }
+
+    /// Who answers for it.
+    #[inline(always)]
+    pub fn holder(&self) -> HolderId {
+        HolderId::from_raw(self.holder)
+    }
+
+    /// Says who answers for it. The caller does the counting: acquisition here, and release follows
+    /// by itself when the skb is released.
+    #[inline(always)]
+    pub fn set_holder(&mut self, holder: HolderId) {
+        self.holder = holder.raw();
+    }
+
+    /// Gives the skb up as 64 plain bytes, for C.
+    pub fn into_raw(self) -> [u64; 8] {
+        // SAFETY: an skb is 64 bytes without padding, and is not dropped here.
+        unsafe { std::mem::transmute::<ManuallyDrop<Skb>, [u64; 8]>(ManuallyDrop::new(self)) }
+    }
+
+    /// Takes back what [`Skb::into_raw`] gave up.
+    ///
+    /// # Safety
+    /// - `raw` came from `into_raw`, and is taken back once.
+    #[inline(always)]
+    pub unsafe fn from_raw(raw: [u64; 8]) -> Self {
+        // SAFETY: the caller hands over the bytes of an skb, which owns its reference again.
+        unsafe { std::mem::transmute::<[u64; 8], Skb>(raw) }
+    }
+}
+
+impl Drop for Skb {
+    #[inline]
+    fn drop(&mut self) {
+        self.settle_shared();
+        // SAFETY: we own one reference and give it up; the fragments drop by themselves.
+        unsafe { put_references(self.header, 1, None) }
+    }
+}

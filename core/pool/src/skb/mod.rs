@@ -1,0 +1,19 @@
+//! Views of buffers, and batches of them.
+
+mod batch;
+mod chain;
+mod copy;
+mod error;
+mod layout;
+mod settle;
+mod share;
+mod source;
+mod verbs;
+
+pub use batch::SkbBatch;
+pub use chain::FragList;
+pub use copy::CopyError;
+pub use error::SkbError;
+pub use layout::{Skb, SkbFlags};
+pub use share::make_zero_copy_skb;
+pub use source::BufferSource;

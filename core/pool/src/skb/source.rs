@@ -1,0 +1,16 @@
+//! Where verbs that copy get their buffers from.
+
+use crate::buffer::Buffer;
+use crate::pool::AllocError;
+
+/// Gives buffers, never blocking: a [`crate::LocalCache`], or a [`crate::Pool`] for the casual call.
+pub trait BufferSource {
+    /// One buffer.
+    ///
+    /// # Errors
+    /// [`AllocError`].
+    fn buffer(&mut self) -> Result<Buffer, AllocError>;
+
+    /// Bytes of each buffer.
+    fn buffer_bytes(&self) -> u32;
+}

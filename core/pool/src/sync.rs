@@ -1,0 +1,42 @@
+//! The one place atomics and cells come from: `core` in a normal build, `loom` under `--cfg loom`.
+
+#[cfg(not(loom))]
+pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+
+#[cfg(loom)]
+pub use loom::cell::UnsafeCell;
+
+/// `core::cell::UnsafeCell` with loom's interface, so that loom can watch every access.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    /// Wraps `value`.
+    pub const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `access` with a pointer for reading.
+    #[inline(always)]
+    pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        access(self.0.get())
+    }
+
+    /// Calls `access` with a pointer for writing.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        access(self.0.get())
+    }
+}
+
+/// Adds to a counter that only one thread writes: a load and a store, no read-modify-write.
+#[inline(always)]
+pub fn bump(counter: &AtomicU64, by: u64) {
+    // Relaxed: a counter with one writer, read for reporting and for differences only.
+    let next = counter.load(Ordering::Relaxed).wrapping_add(by);
+    counter.store(next, Ordering::Relaxed);
+}

@@ -15,6 +15,8 @@ pub mod clock;
 mod depot;
 mod header;
 mod home;
+#[cfg(all(test, loom))]
+mod models;
 mod pool;
 mod region;
 mod skb;

@@ -2,9 +2,9 @@
 
 use super::holder::{Holder, HolderId, HolderKind};
 use super::shard::{LatencyHistogram, Shard, ShardHandle};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Most holders at a time, the unnamed one included.
 pub const MAX_HOLDERS: usize = if cfg!(loom) { 2 } else { 256 };
@@ -128,8 +128,9 @@ impl Accounts {
         let mut registry = self.registry();
         let index = registry.shards.iter().position(|taken| !taken).unwrap_or(0);
         registry.shards[index] = true;
-        // SYNC: Release pairs with the Acquire of `used_shards`; the lock orders the claims.
+        // Relaxed: written under the lock, which we hold.
         let used = self.used.load(Ordering::Relaxed).max(index as u32 + 1);
+        // SYNC: Release pairs with the Acquire of `used_shards`.
         self.used.store(used, Ordering::Release);
         ShardHandle::new(Arc::clone(self), index)
     }
@@ -195,7 +196,7 @@ impl Accounts {
 
     /// `[acquired, acquired bytes, released, released bytes]` over all shards. Sinks of all shards
     /// are read before the sources of any, since a view may be released through another shard.
-    fn sum(&self, holder: usize) -> [u64; 4] {
+    pub(crate) fn sum(&self, holder: usize) -> [u64; 4] {
         let mut total = [0u64; 4];
         for part in [[2, 3], [0, 1]] {
             for shard in self.used_shards() {
@@ -224,7 +225,7 @@ impl Accounts {
         }
     }
 
-    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
         // A panic while the lock is held leaves a table that is still consistent: every change is
         // one assignment.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)

@@ -52,8 +52,11 @@ impl Armed {
     /// Its header; none once every view was cut, since the last of them may have been released.
     #[inline(always)]
     pub fn header(&self) -> Option<&BufferHeader> {
+        if self.left == 0 {
+            return None;
+        }
         // SAFETY: while views are left we own references.
-        (self.left != 0).then(|| unsafe { self.header.as_ref() })
+        Some(unsafe { self.header.as_ref() })
     }
 
     /// Views that can still be cut.

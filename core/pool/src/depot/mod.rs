@@ -9,6 +9,9 @@ use crate::sync::{AtomicU32, UnsafeCell};
 use magazine::Magazine;
 use stack::{NIL, TaggedStack};
 
+/// Magazines beyond those that all buffers fill: they let caches give back less than a full one.
+const SPARE_MAGAZINES: usize = if cfg!(loom) { 1 } else { 16 };
+
 /// ```text
 /// full:  head ─► magazine ─► magazine ─► …      each holds 1..=MAGAZINE buffer indices
 /// spare: head ─► magazine ─► …                  each holds nothing
@@ -36,7 +39,7 @@ impl Depot {
     /// A depot that holds the buffers `0..count`, in magazines of `magazine_size`.
     pub(crate) fn new(count: u32, magazine_size: usize, start_tag: u64) -> Self {
         debug_assert!((1..=MAGAZINE).contains(&magazine_size));
-        let magazines = (count as usize).div_ceil(magazine_size) + 16;
+        let magazines = (count as usize).div_ceil(magazine_size) + SPARE_MAGAZINES;
         let depot = Self {
             full: TaggedStack::new(start_tag),
             spare: TaggedStack::new(start_tag),

@@ -97,12 +97,12 @@ impl TaggedStack {
             // value is stale, and the tag makes the swap fail.
             let link = links[head.index as usize].load(Ordering::Relaxed);
             let next = Head { index: link, tag: head.tag.wrapping_add(1) };
-            // SYNC: Acquire on failure, since the value then read becomes `seen`. On success the
-            // same value was already read with Acquire.
+            // SYNC: Acquire on failure, since the value then read becomes `seen`. Relaxed on success:
+            // the tag makes the value unique, so it is the store that was read with Acquire already.
             match self.head.compare_exchange_weak(
                 seen,
                 next.into(),
-                Ordering::Acquire,
+                Ordering::Relaxed,
                 Ordering::Acquire,
             ) {
                 Ok(_) => return Some(head.index),

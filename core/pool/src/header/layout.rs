@@ -74,6 +74,24 @@ unsafe impl Send for BufferHeader {}
 unsafe impl Sync for BufferHeader {}
 
 impl BufferHeader {
+    /// A header over no memory, for tests of the count.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(references: u32) -> Self {
+        Self {
+            refs: AtomicU32::new(references),
+            generation: AtomicU32::new(u32::MAX),
+            data: NonNull::dangling(),
+            size: 0,
+            index: NO_INDEX,
+            free: RawFree::NOTHING,
+            owner: RawOwner::NOBODY,
+            armed: AtomicU32::new(0),
+            order: 0,
+            kind: Kind::Head,
+            writable: false,
+        }
+    }
+
     /// The first byte of the buffer.
     #[inline(always)]
     pub fn data(&self) -> NonNull<u8> {

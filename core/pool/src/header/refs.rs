@@ -111,31 +111,11 @@ impl BufferHeader {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::header::layout::NO_INDEX;
-    use crate::header::{Kind, RawFree, RawOwner};
-    use crate::sync::AtomicU32;
-    use std::ptr::NonNull;
-
-    fn header(references: u32) -> BufferHeader {
-        BufferHeader {
-            refs: AtomicU32::new(references),
-            generation: AtomicU32::new(u32::MAX),
-            data: NonNull::dangling(),
-            size: 0,
-            index: NO_INDEX,
-            free: RawFree::NOTHING,
-            owner: RawOwner::NOBODY,
-            armed: AtomicU32::new(0),
-            order: 0,
-            kind: Kind::Head,
-            writable: false,
-        }
-    }
 
     #[test]
     fn the_last_reference_is_told_once_however_they_are_grouped() {
         for groups in [vec![5], vec![1; 5], vec![2, 3], vec![4, 1]] {
-            let header = header(5);
+            let header = BufferHeader::of_nothing(5);
             let told: Vec<Put> = groups.iter().map(|&count| header.put(count)).collect();
             assert_eq!(told.iter().filter(|&&put| put == Put::Last).count(), 1);
             assert_eq!(told.last(), Some(&Put::Last));
@@ -144,7 +124,7 @@ mod tests {
 
     #[test]
     fn at_the_limit_one_more_is_refused_and_changes_nothing() {
-        let header = header(MAX_REFERENCES - 2);
+        let header = BufferHeader::of_nothing(MAX_REFERENCES - 2);
         assert!(header.get(1));
         assert!(header.get(1));
         assert!(!header.get(1));
@@ -156,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_free_buffer_released_again_stays_free() {
-        let header = header(0);
+        let header = BufferHeader::of_nothing(0);
         assert_eq!(header.put(1), Put::Violation);
         assert_eq!(header.references(), 0);
         assert!(!header.is_quarantined());
@@ -164,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_held_buffer_released_too_often_never_comes_home() {
-        let header = header(2);
+        let header = BufferHeader::of_nothing(2);
         assert_eq!(header.put(3), Put::Violation);
         assert!(header.is_quarantined());
         assert_eq!([header.put(1), header.put(1), header.put(1)], [Put::Violation; 3]);
@@ -173,7 +153,7 @@ mod tests {
 
     #[test]
     fn generation_wraps() {
-        let header = header(1);
+        let header = BufferHeader::of_nothing(1);
         header.next_generation();
         assert_eq!(header.generation(), 0);
     }

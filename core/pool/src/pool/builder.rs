@@ -26,6 +26,9 @@ pub struct StartValues {
     pub generation: u32,
 }
 
+/// Small pools have small magazines, so that one cache cannot hold most of the pool back.
+const LEAST_MAGAZINES: usize = if cfg!(loom) { 2 } else { 16 };
+
 /// Why a pool could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolError {
@@ -134,8 +137,7 @@ impl PoolBuilder {
             })
             .collect();
         let counter = || AtomicU64::new(self.start.counter);
-        // Small pools have small magazines, so that one cache cannot hold most of the pool back.
-        let magazine = (self.count as usize / 16).clamp(1, MAGAZINE);
+        let magazine = (self.count as usize / LEAST_MAGAZINES).clamp(1, MAGAZINE);
         #[cfg(not(loom))]
         let accounts = self.accounts.unwrap_or_else(|| Arc::clone(Accounts::global()));
         #[cfg(loom)]

@@ -143,6 +143,12 @@ impl Pool {
         self.inner().region.is_huge()
     }
 
+    /// What a model can ask about its memory.
+    #[cfg(loom)]
+    pub(crate) fn pages(&self) -> &Arc<crate::region::Pages> {
+        self.inner().region.pages()
+    }
+
     /// The accounts its views are held in.
     pub fn accounts(&self) -> &Arc<Accounts> {
         &self.inner().accounts

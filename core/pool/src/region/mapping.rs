@@ -1,47 +1,12 @@
-//! One mapping of memory, cut into equal buffers.
+//! Memory that can be shared with another process later.
 
+use super::{HugePages, RegionError};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 
-/// Whether a region lies on huge pages of 2 MiB.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HugePages {
-    /// Ordinary pages.
-    #[default]
-    Never,
-    /// Huge pages if the kernel has enough of them reserved, ordinary pages otherwise.
-    Try,
-    /// Huge pages or an error.
-    Require,
-}
-
 const HUGE_PAGE: usize = 2 << 20;
-
-/// Why memory for a region could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum RegionError {
-    /// More than the machine can give.
-    #[error(
-        "the pool needs {needed} bytes of memory and {available} are available; \
-         make it smaller (fewer buffers, lower order) or free memory"
-    )]
-    OutOfMemory {
-        /// Bytes asked for.
-        needed: u64,
-        /// Bytes that could be had without swapping or killing somebody.
-        available: u64,
-    },
-    /// A system call failed.
-    #[error("the pool's memory could not be set up: {call} answered \"{source}\"")]
-    Os {
-        /// Which call.
-        call: &'static str,
-        /// What it answered.
-        source: rustix::io::Errno,
-    },
-}
 
 /// A memfd mapping, sealed against resizing, with all pages allocated; unmapped on drop.
 #[derive(Debug)]
@@ -139,7 +104,7 @@ fn available_memory() -> u64 {
     estimate.unwrap_or(u64::MAX).min(group.unwrap_or(u64::MAX))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,20 @@
+//! The emulated card: a descriptor ring with hardware on one side and a driver on the other.
+//!
+//! ```text
+//!                 posted: empty buffers
+//!   driver  ───────────────────────────────►  hardware ◄── source, paced by the line
+//!  (RxLoop) ◄───────────────────────────────  (Hardware)
+//!                completed: buffers with frames
+//! ```
+//! The two sides share nothing but the two rings, so they run in one thread or in two. A buffer
+//! belongs to whoever holds its descriptor; the hardware packs frames into it until it closes it.
+
+mod counters;
+mod descriptor;
+mod hardware;
+mod rx_loop;
+
+pub use counters::HardwareStats;
+pub use descriptor::{Descriptor, RxFrame};
+pub use hardware::{CloseWhen, EmulatedNic, Hardware, NicConfig, NicError, RxQueue, Step};
+pub use rx_loop::{Polled, RxLoop, RxSink};

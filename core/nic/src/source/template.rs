@@ -1,0 +1,59 @@
+//! The same frame over and over.
+
+use super::{FrameMeta, FrameSource, SourceError, copy_part};
+
+/// An endless source of one frame: for measuring what moving bytes costs, and nothing else.
+#[derive(Clone, Debug)]
+pub struct TemplateSource {
+    frame: Box<[u8]>,
+    link_type: u16,
+    written: usize,
+}
+
+impl TemplateSource {
+    /// A source of copies of `frame`; their timestamp is when they are written.
+    pub fn new(frame: impl Into<Box<[u8]>>, link_type: u16) -> Self {
+        let frame = frame.into();
+        let written = frame.len();
+        Self { frame, link_type, written }
+    }
+}
+
+/// Never ends, never fails.
+impl FrameSource for TemplateSource {
+    #[inline]
+    fn peek_len(&mut self) -> Result<Option<u32>, SourceError> {
+        Ok(Some(self.frame.len() as u32))
+    }
+
+    #[inline]
+    fn write_next(
+        &mut self,
+        out: &mut [u8],
+        now_ns: u64,
+    ) -> Result<Option<FrameMeta>, SourceError> {
+        self.written = 0;
+        copy_part(&self.frame, &mut self.written, out);
+        let len = self.frame.len() as u32;
+        Ok(Some(FrameMeta {
+            len,
+            original_length: len,
+            timestamp_ns: now_ns,
+            link_type: self.link_type,
+            interface: 0,
+        }))
+    }
+
+    fn write_rest(&mut self, out: &mut [u8]) -> usize {
+        copy_part(&self.frame, &mut self.written, out)
+    }
+
+    fn is_live(&self) -> bool {
+        true
+    }
+
+    fn skip(&mut self, frames: u64) -> Result<u64, SourceError> {
+        self.written = self.frame.len();
+        Ok(frames)
+    }
+}

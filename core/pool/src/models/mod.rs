@@ -1,0 +1,63 @@
+//! Models of the lock-free structures. Loom runs each of them through every interleaving of its
+//! threads, and every value that a load may return, with at most two preemptions.
+//!
+//! A payload cell stands for the bytes of a buffer: loom fails the model when two accesses to it, one
+//! of them a write, are not ordered by the atomics. What each model catches is in `DESIGN.md`.
+
+mod loom_accounts;
+mod loom_cache;
+mod loom_depot;
+mod loom_life;
+mod loom_refs;
+mod loom_stack;
+
+use crate::sync::UnsafeCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Runs `scenario` in every way there is, and prints how many that were.
+fn check(scenario: impl Fn() + Send + Sync + 'static) {
+    static EXECUTIONS: AtomicU64 = AtomicU64::new(0);
+    let name = std::thread::current().name().unwrap_or("model").to_owned();
+    let count = std::sync::Arc::new(AtomicU64::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.max_branches = 10_000;
+    builder.check(move || {
+        // Relaxed: no part of the model.
+        counted.fetch_add(1, Ordering::Relaxed);
+        scenario();
+    });
+    // Relaxed: no part of the model.
+    let executions = count.load(Ordering::Relaxed);
+    let total = EXECUTIONS.fetch_add(executions, Ordering::Relaxed) + executions;
+    println!("{name}: {executions} executions, {total} of all models so far");
+}
+
+/// What lies in the buffers.
+struct Payload {
+    cells: Vec<UnsafeCell<u32>>,
+}
+
+// SAFETY: that accesses are ordered is what models check.
+unsafe impl Send for Payload {}
+// SAFETY: as above.
+unsafe impl Sync for Payload {}
+
+impl Payload {
+    fn new(buffers: u32) -> Self {
+        Self { cells: (0..buffers).map(|_| UnsafeCell::new(0)).collect() }
+    }
+
+    /// What a writer does, who must be the only one with this buffer.
+    fn write(&self, buffer: u32, value: u32) {
+        // SAFETY: loom fails the model before two accesses meet.
+        self.cells[buffer as usize].with_mut(|cell| unsafe { *cell = value });
+    }
+
+    /// What a reader does, beside whom there may be other readers.
+    fn read(&self, buffer: u32) -> u32 {
+        // SAFETY: as above.
+        self.cells[buffer as usize].with(|cell| unsafe { *cell })
+    }
+}

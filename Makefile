@@ -77,8 +77,9 @@ lock: $(STAMPS)/requirements ## Renew requirements/*.txt and Cargo.lock from the
 	$(CARGO) $(if $(UPGRADE),update,metadata --format-version 1 --quiet) $(WORKSPACE) > /dev/null
 
 .PHONY: generate
-generate: $(STAMPS)/requirements ## Generate python/skbpool/v1 from proto/
+generate: $(STAMPS)/requirements ## Generate python/skbpool/v1 from proto/, and the Grafana dashboard
 	$(PYTHON) tools/generate_protos.py
+	$(PYTHON) deploy/grafana/generate.py
 
 ##### running
 
@@ -108,7 +109,7 @@ test-loom: export CARGO_PROFILE_RELEASE_LTO := off
 test-loom: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
 test-loom: export CARGO_PROFILE_RELEASE_DEBUG := false
 test-loom: ## Model-check the lock-free structures with loom
-	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver --test 'loom_*'
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver --lib -- --nocapture
 
 .PHONY: test-python
 test-python: setup ## Run the tests of the Python package
@@ -124,7 +125,8 @@ test-e2e: setup ## Run the tests with real processes: daemon, emulator, subscrib
 
 .PHONY: test-seed
 test-seed: setup ## Run the tests of S1 to S10 and print what each observed
-	$(CARGO) test $(WORKSPACE) --test 'seed_*' -- --nocapture --test-threads=1
+	$(CARGO) test $(WORKSPACE) -p skbpool-pool -p skbpool-deliver -p skbpool-nic --test 'seed_*' -- \
+		--nocapture --test-threads=1
 	$(PYTEST) -p no:cacheprovider -q -s -m seed python/tests/seed
 
 ##### lint
@@ -161,6 +163,7 @@ lint-python: setup ## ruff, mypy, cython-lint, stubtest
 lint-proto: $(STAMPS)/requirements ## buf lint, generated code fresh
 	$(VENV)/bin/buf lint
 	$(PYTHON) tools/generate_protos.py --check
+	$(PYTHON) deploy/grafana/generate.py --check
 
 .PHONY: fmt
 fmt: $(STAMPS)/requirements ## Format Rust, Python and proto files

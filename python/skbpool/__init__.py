@@ -1,5 +1,126 @@
-"""skbpool: a packet buffer pool, as a library and as a service."""
+"""skbpool: a packet buffer pool, as a library and as a service.
 
-from skbpool._native import __version__
+A frame is written once into a `Buffer` of a `Pool`; views of it (`Skb`) are cut without copying
+and handed on, one by one or as an `SkbBatch`; when the last view is gone, the buffer goes home.
+Memory of one's own becomes a buffer with `init_zero_copy_buffer` and `adopt`.
 
-__all__ = ["__version__"]
+Everything that can go wrong is an `SkbpoolError`; figures are the dataclasses of `skbpool.stats`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skbpool._native import (
+    Armed,
+    Buffer,
+    Fill,
+    Pool,
+    __version__,
+    adopt,
+    brought,
+    holders,
+    init_zero_copy_buffer,
+)
+from skbpool._skb import Skb
+from skbpool._skb_batch import SkbBatch
+from skbpool.errors import (
+    AuditFailed,
+    BadMemory,
+    BadPool,
+    BufferReleased,
+    BufferTooSmall,
+    CaptureError,
+    Closed,
+    Exported,
+    FrameTooLarge,
+    MalformedBatch,
+    NoHeadroom,
+    Nonlinear,
+    NoPool,
+    NoTailroom,
+    NotArmed,
+    NotEmpty,
+    OutOfRange,
+    Overlap,
+    PoolClosed,
+    PoolExhausted,
+    PoolMemory,
+    PoolTooSmall,
+    ReadOnly,
+    Shared,
+    SkbpoolError,
+    TooManyHolders,
+    TooManyReferences,
+    TooShort,
+)
+from skbpool.stats import Audit, BroughtStats, HolderStats, PoolStats
+
+if TYPE_CHECKING:
+    from skbpool.client import Client as Client
+
+__all__ = [
+    "Armed",
+    "Audit",
+    "AuditFailed",
+    "BadMemory",
+    "BadPool",
+    "BroughtStats",
+    "Buffer",
+    "BufferReleased",
+    "BufferTooSmall",
+    "CaptureError",
+    "Closed",
+    "Exported",
+    "Fill",
+    "FrameTooLarge",
+    "HolderStats",
+    "MalformedBatch",
+    "NoHeadroom",
+    "NoPool",
+    "NoTailroom",
+    "Nonlinear",
+    "NotArmed",
+    "NotEmpty",
+    "OutOfRange",
+    "Overlap",
+    "Pool",
+    "PoolClosed",
+    "PoolExhausted",
+    "PoolMemory",
+    "PoolStats",
+    "PoolTooSmall",
+    "ReadOnly",
+    "Shared",
+    "Skb",
+    "SkbBatch",
+    "SkbpoolError",
+    "TooManyHolders",
+    "TooManyReferences",
+    "TooShort",
+    "__version__",
+    "adopt",
+    "brought",
+    "get_include",
+    "holders",
+    "init_zero_copy_buffer",
+]
+
+
+def get_include() -> str:
+    """Return the folder of `skbpool.h`, for C, C++ and Cython compilers.
+
+    Example:
+        >>> import pathlib, skbpool
+        >>> (pathlib.Path(skbpool.get_include()) / "skbpool.h").is_file()
+        True
+    """
+    return str(Path(__file__).parent / "include")
+
+
+def __getattr__(name: str) -> object:
+    """Import `Client` when it is first asked for: it needs grpcio, nothing else here does."""
+    if name == "Client":
+        from skbpool.client import Client
+
+        return Client
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,2 +1,395 @@
-# cython: language_level=3
+# cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
 """Views of packet buffers."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.slice cimport PySlice_GetIndicesEx
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+
+from skbpool cimport (
+    import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
+    skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable, skb_len,
+    skb_linearize, skb_pull, skb_pull_up, skb_push, skb_put, skb_release, skb_reserve,
+    skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
+)
+from skbpool._support cimport check, export_bytes, pool_of
+
+from skbpool import errors
+
+__all__ = ["Skb"]
+
+import_skbpool_core()
+
+
+@cython.final
+@cython.internal
+cdef class _Writable:
+    """Bytes of a view that may be written while a memoryview of them is alive."""
+
+    cdef Skb skb
+    cdef void *data
+    cdef Py_ssize_t length
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        export_bytes(view, self, self.data, self.length, False, flags)
+        self.skb.exports += 1
+        self.skb.writers += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.skb.exports -= 1
+        self.skb.writers -= 1
+
+
+cdef object writable(Skb skb, void *data, Py_ssize_t length):
+    cdef _Writable bytes_ = _Writable.__new__(_Writable)
+    bytes_.skb = skb
+    bytes_.data = data
+    bytes_.length = length
+    return memoryview(bytes_)
+
+
+@cython.final
+@cython.freelist(256)
+cdef class Skb:
+    """A view of bytes in a buffer, and what is known about the packet.
+
+    It owns one reference to the buffer, which goes home when the last view is gone. Its bytes are
+    read without copying, as `memoryview(skb)` or by any consumer of the buffer protocol; they may
+    be written if this is the only view and the memory is writable. The words are those of the
+    Linux kernel's sk_buff.
+
+    Made by `Buffer.into_skb`, `Armed.skb` and `Fill.cut`. Releasing it twice is harmless; any other
+    use after release raises `BufferReleased`. A view equals only itself.
+
+    Example:
+        >>> from skbpool import Pool
+        >>> buffer = Pool(8).alloc()
+        >>> memoryview(buffer)[16:21] = b"hello"
+        >>> with buffer.into_skb(16, 21) as skb:
+        ...     skb.push(2)[:] = b"> "
+        ...     print(bytes(skb), len(skb), skb.headroom)
+        b'> hello' 7 14
+    """
+
+    def __init__(self):
+        raise TypeError("views are made of buffers: Buffer.into_skb, Buffer.arm, Buffer.fill")
+
+    def __dealloc__(self):
+        skb_release(&self.skb)
+
+    cdef int live(self) except -1:
+        if self.skb.header is NULL:
+            raise errors.BufferReleased(
+                "the view was released or moved before; it is used up when it is handed on"
+            )
+        return 0
+
+    cdef int unexport(self) except -1:
+        """Refuse while memoryviews are alive."""
+        if self.exports != 0:
+            raise errors.Exported(
+                f"{self.exports} memoryviews of it are alive; release them first",
+                exports=self.exports,
+            )
+        return 0
+
+    cdef int unwrite(self) except -1:
+        """Refuse to share bytes that somebody may write."""
+        if self.writers != 0:
+            raise errors.Exported(
+                f"{self.writers} writable memoryviews of it are alive; release them first",
+                exports=self.writers,
+            )
+        return 0
+
+    def release(self):
+        """Give the reference to the buffer back, once; Exported if memoryviews are alive."""
+        self.unexport()
+        skb_release(&self.skb)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.release()
+
+    @property
+    def is_released(self):
+        """Whether it was released, or moved into a batch or a chain."""
+        return self.skb.header is NULL
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        self.live()
+        if self.skb.fragments is not NULL:
+            raise errors.Nonlinear("the data is a chain of several views; linearize() it first")
+        export_bytes(view, self, skb_data(&self.skb), self.skb.len, True, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.exports -= 1
+
+    def __len__(self):
+        self.live()
+        return skb_len(&self.skb)
+
+    def __bytes__(self):
+        self.live()
+        cdef uint32_t length = skb_len(&self.skb)
+        copy = PyBytes_FromStringAndSize(NULL, length)
+        check(skb_copy_bits(&self.skb, 0, PyBytes_AS_STRING(copy), length))
+        return copy
+
+    def __getitem__(self, key):
+        cdef Py_ssize_t start, stop, step, length
+        cdef uint8_t byte = 0
+        self.live()
+        if isinstance(key, slice):
+            PySlice_GetIndicesEx(key, skb_len(&self.skb), &start, &stop, &step, &length)
+            if step != 1:
+                raise ValueError("a view is contiguous: slices have step 1")
+            return self.part(start, length)
+        start = key
+        if start < 0:
+            start += skb_len(&self.skb)
+        if start < 0 or start >= skb_len(&self.skb):
+            raise errors.OutOfRange(f"byte {key} is not among the {len(self)} there are")
+        check(skb_copy_bits(&self.skb, start, &byte, 1))
+        return byte
+
+    def data_mut(self):
+        """Return a writable memoryview of the data; of a chain's first part.
+
+        While it is alive the view cannot be shared or released. Raises Shared if the buffer has
+        other views, ReadOnly if the memory was adopted.
+        """
+        cdef uint8_t *data = NULL
+        self.unwrite()
+        check(skb_data_mut(&self.skb, &data))
+        return writable(self, data, self.skb.len)
+
+    def push(self, uint32_t count):
+        """Grow the data by `count` bytes at its front and return them as a writable memoryview.
+
+        Raises:
+            NoHeadroom: There is not that much headroom; nothing is touched.
+            Shared, ReadOnly: As `data_mut`.
+        """
+        cdef uint8_t *data = NULL
+        check(skb_push(&self.skb, count, &data))
+        return writable(self, data, count)
+
+    def put(self, uint32_t count):
+        """Grow the data by `count` bytes at its end and return them as a writable memoryview.
+
+        Raises:
+            NoTailroom: There is not that much tailroom; nothing is touched.
+            Nonlinear: The view is a chain.
+            Shared, ReadOnly: As `data_mut`.
+        """
+        cdef uint8_t *data = NULL
+        check(skb_put(&self.skb, count, &data))
+        return writable(self, data, count)
+
+    def pull(self, uint32_t count):
+        """Turn `count` bytes at the front of the data into headroom; TooShort if it has fewer."""
+        check(skb_pull(&self.skb, count))
+
+    def trim(self, uint32_t length):
+        """Cut the data off after `length` bytes; TooShort if there are fewer."""
+        check(skb_trim(&self.skb, length))
+
+    def reserve(self, uint32_t count):
+        """Make `count` bytes of headroom in a view without data; else NotEmpty or NoTailroom."""
+        check(skb_reserve(&self.skb, count))
+
+    def clone(self):
+        """Return another view of the same bytes; both are read-only until one is gone.
+
+        Raises Exported if a writable memoryview is alive, TooManyReferences at the count's limit.
+        """
+        cdef Skb clone = Skb.__new__(Skb)
+        self.unwrite()
+        check(skb_clone(&clone.skb, &self.skb))
+        return clone
+
+    cdef Skb part(self, Py_ssize_t offset, Py_ssize_t length):
+        cdef Skb part = Skb.__new__(Skb)
+        self.unwrite()
+        check(skb_slice(&part.skb, &self.skb, offset, length))
+        return part
+
+    def slice(self, uint32_t offset, uint32_t length):
+        """Return a view of `length` bytes from `offset` on; `skb[3:7]` is `skb.slice(3, 4)`.
+
+        Raises:
+            OutOfRange: The bytes are not all there.
+            Nonlinear: They reach into the fragments of a chain.
+        """
+        return self.part(offset, length)
+
+    def append_frag(self, Skb other not None):
+        """Append the data of another view, which is used up, without copying: makes a chain.
+
+        Raises:
+            Exported: Memoryviews of the other view are alive.
+            OutOfRange: The whole would exceed 2^32 - 1 bytes.
+        """
+        if other is self:
+            raise ValueError("a view cannot be appended to itself; clone() it")
+        self.live()
+        other.unexport()
+        check(skb_append_frag(&self.skb, &other.skb))
+
+    def copy(self, pool=None):
+        """Return a copy in buffers of `pool`; None: the pool of this view's buffer.
+
+        Raises:
+            PoolExhausted: No buffer is free.
+            NoPool: The view's own buffer belongs to no pool.
+        """
+        cdef Skb copy = Skb.__new__(Skb)
+        check(skb_copy(&copy.skb, &self.skb, pool_of(pool)))
+        return copy
+
+    def unshare(self, pool=None):
+        """Make this the only view of its bytes, by copying them if it is not.
+
+        Raises Exported if memoryviews are alive; PoolExhausted and NoPool as `copy`.
+        """
+        self.unexport()
+        check(skb_unshare(&self.skb, pool_of(pool)))
+
+    def linearize(self, pool=None):
+        """Bring the data of a chain into one buffer; nothing for a view that is none.
+
+        Raises:
+            Exported: Memoryviews of it are alive.
+            BufferTooSmall: The pool's buffers cannot hold it.
+            PoolExhausted, NoPool: As `copy`.
+        """
+        self.unexport()
+        check(skb_linearize(&self.skb, pool_of(pool)))
+
+    def pull_up(self, uint32_t count, pool=None):
+        """Make sure that the first `count` bytes lie in one piece; TooShort if there are fewer.
+
+        Otherwise raises what `linearize` does.
+        """
+        self.unexport()
+        check(skb_pull_up(&self.skb, count, pool_of(pool)))
+
+    @property
+    def length(self):
+        """Bytes of data, fragments included."""
+        return len(self)
+
+    @property
+    def headroom(self):
+        """Bytes before the data that `push` may use."""
+        self.live()
+        return skb_headroom(&self.skb)
+
+    @property
+    def tailroom(self):
+        """Bytes behind the data that `put` may use; 0 for a chain."""
+        self.live()
+        return skb_tailroom(&self.skb)
+
+    @property
+    def truesize(self):
+        """Bytes its holder is charged for: the buffer's size divided by the views armed on it."""
+        self.live()
+        return skb_truesize(&self.skb)
+
+    @property
+    def is_shared(self):
+        """Whether the buffer has other references."""
+        self.live()
+        return bool(skb_is_shared(&self.skb))
+
+    @property
+    def is_writable(self):
+        """Whether `data_mut`, `push` and `put` may write."""
+        self.live()
+        return bool(skb_is_writable(&self.skb))
+
+    @property
+    def is_chain(self):
+        """Whether the data lies in more than one buffer."""
+        self.live()
+        return self.skb.fragments is not NULL
+
+    @property
+    def references(self):
+        """References to its buffer now."""
+        self.live()
+        return skb_buffer_references(self.skb.header)
+
+    @property
+    def address(self):
+        """Address of the first byte of its data."""
+        self.live()
+        return <uintptr_t>skb_data(&self.skb)
+
+    @property
+    def timestamp_ns(self):
+        """When the frame was received, in nanoseconds since the Unix epoch; 0: not known."""
+        self.live()
+        return self.skb.timestamp_ns
+
+    @timestamp_ns.setter
+    def timestamp_ns(self, uint64_t value):
+        self.live()
+        self.skb.timestamp_ns = value
+
+    @property
+    def original_length(self):
+        """Bytes the frame had before it was cut short."""
+        self.live()
+        return self.skb.original_length or skb_len(&self.skb)
+
+    @original_length.setter
+    def original_length(self, uint32_t value):
+        self.live()
+        self.skb.original_length = value
+
+    @property
+    def hash(self):
+        """Flow hash; 0: not computed."""
+        self.live()
+        return self.skb.hash
+
+    @hash.setter
+    def hash(self, uint32_t value):
+        self.live()
+        self.skb.hash = value
+
+    @property
+    def port(self):
+        """Number of the interface the frame came in by."""
+        self.live()
+        return self.skb.port
+
+    @port.setter
+    def port(self, uint16_t value):
+        self.live()
+        self.skb.port = value
+
+    @property
+    def link_type(self):
+        """LINKTYPE_ number of the frame, as in capture files; 1 is Ethernet."""
+        self.live()
+        return self.skb.link_type
+
+    @link_type.setter
+    def link_type(self, uint16_t value):
+        self.live()
+        self.skb.link_type = value
+
+    def __repr__(self):
+        if self.skb.header is NULL:
+            return "<skbpool.Skb, released>"
+        return (
+            f"<skbpool.Skb of {len(self)} bytes at {self.address:#x}"
+            f"{', shared' if self.is_shared else ''}{', chain' if self.is_chain else ''}>"
+        )

@@ -1,14 +1,64 @@
-//! `skbpool._native`: pools, buffers, drivers and codecs for Python.
+//! `skbpool._native`: pools, buffers, drivers and codecs for Python. One file a class; views and
+//! batches are Cython, in `skbpool/_skb.pyx`, and reached through [`py_types`].
+
+mod arguments;
+mod armed;
+mod bring;
+mod buffer;
+mod c_api;
+mod engine;
+mod error;
+mod fill;
+mod holders;
+mod pool;
+mod py_types;
+mod python_owner;
+mod reaper;
+mod record;
+mod wait;
 
 use pyo3::prelude::*;
 
 /// The native half of the package `skbpool`.
 #[pymodule]
 mod _native {
+    // Memory.
+    #[pymodule_export]
+    use crate::bring::{adopt, brought, init_zero_copy_buffer};
+    #[pymodule_export]
+    use crate::holders::holders;
+    #[pymodule_export]
+    use crate::{armed::Armed, buffer::Buffer, fill::Fill, pool::Pool};
+
+    // For the daemon, the client and the command line.
+    #[pymodule_export]
+    use crate::engine::{
+        bell::Bell, boot::server_boot_id, capture_writer::CaptureWriter, decode::decode_subscribe,
+        emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, hub::Hub, ingest_port::IngestPort,
+        ingest_port::ingest_driver_name, latency::latency_histogram, lease_port::LeasePort,
+        stamp_consumer::StampConsumer, subscription::Subscription,
+    };
+
+    // For the package's own modules.
+    #[pymodule_export]
+    use crate::{
+        error::_take_failure, pool::_pool_address, py_types::_register, reaper::_close_reaper,
+    };
+
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
+    use pyo3::types::{PyAnyMethods, PyListMethods};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("_C_API", crate::c_api::capsule(module.py())?)?;
+        // Names for others than this package.
+        let all = module.index()?;
+        let public: Vec<_> = all.iter().filter(|name| !name.to_string().starts_with('_')).collect();
+        module.setattr("__all__", public)?;
+        // No Python object is touched once the interpreter begins to exit.
+        let atexit = module.py().import("atexit")?;
+        atexit.call_method1("register", (module.getattr("_close_reaper")?,))?;
+        Ok(())
     }
 }

@@ -6,7 +6,10 @@
 //! and releases when it is done.
 
 mod hub;
+#[cfg(all(test, loom))]
+mod models;
 mod spsc;
+mod sync;
 
 pub use hub::{
     Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,

@@ -1,8 +1,9 @@
 //! The line side of skbpool: what travels on the wire, when, and how it is judged on arrival.
 //!
-//! Traffic and its stamps, pacing at line rate, capture files read and written, sources of frames
-//! for a driver, and the reader of stamps that measures loss, duplication, reordering and latency.
-//! Nothing here reads a clock: every time is given by the caller, in nanoseconds.
+//! Traffic and its stamps, pacing at line rate, capture files read and written, sources of frames, the
+//! emulated card with its driver, and the reader of stamps that measures loss, duplication, reordering
+//! and latency. Times are given by the caller, in nanoseconds; only [`Hardware::run`] reads a clock for
+//! it, and [`RxLoop::poll`] for an skb's arrival tick.
 //!
 //! `DESIGN.md` beside this crate holds the arguments.
 
@@ -24,8 +25,8 @@ pub use capture::{
     LINKTYPE_ETHERNET, MAX_FRAME_BYTES, MAX_INTERFACES, PcapWriter, PcapngWriter,
 };
 pub use device::{
-    CloseWhen, Descriptor, EmulatedNic, Hardware, HardwareStats, NicConfig, NicError, Polled,
-    RxFrame, RxLoop, RxQueue, RxSink, Step,
+    CloseWhen, Descriptor, EmulatedNic, Hardware, HardwareStats, MAX_DESCRIPTORS, NicConfig,
+    NicError, Polled, RingLevel, RxFrame, RxLoop, RxQueue, RxSink, Step,
 };
 pub use line_rate::{
     FCS_BYTES, MAX_FRAME_SIZE, MIN_FRAME_SIZE, WIRE_OVERHEAD, frame_size, frames_per_second,

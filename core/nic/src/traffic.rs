@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::capture::LINKTYPE_ETHERNET;
 use crate::line_rate::{MAX_FRAME_SIZE, MIN_FRAME_SIZE, memory_len};
-use crate::source::{FrameMeta, FrameSource, SourceError};
+use crate::source::{FrameMeta, FrameSource, SmallestFrame, SourceError, copy_frame};
 use crate::stamp::{STAMP_LEN, STAMP_OFFSET, Stamp};
 
 const ETHERNET_HEADER: usize = 14;
@@ -115,8 +115,10 @@ impl StampedTraffic {
             return 0;
         };
         let stamp = self.next_stamp(now_ns);
-        out.copy_from_slice(&self.template);
-        self.seal(out, stamp);
+        copy_frame(&self.template, out);
+        if let Some(head) = out.first_chunk_mut() {
+            self.seal(head, stamp);
+        }
         out.len()
     }
 
@@ -128,15 +130,15 @@ impl StampedTraffic {
         stamp
     }
 
-    /// Puts stamp and checksum into a copy of the template.
+    /// Puts stamp and checksum into the beginning of a copy of the template.
     #[inline]
-    fn seal(&self, frame: &mut [u8], stamp: Stamp) {
+    fn seal(&self, head: &mut SmallestFrame, stamp: Stamp) {
         let time = stamp.send_time_ns;
         // A 32-bit number is congruent to the sum of its 16-bit halves modulo 2^16 - 1.
         let sum =
             self.template_sum + u64::from(stamp.sequence) + (time >> 32) + (time & 0xffff_ffff);
-        frame[UDP_CHECKSUM..UDP_CHECKSUM + 2].copy_from_slice(&udp_checksum(sum).to_be_bytes());
-        frame[STAMP_OFFSET..STAMP_OFFSET + STAMP_LEN].copy_from_slice(&stamp.encode());
+        head[UDP_CHECKSUM..UDP_CHECKSUM + 2].copy_from_slice(&udp_checksum(sum).to_be_bytes());
+        head[STAMP_OFFSET..STAMP_OFFSET + STAMP_LEN].copy_from_slice(&stamp.encode());
     }
 
     fn meta(&self, now_ns: u64) -> FrameMeta {
@@ -178,7 +180,7 @@ impl FrameSource for StampedTraffic {
         if self.written == self.template.len() {
             return 0;
         }
-        let mut head = [0; STAMP_OFFSET + STAMP_LEN];
+        let mut head: SmallestFrame = [0; STAMP_OFFSET + STAMP_LEN];
         head.copy_from_slice(&self.template[..STAMP_OFFSET + STAMP_LEN]);
         self.seal(&mut head, self.last);
         let from = self.written;
@@ -193,6 +195,10 @@ impl FrameSource for StampedTraffic {
     }
 
     fn is_live(&self) -> bool {
+        true
+    }
+
+    fn is_uniform(&self) -> bool {
         true
     }
 

@@ -1,8 +1,8 @@
 //! Waking consumers that sleep, without a system call while they are awake.
 
-use skbpool_pool::sync::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, fence};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Names one consumer among those that share a bell.
@@ -24,15 +24,16 @@ impl Bell {
         Arc::default()
     }
 
-    /// Waits until somebody is ready or `timeout` has passed; returns who.
+    /// Waits until somebody is ready or `timeout` has passed; returns who. A consumer that was
+    /// detached meanwhile may still be named.
     pub fn wait(&self, timeout: Duration) -> Option<Token> {
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         let mut ready = self.ready();
         loop {
             if let Some(token) = ready.pop_front() {
                 return Some(token);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.left();
             if left.is_zero() {
                 return None;
             }
@@ -56,6 +57,20 @@ impl Bell {
     }
 }
 
+/// The end of a wait. One that is too far away for the clock never comes.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(super) fn after(timeout: Duration) -> Self {
+        Self(Instant::now().checked_add(timeout))
+    }
+
+    pub(super) fn left(self) -> Duration {
+        self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
 /// One consumer's connection to a bell.
 #[derive(Debug)]
 pub(crate) struct Doorbell {
@@ -70,14 +85,16 @@ impl Doorbell {
         Self { armed: AtomicBool::new(false), bell, token }
     }
 
-    /// Asks to be called. The caller must look once more afterwards, and call
-    /// [`Doorbell::disarm`] if it finds something.
-    pub(crate) fn arm(&self) {
-        // Relaxed: ordered by the fence.
-        self.armed.store(true, Ordering::Relaxed);
+    /// Asks to be called, unless `look` finds something once more. Answers whether a call was made or
+    /// will be; if not, none will.
+    pub(crate) fn arm(&self, look: impl FnOnce() -> bool) -> bool {
+        // Relaxed: ordered by the fence. A swap, as every change is, so that each wish is taken by one
+        // call or taken back.
+        self.armed.swap(true, Ordering::Relaxed);
         // SYNC: SeqCst fence pairs with the one in `press`: either the producer sees that we are
-        // armed, or our next look sees what it published.
+        // armed, or our look sees what it published.
         fence(Ordering::SeqCst);
+        !look() || self.disarm()
     }
 
     /// Takes the wish back; answers whether the call was already made.

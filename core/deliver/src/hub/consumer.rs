@@ -1,13 +1,12 @@
 //! A consumer's place at the hub.
 
-use super::bell::Bell;
+use super::bell::{Bell, Deadline};
 use super::control::Hub;
 use super::link::{ConsumerShared, LinkRx};
 use super::stats::{ConsumerStats, count};
-use skbpool_pool::sync::{Ordering, fence};
-use skbpool_pool::{DropCount, HolderId, Pool, Reservation, SkbBatch};
+use skbpool_pool::{DropCount, HolderId, Pool, SkbBatch};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where a consumer reads. What it took belongs to it until it releases it; how much it may hold is
 /// its quota. Dropping it detaches the consumer: what lies in its rings is released and counted.
@@ -22,7 +21,6 @@ pub struct Consumer {
     seen: u64,
     bell: Arc<Bell>,
     told: Vec<DropCount>,
-    _reservation: Reservation,
 }
 
 impl Consumer {
@@ -31,19 +29,8 @@ impl Consumer {
         id: u64,
         shared: Arc<ConsumerShared>,
         bell: Arc<Bell>,
-        reservation: Reservation,
     ) -> Self {
-        Self {
-            hub,
-            id,
-            shared,
-            links: Vec::new(),
-            next: 0,
-            seen: u64::MAX,
-            bell,
-            told: Vec::new(),
-            _reservation: reservation,
-        }
+        Self { hub, id, shared, links: Vec::new(), next: 0, seen: u64::MAX, bell, told: Vec::new() }
     }
 
     /// Takes up to `at_most` skbs to the end of `batch`, from every driver in turn; returns how
@@ -87,13 +74,12 @@ impl Consumer {
     /// whether there is something. For a consumer with a bell of its own; one that shares a bell is
     /// called through that.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         loop {
             if !self.arm() {
                 return true;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let called = !self.hub.is_closed() && self.bell.wait(left).is_some();
+            let called = !self.hub.is_closed() && self.bell.wait(deadline.left()).is_some();
             self.disarm();
             if !called {
                 return self.has_frames();
@@ -107,11 +93,8 @@ impl Consumer {
         if self.has_frames() {
             return false;
         }
-        self.shared.doorbell.arm();
-        if self.has_frames() && !self.disarm() {
-            return false;
-        }
-        true
+        let shared = Arc::clone(&self.shared);
+        shared.doorbell.arm(|| self.has_frames())
     }
 
     /// Takes the wish of [`Consumer::arm`] back; answers whether the call was already made.
@@ -153,17 +136,19 @@ impl Consumer {
         self.hub.pool()
     }
 
-    /// Whether no frame will ever come again: the hub is closed and nothing is left to poll.
+    /// Whether the hub is closed and nothing is left to poll. No frame comes after that, except from
+    /// a driver that was just delivering when the hub was closed.
     pub fn is_finished(&mut self) -> bool {
         self.hub.is_closed() && !self.has_frames()
     }
 
-    /// Learns of drivers that came: one load when none did, a lock otherwise.
+    /// Learns of drivers that came or went: one load when none did, a lock otherwise.
     #[inline]
     fn refresh(&mut self) {
         let version = self.hub.version();
         if version != self.seen {
             self.seen = version;
+            self.links.retain_mut(|link| !link.is_finished());
             self.hub.take_consumer_links(self.id, &mut self.links);
         }
     }
@@ -171,11 +156,8 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        // SYNC: Release pairs with the Acquire of `is_detached`.
-        self.shared.detached.store(true, Ordering::Release);
-        // SYNC: SeqCst fence pairs with the one in `Doorbell::press`: a driver that publishes after
-        // our last look sees that we have left, and drops its end.
-        fence(Ordering::SeqCst);
+        self.shared.detach();
+        // This look comes after the fence in `detach`, at the list of links as well as into them.
         self.refresh();
         for link in &mut self.links {
             link.drain();

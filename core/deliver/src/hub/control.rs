@@ -3,14 +3,14 @@
 use super::bell::{Bell, Doorbell, Token};
 use super::consumer::Consumer;
 use super::error::HubError;
-use super::link::{ConsumerShared, LinkList, LinkRx, LinkTx, link};
+use super::link::{ConsumerShared, LinkRx, LinkTx, link};
 use super::port::{DriverCounters, DriverPort};
 use super::quota::Quota;
 use super::stats::{ConsumerStats, DriverStats, HubStats};
 use crate::spsc::{MAX_SLOTS, Ring, RingError};
-use skbpool_pool::sync::{AtomicBool, AtomicU64, Ordering};
-use skbpool_pool::{HolderKind, Pool};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use skbpool_pool::{HolderKind, Pool, Reservation};
+use std::sync::{Arc, PoisonError};
 
 /// What happens to frames that a consumer cannot take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct ConsumerConfig {
     pub policy: Policy,
     /// The bell that calls it, and its name there; none: a bell of its own.
     pub bell: Option<(Arc<Bell>, Token)>,
-    /// Where ring indices begin, so that tests see them wrap.
+    /// Where ring indices and the quota's counters begin, so that tests see them wrap.
     pub start_index: u32,
 }
 
@@ -65,6 +65,15 @@ struct ConsumerEntry {
     shared: Arc<ConsumerShared>,
     /// Links it has not fetched yet.
     inbox: Vec<LinkRx>,
+    reservation: Reservation,
+}
+
+/// A consumer that is gone, but not without trace.
+struct Leaving {
+    /// Shared with drivers that have not looked since.
+    shared: Arc<ConsumerShared>,
+    /// As long as views it took are out, their buffers are promised to nobody else.
+    reservation: Option<Reservation>,
 }
 
 #[derive(Default)]
@@ -74,8 +83,7 @@ struct Control {
     consumers: Vec<ConsumerEntry>,
     detached_drivers: DriverStats,
     detached_consumers: ConsumerStats,
-    /// Consumers that are gone, to whose rings a driver may still hold its end.
-    leaving: Vec<Arc<ConsumerShared>>,
+    leaving: Vec<Leaving>,
 }
 
 /// Joins the drivers and consumers of one pool.
@@ -120,12 +128,13 @@ impl Hub {
         name: &str,
         config: DriverConfig,
     ) -> Result<DriverPort, HubError> {
+        self.control().fold_leaving();
         let what = format!("driver \"{name}\"");
         let reservation = self.pool.reserve(config.buffers, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
         let mut control = self.open_control()?;
         let id = control.new_id();
-        let counters = Arc::new(DriverCounters::default());
+        let counters = Arc::new(DriverCounters::new());
         let mut inbox = Vec::new();
         for consumer in &mut control.consumers {
             let (tx, rx) = link(&consumer.shared, consumer.config.ring()?);
@@ -156,22 +165,17 @@ impl Hub {
             return Err(HubError::NoQuota { name: name.to_owned() });
         }
         config.check()?;
+        self.control().fold_leaving();
         let what = format!("the quota of consumer \"{name}\"");
         let reservation = self.pool.reserve(config.quota, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Consumer)?;
         let (bell, token) = config.bell.clone().unwrap_or_default();
         let mut control = self.open_control()?;
         let id = control.new_id();
-        let shared = Arc::new(ConsumerShared {
-            name: name.to_owned(),
-            quota: Quota::new(&holder, config.quota),
-            holder,
-            doorbell: Doorbell::new(Arc::clone(&bell), token),
-            detached: AtomicBool::new(false),
-            frames: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            links: Mutex::new(LinkList::default()),
-        });
+        // Extends the sign, so that what begins short of its end does so in 64 bits as well.
+        let quota = Quota::start_at(config.quota, config.start_index as i32 as u64);
+        let doorbell = Doorbell::new(Arc::clone(&bell), token);
+        let shared = Arc::new(ConsumerShared::new(name, holder, quota, doorbell));
         let mut inbox = Vec::new();
         for driver in &mut control.drivers {
             let (tx, rx) = link(&shared, config.ring()?);
@@ -179,9 +183,15 @@ impl Hub {
             inbox.push(rx);
         }
         let entry_shared = Arc::clone(&shared);
-        control.consumers.push(ConsumerEntry { id, config, shared: entry_shared, inbox });
+        control.consumers.push(ConsumerEntry {
+            id,
+            config,
+            shared: entry_shared,
+            inbox,
+            reservation,
+        });
         self.raise_version();
-        Ok(Consumer::new(Arc::clone(self), id, shared, bell, reservation))
+        Ok(Consumer::new(Arc::clone(self), id, shared, bell))
     }
 
     /// Refuses whoever comes from now on, and wakes every consumer.
@@ -207,8 +217,8 @@ impl Hub {
         // Sinks before sources: what consumers took before what drivers received.
         let consumers = control.consumers.iter().map(|entry| entry.shared.stats()).collect();
         let mut detached_consumers = control.detached_consumers.clone();
-        for shared in &control.leaving {
-            detached_consumers.add(&shared.stats());
+        for leaving in &control.leaving {
+            detached_consumers.add(&leaving.shared.stats());
         }
         let drivers = control.drivers.iter().map(|entry| entry.counters.stats(&entry.name));
         HubStats {
@@ -249,10 +259,13 @@ impl Hub {
         let Some(at) = control.drivers.iter().position(|driver| driver.id == id) else { return };
         let entry = control.drivers.swap_remove(at);
         control.detached_drivers.add(&entry.counters.stats(""));
+        drop(entry);
+        // A consumer that sleeps would never look, and keep a ring for every driver that ever came.
+        for consumer in &mut control.consumers {
+            consumer.inbox.retain_mut(|link| !link.is_finished());
+        }
         drop(control);
         self.raise_version();
-        // Links it never fetched drop here, outside the lock.
-        drop(entry);
     }
 
     pub(super) fn detach_consumer(&self, id: u64) {
@@ -261,10 +274,17 @@ impl Hub {
             return;
         };
         let entry = control.consumers.swap_remove(at);
-        control.leaving.push(Arc::clone(&entry.shared));
+        // A driver that idles would never look, and keep a ring for every consumer that ever came.
+        for driver in &mut control.drivers {
+            driver.inbox.retain(|link| !link.shared.is_detached());
+        }
+        let ConsumerEntry { shared, inbox, reservation, .. } = entry;
+        control.leaving.push(Leaving { shared, reservation: Some(reservation) });
         drop(control);
+        // Outside the lock, since releasing frames may call a free function.
+        drop(inbox);
+        self.control().fold_leaving();
         self.raise_version();
-        drop(entry);
     }
 
     fn open_control(&self) -> Result<MutexGuard<'_, Control>, HubError> {
@@ -299,14 +319,52 @@ impl Control {
         self.next_id
     }
 
-    /// Adds up consumers that no driver has a ring to any more, and lets their holders retire.
+    /// Gives back what was reserved for consumers that hold nothing any more; adds up those that no
+    /// driver has a ring to either, and lets their holders retire.
     fn fold_leaving(&mut self) {
-        let (gone, leaving): (Vec<_>, Vec<_>) = std::mem::take(&mut self.leaving)
-            .into_iter()
-            .partition(|shared| Arc::strong_count(shared) == 1);
-        self.leaving = leaving;
-        for shared in gone {
-            self.detached_consumers.add(&shared.stats());
+        let sums = &mut self.detached_consumers;
+        self.leaving.retain_mut(|leaving| {
+            if leaving.shared.holder.held().0 == 0 {
+                leaving.reservation = None;
+            }
+            // `get_mut` rather than a count: it acquires what the last driver to let go has counted.
+            match Arc::get_mut(&mut leaving.shared) {
+                Some(shared) if leaving.reservation.is_none() => {
+                    sums.add(&shared.stats());
+                    false
+                }
+                _ => true,
+            }
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use skbpool_pool::Accounts;
+
+    /// Who never looks keeps no ring of those who came and went.
+    #[test]
+    fn nobody_keeps_links_to_those_who_left() {
+        let pool = Pool::builder(64).accounts(Accounts::new()).build().unwrap();
+        let hub = Hub::new(pool);
+        let _idle = hub.attach_driver("idle", DriverConfig::default()).unwrap();
+        let _asleep = hub.attach_consumer("asleep", ConsumerConfig::with_quota(4)).unwrap();
+        let unfetched = || {
+            let control = hub.control();
+            (control.drivers[0].inbox.len(), control.consumers[0].inbox.len())
+        };
+        assert_eq!(unfetched(), (1, 1));
+        for _ in 0..3 {
+            let driver = hub.attach_driver("passing", DriverConfig::default()).unwrap();
+            let consumer = hub.attach_consumer("passing", ConsumerConfig::with_quota(4)).unwrap();
+            assert_eq!(unfetched(), (2, 2));
+            drop((driver, consumer));
         }
+        assert_eq!(unfetched(), (1, 1));
+        assert_eq!(hub.control().leaving.len(), 1, "the last, until somebody looks");
+        hub.stats();
+        assert_eq!(hub.control().leaving.len(), 0);
     }
 }

@@ -4,29 +4,30 @@ use super::bell::Doorbell;
 use super::quota::Quota;
 use super::stats::{ConsumerStats, add_drops, count, read};
 use crate::spsc::{Dequeue, Enqueue};
-use skbpool_pool::sync::{AtomicBool, AtomicU64};
-use skbpool_pool::{DropCount, DropCounters, DropReason, LocalCache, Skb, SkbBatch};
-use skbpool_pool::{Holder, sync::Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, fence};
+use skbpool_pool::{
+    DropCount, DropCounters, DropReason, Holder, HolderId, LocalCache, Skb, SkbBatch,
+};
+use std::sync::{Arc, PoisonError};
 
 /// What both ends of all links of one consumer share.
 #[derive(Debug)]
 pub(crate) struct ConsumerShared {
-    pub(crate) name: String,
+    name: String,
     pub(crate) holder: Holder,
-    pub(crate) quota: Quota,
+    quota: Quota,
     pub(crate) doorbell: Doorbell,
     /// The consumer is gone; drivers drop their ends when they see it.
-    pub(crate) detached: AtomicBool,
+    detached: AtomicBool,
     /// Frames and bytes the consumer took out of its rings.
     pub(crate) frames: AtomicU64,
     pub(crate) bytes: AtomicU64,
     /// Counters of the links there are, and the sums of those that are gone.
-    pub(crate) links: Mutex<LinkList>,
+    links: Mutex<LinkList>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct LinkList {
+struct LinkList {
     live: Vec<Arc<LinkCounters>>,
     gone: GoneLinks,
 }
@@ -41,23 +42,58 @@ struct GoneLinks {
 }
 
 /// Written by the driver's end.
-#[derive(Debug, Default)]
-pub(crate) struct LinkCounters {
+#[derive(Debug)]
+struct LinkCounters {
     offered: AtomicU64,
     enqueued: AtomicU64,
     enqueued_bytes: AtomicU64,
     drops: DropCounters,
 }
 
+impl LinkCounters {
+    fn new() -> Self {
+        Self {
+            offered: AtomicU64::new(0),
+            enqueued: AtomicU64::new(0),
+            enqueued_bytes: AtomicU64::new(0),
+            drops: DropCounters::default(),
+        }
+    }
+}
+
 impl ConsumerShared {
+    pub(crate) fn new(name: &str, holder: Holder, quota: Quota, doorbell: Doorbell) -> Self {
+        Self {
+            name: name.to_owned(),
+            holder,
+            quota,
+            doorbell,
+            detached: AtomicBool::new(false),
+            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            links: Mutex::new(LinkList::default()),
+        }
+    }
+
+    /// Says that the consumer leaves. It must look into its rings once more afterwards.
+    pub(crate) fn detach(&self) {
+        // SYNC: Release pairs with the Acquire of `is_detached`: what the consumer took is final.
+        self.detached.store(true, Ordering::Release);
+        // SYNC: SeqCst fence pairs with the one in `Doorbell::press`: a driver that publishes after
+        // our last look sees that we have left, and drops its end.
+        fence(Ordering::SeqCst);
+    }
+
     pub(crate) fn is_detached(&self) -> bool {
-        // SYNC: Acquire pairs with the Release in `Consumer::drop`.
+        // SYNC: Acquire pairs with the Release of `detach`.
         self.detached.load(Ordering::Acquire)
     }
 
     /// Its figures. Sinks are read before sources: what was taken, what was dropped, what was offered.
     pub(crate) fn stats(&self) -> ConsumerStats {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = self.links();
+        // First of all: if it has left, what it took is final, and the rest was dropped.
+        let detached = self.is_detached();
         let (held, _) = self.holder.held();
         let (frames, bytes) = (read(&self.frames), read(&self.bytes));
         let gone = &links.gone;
@@ -79,7 +115,7 @@ impl ConsumerShared {
             stats.offered += read(&link.offered);
         }
         let left = enqueued.saturating_sub(frames);
-        if self.is_detached() {
+        if detached {
             // What was published for it and never taken was released with its rings.
             let bytes = enqueued_bytes.saturating_sub(bytes);
             if left != 0 {
@@ -91,6 +127,11 @@ impl ConsumerShared {
         }
         stats
     }
+
+    fn links(&self) -> MutexGuard<'_, LinkList> {
+        // Sums are added one after the other, and nothing in between panics.
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The driver's end of a link.
@@ -99,8 +140,6 @@ pub(crate) struct LinkTx {
     pub(crate) shared: Arc<ConsumerShared>,
     counters: Arc<LinkCounters>,
     ring: Enqueue<Skb>,
-    /// Views we may still publish before asking the quota again.
-    credit: u64,
 }
 
 /// The consumer's end of a link.
@@ -123,34 +162,25 @@ pub(crate) fn link(
     shared: &Arc<ConsumerShared>,
     (tx, rx): (Enqueue<Skb>, Dequeue<Skb>),
 ) -> (LinkTx, LinkRx) {
-    let counters = Arc::new(LinkCounters::default());
-    let mut links = shared.links.lock().unwrap_or_else(PoisonError::into_inner);
-    links.live.push(Arc::clone(&counters));
-    drop(links);
+    let counters = Arc::new(LinkCounters::new());
+    shared.links().live.push(Arc::clone(&counters));
     let (shared_tx, shared_rx) = (Arc::clone(shared), Arc::clone(shared));
     (
-        LinkTx { shared: shared_tx, counters: Arc::clone(&counters), ring: tx, credit: 0 },
+        LinkTx { shared: shared_tx, counters: Arc::clone(&counters), ring: tx },
         LinkRx { shared: shared_rx, counters, ring: rx },
     )
 }
 
 impl LinkTx {
-    /// How many of `wanted` views the consumer can take now.
+    /// How many of `wanted` views the consumer can take now. All of them have to be published or
+    /// refused, for the quota counts them as the consumer's from here on.
     #[inline]
     pub(crate) fn fit(&mut self, wanted: usize) -> Fit {
-        let wanted = wanted as u64;
-        if self.credit < wanted {
-            // A quarter of the quota at a time leaves something for other drivers, and keeps the
-            // grants rare.
-            let ask = (wanted - self.credit).max(self.shared.quota.limit() / 4);
-            self.credit += self.shared.quota.grant(ask);
-        }
-        let room = u64::from(self.ring.room(wanted as u32));
-        if room < self.credit {
-            Fit { views: room.min(wanted) as usize, reason: DropReason::RingFull }
-        } else {
-            Fit { views: self.credit.min(wanted) as usize, reason: DropReason::Quota }
-        }
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let room = u64::from(self.ring.room(wanted).min(wanted));
+        let views = self.shared.quota.grant(&self.shared.holder, room);
+        let reason = if views < room { DropReason::Quota } else { DropReason::RingFull };
+        Fit { views: views as usize, reason }
     }
 
     /// Publishes all of `batch`, which fits, and counts `refused` frames (and bytes) as missed.
@@ -177,35 +207,32 @@ impl LinkTx {
         let holder = self.shared.holder.id();
         let (mut truesize, mut bytes) = (0, 0);
         for skb in batch.as_mut_slice() {
-            truesize += u64::from(skb.truesize());
+            let charge = u64::from(skb.truesize());
+            if skb.holder() != HolderId::NONE {
+                cache.shard().release(skb.holder(), 1, charge);
+            }
+            truesize += charge;
             bytes += u64::from(skb.len());
             skb.set_holder(holder);
         }
         cache.shard().acquire(holder, views as u64, truesize);
-        self.credit -= views as u64;
+        self.shared.quota.settle(views as u64);
         count(&self.counters.enqueued_bytes, bytes);
         count(&self.counters.enqueued, views as u64);
         let enqueued = self.ring.enqueue(&mut batch.drain(), views as u32);
         debug_assert_eq!(enqueued as usize, views, "the caller asked `fit` first");
         self.shared.doorbell.press();
-        // The fence in `press` pairs with the one in `Consumer::drop`: either the consumer's last look
-        // saw these frames, or we see here that it has left.
+        // The fence in `press` pairs with the one in `detach`: either the consumer's last look saw
+        // these frames, or we see here that it has left.
         !self.shared.is_detached()
     }
 
-    /// Counts frames of a buffer whose reference count is at its limit.
+    /// Counts frames that would fit, of a buffer whose reference count is at its limit.
     #[cold]
     pub(crate) fn refuse(&mut self, frames: u64, bytes: u64) {
+        self.shared.quota.settle(frames);
         count(&self.counters.offered, frames);
         self.counters.drops.count(DropReason::SharedLimit, frames, bytes);
-    }
-}
-
-impl Drop for LinkTx {
-    fn drop(&mut self) {
-        self.shared.quota.give_back(self.credit);
-        // The consumer looks, sees that we are gone, and forgets the ring.
-        self.shared.doorbell.press();
     }
 }
 
@@ -230,12 +257,13 @@ impl Drop for LinkRx {
             // The driver may still count; its counters stay listed with the consumer.
             return;
         }
-        let mut links = self.shared.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.shared.links();
         let counters = &self.counters;
         links.live.retain(|live| !Arc::ptr_eq(live, counters));
-        links.gone.offered += read(&counters.offered);
-        links.gone.enqueued += read(&counters.enqueued);
-        links.gone.enqueued_bytes += read(&counters.enqueued_bytes);
-        add_drops(&mut links.gone.dropped, &counters.drops.snapshot());
+        let gone = &mut links.gone;
+        gone.offered += read(&counters.offered);
+        gone.enqueued += read(&counters.enqueued);
+        gone.enqueued_bytes += read(&counters.enqueued_bytes);
+        add_drops(&mut gone.dropped, &counters.drops.snapshot());
     }
 }

@@ -15,3 +15,11 @@ pub use control::{ConsumerConfig, DriverConfig, Hub, Policy};
 pub use error::HubError;
 pub use port::{Delivered, DriverPort};
 pub use stats::{ConsumerStats, DriverStats, HubStats};
+
+#[cfg(all(test, loom))]
+pub(crate) use {
+    bell::Doorbell,
+    link::{ConsumerShared, LinkRx, LinkTx, link},
+    quota::Quota,
+    stats::count,
+};

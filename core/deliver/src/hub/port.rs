@@ -3,7 +3,7 @@
 use super::control::Hub;
 use super::link::LinkTx;
 use super::stats::{DriverStats, count, read};
-use skbpool_pool::sync::AtomicU64;
+use crate::sync::AtomicU64;
 use skbpool_pool::{DropCounters, DropReason, Holder, HolderId, LocalCache, Reservation, SkbBatch};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct Delivered {
     pub unclaimed: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct DriverCounters {
     frames: AtomicU64,
     bytes: AtomicU64,
@@ -29,6 +29,15 @@ pub(crate) struct DriverCounters {
 }
 
 impl DriverCounters {
+    pub(super) fn new() -> Self {
+        Self {
+            frames: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            unclaimed: AtomicU64::new(0),
+            drops: DropCounters::default(),
+        }
+    }
+
     pub(crate) fn stats(&self, name: &str) -> DriverStats {
         DriverStats {
             name: name.to_owned(),
@@ -88,8 +97,9 @@ impl DriverPort {
     ///
     /// Never waits: what a consumer cannot take is dropped and counted as that consumer's own, and
     /// the buffer goes home if nobody else has it. With several consumers each but the last gets
-    /// clones. Costs for each consumer one atomic addition a run of views of one buffer, two plain
-    /// stores a batch for the ring, and a fence.
+    /// clones. Costs for each consumer one atomic addition a run of views of one buffer, and once a
+    /// batch two atomic operations for the quota, plain stores for the ring and the counters, and a
+    /// fence. `cache` is of the hub's pool, or of one with the same accounts.
     pub fn deliver(&mut self, batch: &mut SkbBatch, cache: &mut LocalCache) -> Delivered {
         let frames = batch.len();
         let mut delivered = Delivered { frames: frames as u64, ..Delivered::default() };

@@ -1,10 +1,10 @@
 //! What drivers and consumers tell about themselves.
 
+use crate::sync::{AtomicU64, Ordering};
 use skbpool_pool::DropCount;
-use skbpool_pool::sync::{AtomicU64, Ordering};
 
-/// One consumer's figures. When quiet: `offered = delivered + dropped`, and `delivered` minus what it
-/// has released is what it holds.
+/// One consumer's figures. When quiet: `offered = frames + queued` + what was dropped; while drivers are
+/// at work `offered` is the larger by what was in motion (I9).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsumerStats {
     /// The name it was attached under.
@@ -81,6 +81,7 @@ impl ConsumerStats {
         self.offered += other.offered;
         self.frames += other.frames;
         self.bytes += other.bytes;
+        self.held += other.held;
         add_drops(&mut self.dropped, &other.dropped);
     }
 }

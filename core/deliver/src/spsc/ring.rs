@@ -1,9 +1,8 @@
 //! The delivery ring: bounded, one producer, one consumer, bulk in and out.
 
+use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use crossbeam_utils::CachePadded;
-use skbpool_pool::sync::{AtomicU32, Ordering, UnsafeCell, fence};
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 /// Most slots of a ring; indices are 32 bits and wrap, so the distance must stay below 2^31.
 pub const MAX_SLOTS: u32 = 1 << 24;
@@ -31,6 +30,8 @@ pub struct Ring<T> {
     tail: CachePadded<AtomicU32>,
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
     mask: u32,
+    /// The producer has left: `tail` is final.
+    producer_left: AtomicBool,
 }
 
 // SAFETY: a slot is touched by the producer while it is empty and by the consumer while it is full;
@@ -61,6 +62,7 @@ impl<T> Ring<T> {
             tail: CachePadded::new(AtomicU32::new(start)),
             slots: (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect(),
             mask: slots - 1,
+            producer_left: AtomicBool::new(false),
         });
         let enqueue = Enqueue { ring: Arc::clone(&ring), tail: start, head_seen: start };
         Ok((enqueue, Dequeue { ring, head: start, tail_seen: start }))
@@ -134,6 +136,13 @@ impl<T> Enqueue<T> {
     }
 }
 
+impl<T> Drop for Enqueue<T> {
+    fn drop(&mut self) {
+        // SYNC: Release pairs with the Acquire of `is_connected`: our last `tail` is stored first.
+        self.ring.producer_left.store(true, Ordering::Release);
+    }
+}
+
 /// The consumer's end.
 #[derive(Debug)]
 pub struct Dequeue<T> {
@@ -182,11 +191,9 @@ impl<T> Dequeue<T> {
     /// Whether the producer's end still exists. If not, what [`Dequeue::filled`] says afterwards is
     /// final.
     pub fn is_connected(&self) -> bool {
-        let connected = Arc::strong_count(&self.ring) > 1;
-        // SYNC: Acquire fence pairs with the Release by which the other end let go of the ring: its
-        // last `tail` is visible to whoever saw it gone.
-        fence(Ordering::Acquire);
-        connected
+        // SYNC: Acquire pairs with the Release in the drop of `Enqueue`: whoever sees the producer
+        // gone sees its last `tail`.
+        !self.ring.producer_left.load(Ordering::Acquire)
     }
 }
 

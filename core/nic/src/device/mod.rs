@@ -9,12 +9,17 @@
 //! The two sides share nothing but the two rings, so they run in one thread or in two. A buffer
 //! belongs to whoever holds its descriptor; the hardware packs frames into it until it closes it.
 
+mod card;
+mod config;
 mod counters;
 mod descriptor;
+mod dma;
 mod hardware;
 mod rx_loop;
 
+pub use card::{EmulatedNic, RingLevel, RxQueue};
+pub use config::{CloseWhen, MAX_DESCRIPTORS, NicConfig, NicError};
 pub use counters::HardwareStats;
 pub use descriptor::{Descriptor, RxFrame};
-pub use hardware::{CloseWhen, EmulatedNic, Hardware, NicConfig, NicError, RxQueue, Step};
+pub use hardware::{Hardware, Step};
 pub use rx_loop::{Polled, RxLoop, RxSink};

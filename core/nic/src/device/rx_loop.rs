@@ -1,9 +1,13 @@
 //! The driver side of the card: the receive loop of the proposal (S4).
 
+use super::card::RxQueue;
+use super::config::NicError;
+use super::counters::HardwareStats;
 use super::descriptor::{Descriptor, RxFrame};
-use super::hardware::{NicError, RxQueue};
 use skbpool_deliver::DriverPort;
-use skbpool_pool::{DropReason, HolderId, LocalCache, Skb, SkbBatch, clock};
+use skbpool_pool::{
+    AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, Skb, SkbBatch, SkbError, clock,
+};
 
 /// Where a receive loop hands its skbs.
 pub trait RxSink {
@@ -12,6 +16,13 @@ pub trait RxSink {
 
     /// Counts frames that were dropped before they could be handed over.
     fn count_drop(&mut self, reason: DropReason, frames: u64, bytes: u64);
+
+    /// Counts frames that the card itself dropped. For sinks that keep all of a driver's drops in one
+    /// place; for the others they are in [`HardwareStats`](super::HardwareStats). Does nothing unless
+    /// implemented.
+    fn count_card_drop(&mut self, reason: DropReason, frames: u64, bytes: u64) {
+        let _ = (reason, frames, bytes);
+    }
 
     /// Who answers for posted buffers.
     fn holder(&self) -> HolderId;
@@ -24,6 +35,10 @@ impl RxSink for DriverPort {
     }
 
     fn count_drop(&mut self, reason: DropReason, frames: u64, bytes: u64) {
+        DriverPort::count_drop(self, reason, frames, bytes);
+    }
+
+    fn count_card_drop(&mut self, reason: DropReason, frames: u64, bytes: u64) {
         DriverPort::count_drop(self, reason, frames, bytes);
     }
 
@@ -48,6 +63,10 @@ pub struct Polled {
 /// A driver: posts empty buffers, and for every completed one first allocates a replacement; only if
 /// that succeeds are the received frames wrapped and handed on. Otherwise they are dropped and
 /// counted and the same buffer is posted again, so the ring never runs dry.
+///
+/// What the card itself dropped is told to the sink at the next poll: frames that found no posted
+/// buffer as [`DropReason::NoDescriptor`], frames that the ring cannot hold as
+/// [`DropReason::TooLarge`].
 pub struct RxLoop<S: RxSink> {
     queue: RxQueue,
     cache: LocalCache,
@@ -57,35 +76,40 @@ pub struct RxLoop<S: RxSink> {
     batch: SkbBatch,
     /// The front of a frame whose next part has not been handled yet.
     partial: Option<Skb>,
-    /// The rest of a frame that was dropped is dropped as well.
-    dropping: bool,
+    /// Why the front of a frame was dropped whose rest goes the same way.
+    dropping: Option<DropReason>,
+    /// The hardware's figures as far as the sink was told of them.
+    told: HardwareStats,
 }
 
 impl<S: RxSink> RxLoop<S> {
     /// Fills the descriptor ring from `cache`.
     ///
     /// # Errors
-    /// [`NicError::NoBuffers`]; the buffers that were had are back.
+    /// [`NicError::NoBuffers`], [`NicError::Headroom`]; the buffers that were had are back.
     pub fn new(queue: RxQueue, mut cache: LocalCache, sink: S) -> Result<Self, NicError> {
-        let needed = queue.descriptors;
+        let RxQueue { descriptors: needed, headroom, .. } = queue;
+        let buffer_bytes = cache.pool().buffer_bytes();
+        if headroom >= buffer_bytes {
+            return Err(NicError::Headroom { headroom, buffer_bytes });
+        }
         let mut buffers = Vec::new();
         cache
             .alloc_bulk(needed as usize, &mut buffers)
             .map_err(|reason| NicError::NoBuffers { needed, reason })?;
-        let bytes = u64::from(needed) * u64::from(cache.pool().buffer_bytes());
+        let bytes = u64::from(needed) * u64::from(buffer_bytes);
         cache.shard().acquire(sink.holder(), u64::from(needed), bytes);
+        let empty = |buffer| Descriptor { buffer, frames: Vec::new() };
         let mut this = Self {
             queue,
             cache,
             sink,
             completed: Vec::new(),
-            post: buffers
-                .into_iter()
-                .map(|buffer| Descriptor { buffer, frames: Vec::new() })
-                .collect(),
+            post: buffers.into_iter().map(empty).collect(),
             batch: SkbBatch::new(),
             partial: None,
-            dropping: false,
+            dropping: None,
+            told: HardwareStats::default(),
         };
         this.post_all();
         Ok(this)
@@ -97,6 +121,7 @@ impl<S: RxSink> RxLoop<S> {
     /// written; the clock is read once.
     #[inline]
     pub fn poll(&mut self, budget: u32) -> Polled {
+        self.count_card_drops();
         let buffers = self.queue.completed.dequeue(&mut self.completed, budget);
         let mut polled = Polled { buffers, ..Polled::default() };
         if polled.buffers == 0 {
@@ -106,12 +131,11 @@ impl<S: RxSink> RxLoop<S> {
         let mut completed = std::mem::take(&mut self.completed);
         for mut received in completed.drain(..) {
             match self.cache.alloc() {
-                Ok(mut replacement) => {
-                    std::mem::swap(&mut received.buffer, &mut replacement);
-                    // From here on `received` has the replacement, to be posted.
-                    self.wrap(replacement, &received.frames, birth, &mut polled);
+                Ok(replacement) => {
+                    let buffer = std::mem::replace(&mut received.buffer, replacement);
+                    self.wrap(buffer, &received.frames, birth, &mut polled);
                 }
-                Err(_) => self.drop_frames(&received.frames, &mut polled),
+                Err(error) => self.drop_frames(&received.frames, reason(&error), &mut polled),
             }
             received.frames.clear();
             self.post.push(received);
@@ -119,96 +143,108 @@ impl<S: RxSink> RxLoop<S> {
         self.completed = completed;
         self.post_all();
         polled.frames = self.batch.len() as u64;
-        polled.bytes = self.batch.bytes();
         self.sink.accept(&mut self.batch, &mut self.cache);
         polled
     }
 
     /// Cuts the frames of a received buffer into skbs.
     #[inline]
-    fn wrap(
-        &mut self,
-        buffer: skbpool_pool::Buffer,
-        frames: &[RxFrame],
-        birth: u32,
-        polled: &mut Polled,
-    ) {
+    fn wrap(&mut self, buffer: Buffer, frames: &[RxFrame], birth: u32, polled: &mut Polled) {
         let Ok(mut armed) = buffer.arm(frames.len() as u32) else { return };
+        let continues = self.partial.is_some() || self.dropping.is_some();
+        if continues || frames.last().is_some_and(|frame| frame.more) {
+            self.wrap_parts(&mut armed, frames, birth, polled);
+            return;
+        }
+        let (cut, bytes) = wrap_whole(&mut armed, frames, birth, self.batch.as_mut_vec());
+        polled.bytes += bytes;
+        // None: the entries of the ring are in order and inside the buffer.
+        self.drop_frames(&frames[cut..], DropReason::Malformed, polled);
+    }
+
+    /// As [`wrap_whole`], for a buffer in which a frame goes on or does not end.
+    #[cold]
+    fn wrap_parts(&mut self, armed: &mut Armed, frames: &[RxFrame], birth: u32, p: &mut Polled) {
         for frame in frames {
-            // The ring is ours and its entries are in order, so this cannot fail; if it did, the
-            // frame would be dropped and its reference given back by `armed`.
-            let cut = armed.skb_in(frame.head..frame.end, frame.offset..frame.offset + frame.len);
-            let Ok(mut skb) = cut else {
-                self.sink.count_drop(DropReason::Malformed, 1, u64::from(frame.len));
+            let Ok(skb) = wrap_frame(armed, frame, birth) else {
+                self.drop_part(frame, DropReason::Malformed, p);
                 continue;
             };
-            skb.timestamp_ns = frame.timestamp_ns;
-            skb.original_length =
-                if frame.original_length == frame.len { 0 } else { frame.original_length };
-            skb.link_type = frame.link_type;
-            skb.port = frame.interface;
-            skb.birth = birth;
-            if frame.more || self.partial.is_some() || self.dropping {
-                self.wrap_part(skb, frame.more, polled);
+            if frame.more || self.partial.is_some() || self.dropping.is_some() {
+                self.wrap_part(skb, frame, p);
             } else {
+                p.bytes += u64::from(frame.len);
                 self.batch.push(skb);
             }
         }
     }
 
     /// Adds one part to a frame that spans buffers.
-    #[cold]
-    fn wrap_part(&mut self, part: Skb, more: bool, polled: &mut Polled) {
-        if self.dropping {
-            self.dropping = more;
+    fn wrap_part(&mut self, mut part: Skb, frame: &RxFrame, polled: &mut Polled) {
+        part.original_length = frame.original_length;
+        if let Some(reason) = self.dropping {
             self.cache.release(part);
-            return;
+            return self.drop_part(frame, reason, polled);
         }
-        let frame = match self.partial.take() {
+        let mut whole = match self.partial.take() {
             None => part,
             Some(mut front) => match front.append_frag(part) {
                 Ok(()) => front,
                 Err((_, part)) => {
-                    self.drop_partial(front, polled);
-                    self.dropping = more;
                     self.cache.release(part);
-                    return;
+                    self.partial = Some(front);
+                    return self.drop_part(frame, DropReason::TooLarge, polled);
                 }
             },
         };
-        if more {
-            self.partial = Some(frame);
-        } else {
-            self.finish_chain(frame);
+        if frame.more {
+            self.partial = Some(whole);
+            return;
         }
-    }
-
-    fn finish_chain(&mut self, mut frame: Skb) {
-        if frame.original_length == frame.len() {
-            frame.original_length = 0;
+        if whole.original_length == whole.len() {
+            whole.original_length = 0;
         }
-        self.batch.push(frame);
+        polled.bytes += u64::from(whole.len());
+        self.batch.push(whole);
     }
 
     /// No replacement: the frames of this buffer are gone, and with them what belongs to them in the
     /// buffers before and after.
     #[cold]
-    fn drop_frames(&mut self, frames: &[RxFrame], polled: &mut Polled) {
+    fn drop_frames(&mut self, frames: &[RxFrame], reason: DropReason, polled: &mut Polled) {
         for frame in frames {
-            if let Some(front) = self.partial.take() {
-                self.drop_partial(front, polled);
-            } else if !self.dropping {
-                polled.dropped += 1;
-                self.sink.count_drop(DropReason::PoolEmpty, 1, u64::from(frame.len));
-            }
-            self.dropping = frame.more;
+            self.drop_part(frame, reason, polled);
         }
     }
 
-    fn drop_partial(&mut self, front: Skb, polled: &mut Polled) {
-        polled.dropped += 1;
-        self.sink.count_drop(DropReason::PoolEmpty, 1, u64::from(front.len()));
-        self.cache.release(front);
+    /// Drops a frame, or a part of one and with it the parts before and behind it; counts it once, and
+    /// all its bytes.
+    fn drop_part(&mut self, part: &RxFrame, reason: DropReason, polled: &mut Polled) {
+        let mut bytes = u64::from(part.len);
+        if let Some(front) = self.partial.take() {
+            bytes += u64::from(front.len());
+            self.cache.release(front);
+        }
+        let frames = u64::from(self.dropping.is_none());
+        let reason = self.dropping.unwrap_or(reason);
+        polled.dropped += frames;
+        self.sink.count_drop(reason, frames, bytes);
+        self.dropping = part.more.then_some(reason);
+    }
+
+    /// Tells the sink what the card dropped since this was last called.
+    fn count_card_drops(&mut self) {
+        let now = self.queue.hardware_stats();
+        let before = std::mem::replace(&mut self.told, now);
+        let missed = (now.missed - before.missed, now.missed_bytes - before.missed_bytes);
+        if missed != (0, 0) {
+            self.sink.count_card_drop(DropReason::NoDescriptor, missed.0, missed.1);
+        }
+        let large =
+            (now.too_large - before.too_large, now.too_large_bytes - before.too_large_bytes);
+        if large != (0, 0) {
+            self.sink.count_card_drop(DropReason::TooLarge, large.0, large.1);
+        }
     }
 
     fn post_all(&mut self) {
@@ -218,14 +254,23 @@ impl<S: RxSink> RxLoop<S> {
         debug_assert_eq!(posted, count);
     }
 
-    /// Whether the line is dead and everything it carried was handled.
+    /// Whether the line is dead and everything it carried was handled and counted.
     pub fn is_finished(&mut self) -> bool {
-        self.queue.is_finished()
+        let finished = self.queue.is_finished();
+        if finished {
+            self.count_card_drops();
+        }
+        finished
     }
 
     /// The descriptor ring.
     pub fn queue(&self) -> &RxQueue {
         &self.queue
+    }
+
+    /// The descriptor ring, to be looked at more closely.
+    pub fn queue_mut(&mut self) -> &mut RxQueue {
+        &mut self.queue
     }
 
     /// Where the skbs go.
@@ -244,6 +289,49 @@ impl<S: RxSink> RxLoop<S> {
     }
 }
 
+/// Cuts frames into skbs behind `skbs`; returns how many, and their bytes.
+fn wrap_whole(
+    armed: &mut Armed,
+    frames: &[RxFrame],
+    birth: u32,
+    skbs: &mut Vec<Skb>,
+) -> (usize, u64) {
+    skbs.reserve(frames.len());
+    let mut bytes = 0;
+    for (position, frame) in frames.iter().enumerate() {
+        // Never so, after `reserve`. Where the compiler knows that `push` does not grow the vector, it
+        // writes an skb where it belongs instead of copying it there.
+        if skbs.len() == skbs.capacity() {
+            return (position, bytes);
+        }
+        let Ok(skb) = wrap_frame(armed, frame, birth) else { return (position, bytes) };
+        skbs.push(skb);
+        bytes += u64::from(frame.len);
+    }
+    (frames.len(), bytes)
+}
+
+#[inline(always)]
+fn wrap_frame(armed: &mut Armed, frame: &RxFrame, birth: u32) -> Result<Skb, SkbError> {
+    let data = frame.offset..frame.offset.saturating_add(frame.len);
+    let mut skb = armed.skb_in(frame.head..frame.end, data)?;
+    let whole = frame.original_length == frame.len;
+    skb.original_length = if whole { 0 } else { frame.original_length };
+    skb.timestamp_ns = frame.timestamp_ns;
+    skb.link_type = frame.link_type;
+    skb.port = frame.interface;
+    skb.birth = birth;
+    Ok(skb)
+}
+
+/// Why frames are dropped when there is no buffer.
+fn reason(error: &AllocError) -> DropReason {
+    match error {
+        AllocError::Exhausted { .. } => DropReason::PoolEmpty,
+        AllocError::Closed => DropReason::Closed,
+    }
+}
+
 impl<S: RxSink> std::fmt::Debug for RxLoop<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RxLoop").field("queue", &self.queue).finish_non_exhaustive()
@@ -251,14 +339,25 @@ impl<S: RxSink> std::fmt::Debug for RxLoop<S> {
 }
 
 impl<S: RxSink> Drop for RxLoop<S> {
-    /// Detaches the driver: posted buffers go home with the rings, views that are out stay valid (S6).
+    /// Detaches the driver: frames that were received and not handled are dropped and counted, posted
+    /// buffers go home when the hardware sees that the driver has left, views that are out stay valid
+    /// (S6).
     fn drop(&mut self) {
+        let mut polled = Polled::default();
+        let mut completed = std::mem::take(&mut self.completed);
+        self.queue.completed.dequeue(&mut completed, u32::MAX);
+        for received in completed {
+            self.drop_frames(&received.frames, DropReason::Detached, &mut polled);
+            self.cache.release_buffer(received.buffer);
+        }
+        if let Some(front) = self.partial.take() {
+            self.sink.count_drop(DropReason::Detached, 1, u64::from(front.len()));
+            self.cache.release(front);
+        }
+        self.count_card_drops();
         let posted = u64::from(self.queue.descriptors);
         let bytes = posted * u64::from(self.cache.pool().buffer_bytes());
         let holder = self.sink.holder();
         self.cache.shard().release(holder, posted, bytes);
-        if let Some(front) = self.partial.take() {
-            self.cache.release(front);
-        }
     }
 }

@@ -9,6 +9,7 @@ pub use template::TemplateSource;
 use thiserror::Error;
 
 use crate::capture::CaptureError;
+use crate::line_rate::{MIN_FRAME_SIZE, memory_len};
 
 /// What is known of a frame beside its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,6 +85,11 @@ pub trait FrameSource {
         false
     }
 
+    /// Whether all its frames are as long as the next one, so that one look at a length does for many.
+    fn is_uniform(&self) -> bool {
+        false
+    }
+
     /// Passes over `frames` frames, as a card does that has nowhere to put them; returns how many
     /// there were. In stamped traffic they show as lost.
     ///
@@ -113,8 +119,25 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
         (**self).is_live()
     }
 
+    fn is_uniform(&self) -> bool {
+        (**self).is_uniform()
+    }
+
     fn skip(&mut self, frames: u64) -> Result<u64, SourceError> {
         (**self).skip(frames)
+    }
+}
+
+/// The frame of the smallest size as it lies in memory.
+pub(crate) type SmallestFrame = [u8; memory_len(MIN_FRAME_SIZE) as usize];
+
+/// Copies a frame to memory of its length. The smallest, of which a line carries most, is copied
+/// without a call, since its length is a constant here.
+#[inline(always)]
+pub(crate) fn copy_frame(frame: &[u8], out: &mut [u8]) {
+    match (<&SmallestFrame>::try_from(frame), <&mut SmallestFrame>::try_from(&mut *out)) {
+        (Ok(frame), Ok(out)) => *out = *frame,
+        _ => out.copy_from_slice(frame),
     }
 }
 
@@ -124,4 +147,19 @@ fn copy_part(bytes: &[u8], written: &mut usize, out: &mut [u8]) -> usize {
     out[..count].copy_from_slice(&bytes[*written..*written + count]);
     *written += count;
     count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_every_length_are_copied_whole() {
+        for len in 0..130 {
+            let frame: Vec<u8> = (1..=len).collect();
+            let mut out = vec![0; frame.len()];
+            copy_frame(&frame, &mut out);
+            assert_eq!(out, frame);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The same frame over and over.
 
-use super::{FrameMeta, FrameSource, SourceError, copy_part};
+use super::{FrameMeta, FrameSource, SourceError, copy_frame, copy_part};
 
 /// An endless source of one frame: for measuring what moving bytes costs, and nothing else.
 #[derive(Clone, Debug)]
@@ -32,8 +32,16 @@ impl FrameSource for TemplateSource {
         out: &mut [u8],
         now_ns: u64,
     ) -> Result<Option<FrameMeta>, SourceError> {
-        self.written = 0;
-        copy_part(&self.frame, &mut self.written, out);
+        match out.get_mut(..self.frame.len()) {
+            Some(out) => {
+                copy_frame(&self.frame, out);
+                self.written = self.frame.len();
+            }
+            None => {
+                self.written = 0;
+                copy_part(&self.frame, &mut self.written, out);
+            }
+        }
         let len = self.frame.len() as u32;
         Ok(Some(FrameMeta {
             len,
@@ -49,6 +57,10 @@ impl FrameSource for TemplateSource {
     }
 
     fn is_live(&self) -> bool {
+        true
+    }
+
+    fn is_uniform(&self) -> bool {
         true
     }
 

@@ -1,6 +1,9 @@
-//! What the tests on capture files share.
+//! What the tests share: captures here, the card in `rig`, the judge of frames in `valid`.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod rig;
+pub mod valid;
 
 use std::path::PathBuf;
 

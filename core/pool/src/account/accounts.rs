@@ -128,10 +128,9 @@ impl Accounts {
         let mut registry = self.registry();
         let index = registry.shards.iter().position(|taken| !taken).unwrap_or(0);
         registry.shards[index] = true;
-        // Relaxed: written under the lock, which we hold.
+        // Relaxed: written under the lock, which we hold; see `used_shards` for the readers.
         let used = self.used.load(Ordering::Relaxed).max(index as u32 + 1);
-        // SYNC: Release pairs with the Acquire of `used_shards`.
-        self.used.store(used, Ordering::Release);
+        self.used.store(used, Ordering::Relaxed);
         ShardHandle::new(Arc::clone(self), index)
     }
 
@@ -188,9 +187,9 @@ impl Accounts {
     }
 
     fn used_shards(&self) -> impl Iterator<Item = &Shard> {
-        // SYNC: Acquire pairs with the Release of `shard_handle`: what a claimed shard counts can
-        // only be known to a reader through something that happens after the claim.
-        let used = self.used.load(Ordering::Acquire) as usize;
+        // Relaxed: what a shard counted, a reader knows of only through something that came after the
+        // claim, the Acquire of `Shard::read` included; it then cannot see an older number than that.
+        let used = self.used.load(Ordering::Relaxed) as usize;
         self.shards[..used].iter().map(|shard| &**shard)
     }
 

@@ -47,12 +47,13 @@ impl Shard {
     /// Sinks are read before sources, so that what is in motion counts as held, never as negative.
     pub(super) fn read(&self, holder: usize) -> [u64; 4] {
         let cell = &self.cells[holder];
-        // SYNC: Acquire pairs with the Release of `ShardHandle::acquire`/`release`: whoever sees a
-        // release also sees the acquisition that came before it.
+        // SYNC: Acquire pairs with the Release of `publish` and `share`: whoever sees a release also
+        // sees the acquisition that came before it.
         let released = cell.released.load(Ordering::Acquire);
         let released_bytes = cell.released_bytes.load(Ordering::Acquire);
-        let acquired = cell.acquired.load(Ordering::Acquire);
-        let acquired_bytes = cell.acquired_bytes.load(Ordering::Acquire);
+        // Relaxed: what has to be seen was ordered by the loads above.
+        let acquired = cell.acquired.load(Ordering::Relaxed);
+        let acquired_bytes = cell.acquired_bytes.load(Ordering::Relaxed);
         [acquired, acquired_bytes, released, released_bytes]
     }
 

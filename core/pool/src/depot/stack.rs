@@ -10,9 +10,9 @@ pub(crate) const NIL: u32 = (1 << INDEX_BITS) - 1;
 
 const TAG_MASK: u64 = (1 << (64 - INDEX_BITS)) - 1;
 
-/// What the head word says: which index is on top, and how often the head was changed.
+/// What the head word says: which index is on top, and how often one was taken.
 ///
-/// With 40 bits of tag and one change every 10 ns the tag repeats after three hours, and ABA needs a
+/// With 40 bits of tag and one pop every 10 ns the tag repeats after three hours, and ABA needs a
 /// thread that sleeps exactly that long between its load and its compare-and-swap.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Head {
@@ -60,7 +60,8 @@ impl TaggedStack {
             let head = Head::from(seen);
             // Relaxed: published by the swap below.
             links[last as usize].store(head.index, Ordering::Relaxed);
-            let next = Head { index: first, tag: head.tag.wrapping_add(1) };
+            // The same tag: an index cannot come back to the top without having been popped.
+            let next = Head { index: first, tag: head.tag };
             // SYNC: Release pairs with the Acquire of `pop`: it publishes the links and whatever the
             // caller wrote for these indices. Every change of the head is a read-modify-write, so it
             // continues the release sequences of all earlier pushes.
@@ -114,14 +115,13 @@ impl TaggedStack {
     /// Calls `visit` for every index, top first. Exact only when nobody pushes or pops meanwhile.
     /// Stops after `limit` steps, so that a corrupted list cannot hang the caller.
     pub(crate) fn walk(&self, links: &[AtomicU32], limit: usize, mut visit: impl FnMut(u32)) {
-        // SYNC: Acquire pairs with `push_list`, as in `pop`.
-        let mut index = Head::from(self.head.load(Ordering::Acquire)).index;
+        // Relaxed, here and below: quiescent by contract.
+        let mut index = Head::from(self.head.load(Ordering::Relaxed)).index;
         for _ in 0..limit {
             if index == NIL {
                 return;
             }
             visit(index);
-            // Relaxed: quiescent by contract.
             index = links[index as usize].load(Ordering::Relaxed);
         }
     }

@@ -106,6 +106,7 @@ fn a_clone_of_the_only_view_carries_what_others_released() {
         drop(view);
         last.join().unwrap();
         reader.join().unwrap();
+        assert_eq!(pool.audit().unwrap().free, 1);
     });
 }
 

@@ -105,13 +105,11 @@ impl LocalCache {
         let before = into.len();
         let mut missing = count;
         while missing != 0 {
-            if self.len == 0
-                && let Err(error) = self.refill()
-            {
+            if self.len == 0 && self.refill().is_err() {
                 for buffer in into.drain(before..) {
                     self.release_buffer(buffer);
                 }
-                return Err(error);
+                return Err(self.pool.inner().exhausted());
             }
             let now = missing.min(self.len);
             let inner = self.pool.inner();

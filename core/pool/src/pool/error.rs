@@ -6,14 +6,14 @@ pub enum AllocError {
     /// The caller's cache and the depot are empty. The figures are of the moment after.
     #[error(
         "no free buffer: of {buffers} buffers {in_flight} are in flight and {cached} are parked in \
-         caches of other threads; release views, or make the pool larger"
+         caches; release views, or make the pool larger"
     )]
     Exhausted {
         /// Buffers of the pool.
         buffers: u32,
         /// Referenced by somebody.
         in_flight: u32,
-        /// Free, in the caches of other threads.
+        /// Free, in caches: of other threads, or too few in the caller's own for what it asked.
         cached: u32,
     },
     /// The pool was closed.

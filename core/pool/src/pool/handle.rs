@@ -144,7 +144,7 @@ impl Pool {
     }
 
     /// What a model can ask about its memory.
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(crate) fn pages(&self) -> &Arc<crate::region::Pages> {
         self.inner().region.pages()
     }

@@ -48,6 +48,8 @@ pub(crate) struct PoolInner {
     pub(super) life: CachePadded<AtomicU64>,
     pub(super) shared: CachePadded<SharedCounters>,
     pub(super) slots: Mutex<Slots>,
+    /// Held by waiters only while they go to sleep.
+    #[cfg_attr(loom, expect(dead_code, reason = "models do not wait"))]
     pub(super) parking: Mutex<()>,
     pub(super) wake: Condvar,
 }

@@ -7,8 +7,10 @@ mod model;
 
 #[cfg(not(loom))]
 pub(crate) use mapping::Region;
+#[cfg(all(test, loom))]
+pub(crate) use model::Pages;
 #[cfg(loom)]
-pub(crate) use model::{Pages, Region};
+pub(crate) use model::Region;
 
 /// Whether a region lies on huge pages of 2 MiB.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

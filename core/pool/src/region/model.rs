@@ -20,12 +20,14 @@ unsafe impl Sync for Pages {}
 
 impl Pages {
     /// Reads the memory: fails the model unless that comes before the unmapping.
+    #[cfg(test)]
     pub(crate) fn touch(&self) {
         assert_eq!(self.unmapped(), 0, "memory used after it was unmapped");
         self.touched.with(|_| ());
     }
 
     /// How often the region was unmapped.
+    #[cfg(test)]
     pub(crate) fn unmapped(&self) -> u32 {
         // Relaxed: models run on one thread of the system; this is no part of the model.
         self.unmapped.load(Ordering::Relaxed)
@@ -52,6 +54,7 @@ impl Region {
         false
     }
 
+    #[cfg(test)]
     pub(crate) fn pages(&self) -> &Arc<Pages> {
         &self.pages
     }

@@ -4,6 +4,7 @@ use super::settle::Settlement;
 use super::{Skb, SkbError};
 use crate::home::put_references;
 use crate::pool::LocalCache;
+use std::mem::ManuallyDrop;
 
 /// Skbs in order: the unit of every hot path.
 ///
@@ -45,7 +46,23 @@ impl SkbBatch {
     /// Appends an skb.
     #[inline(always)]
     pub fn push(&mut self, skb: Skb) {
-        self.skbs.push(skb);
+        // Nothing to drop if growing unwinds: then the compiler builds the skb where it will lie,
+        // instead of on the stack and copied from there before its stores have settled.
+        let skb = ManuallyDrop::new(skb);
+        let len = self.skbs.len();
+        if len == self.skbs.capacity() {
+            self.grow();
+        }
+        // SAFETY: `len` is below the capacity, and the skb is moved there.
+        unsafe {
+            self.skbs.as_mut_ptr().add(len).write(ManuallyDrop::into_inner(skb));
+            self.skbs.set_len(len + 1);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.skbs.reserve(1);
     }
 
     /// Takes the last skb.

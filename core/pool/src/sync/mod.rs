@@ -1,17 +1,21 @@
 //! The one place atomics and cells come from: `core` in a normal build, `loom` under `--cfg loom`.
 
+#[cfg(loom)]
+mod model;
+
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub use loom::cell::UnsafeCell;
+#[cfg(loom)]
+pub use loom::sync::atomic::{Ordering, fence};
 #[cfg(loom)]
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
-
 #[cfg(loom)]
-pub use loom::cell::UnsafeCell;
+pub use model::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 
 /// `core::cell::UnsafeCell` with loom's interface, so that loom can watch every access.
 #[cfg(not(loom))]

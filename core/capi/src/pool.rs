@@ -1,0 +1,65 @@
+//! Pools for C.
+
+use crate::failure::{Failure, answer};
+use skbpool_pool::{BufferHeader, Pool};
+use std::ffi::{CStr, c_char, c_int};
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
+
+/// The longest a call waits, about a century: an instant further away may not exist.
+const LONGEST_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+pub(crate) unsafe extern "C" fn skb_pool_create(
+    name: *const c_char,
+    count: u32,
+    order: u8,
+    out: *mut *mut Pool,
+) -> c_int {
+    answer((|| {
+        // SAFETY: the caller gives a string that ends in a null byte.
+        let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Failure::BadName)?;
+        let pool = Pool::builder(count).order(order).name(name).build()?;
+        // SAFETY: the caller gives a place for the pointer.
+        unsafe { out.write(Box::into_raw(Box::new(pool))) };
+        Ok(())
+    })())
+}
+
+pub(crate) unsafe extern "C" fn skb_pool_alloc(
+    pool: *const Pool,
+    out: *mut *mut BufferHeader,
+) -> c_int {
+    answer((|| {
+        // SAFETY: the caller gives a pool and a place for the pointer.
+        unsafe { out.write((*pool).alloc()?.into_raw().as_ptr()) };
+        Ok(())
+    })())
+}
+
+pub(crate) unsafe extern "C" fn skb_pool_alloc_wait(
+    pool: *const Pool,
+    timeout_ns: u64,
+    out: *mut *mut BufferHeader,
+) -> c_int {
+    answer((|| {
+        let deadline = Instant::now() + Duration::from_nanos(timeout_ns).min(LONGEST_WAIT);
+        // SAFETY: the caller gives a pool and a place for the pointer.
+        unsafe { out.write((*pool).alloc_until(deadline)?.into_raw().as_ptr()) };
+        Ok(())
+    })())
+}
+
+pub(crate) unsafe extern "C" fn skb_pool_close(pool: *const Pool) -> u32 {
+    // SAFETY: the caller gives a pool.
+    unsafe { (*pool).close() }
+}
+
+pub(crate) unsafe extern "C" fn skb_pool_put(slot: *mut *mut Pool) {
+    // SAFETY: the caller owns the handle behind its pointer, unless that is null.
+    unsafe {
+        let pool = slot.replace(null_mut());
+        if !pool.is_null() {
+            drop(Box::from_raw(pool));
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Links: a consumer that leaves while a driver publishes, where every frame is released once and
+//! counted once, whoever leaves first; and two drivers that share one quota. What stands for the hub
+//! is the caller's part of `Consumer::drop` and of `DriverPort::deliver`.
+
+use super::check;
+use crate::hub::{Bell, ConsumerShared, Doorbell, LinkRx, LinkTx, Quota, count, link};
+use crate::spsc::Ring;
+use loom::thread;
+use skbpool_pool::{DropReason, HolderKind, Pool, SkbBatch};
+use std::sync::Arc;
+
+struct Link {
+    pool: Pool,
+    shared: Arc<ConsumerShared>,
+    tx: LinkTx,
+    rx: LinkRx,
+}
+
+fn link_of(slots: u32, quota: u32) -> Link {
+    let pool = Pool::builder(2).build().unwrap();
+    let holder = pool.accounts().holder("tap", HolderKind::Consumer).unwrap();
+    let quota = Quota::start_at(quota, 0);
+    let shared = Arc::new(ConsumerShared::new("tap", holder, quota, Doorbell::new(Bell::new(), 0)));
+    let (tx, rx) = link(&shared, Ring::channel(slots, u32::MAX).unwrap());
+    Link { pool, shared, tx, rx }
+}
+
+/// What a port does with a batch: publishes what fits; drops its end if the consumer has left.
+fn deliver(pool: &Pool, mut tx: LinkTx, frames: usize) -> Option<LinkTx> {
+    let mut cache = pool.local_cache();
+    let mut armed = cache.alloc().unwrap().arm(frames as u32).unwrap();
+    let mut batch: SkbBatch = (0..frames as u32).map(|at| armed.skb(at, 1).unwrap()).collect();
+    let fit = tx.fit(frames);
+    let mut rest = batch.split_off(fit.views);
+    let refused = (rest.len() as u64, rest.len() as u64);
+    let alive = tx.publish(&mut batch, fit, refused, &mut cache);
+    rest.release(&mut cache);
+    alive.then_some(tx)
+}
+
+/// What a consumer does on leaving.
+fn leave(shared: &ConsumerShared, mut rx: LinkRx) {
+    shared.detach();
+    rx.drain();
+}
+
+/// Every frame accounted for, every buffer home.
+fn check_quiet(pool: &Pool, shared: &ConsumerShared, offered: u64) {
+    let stats = shared.stats();
+    let dropped: u64 = stats.dropped.iter().map(|drop| drop.frames).sum();
+    assert_eq!(stats.offered, offered);
+    assert_eq!(stats.offered, stats.frames + stats.queued + dropped);
+    assert_eq!(stats.held, 0);
+    let audit = pool.audit().unwrap();
+    assert_eq!(audit.in_flight, 0);
+    assert_eq!(pool.stats().violations, 0);
+}
+
+/// The driver keeps its end if it saw nobody leave; then nothing may be left in the ring.
+#[test]
+fn a_driver_that_sees_nobody_leave_leaves_nothing_behind() {
+    check(|| {
+        let Link { pool, shared, tx, rx } = link_of(2, 2);
+        let consumer = Arc::clone(&shared);
+        let leaving = thread::spawn(move || leave(&consumer, rx));
+        let tx = deliver(&pool, tx, 2);
+        leaving.join().unwrap();
+        check_quiet(&pool, &shared, 2);
+        assert_eq!(shared.stats().dropped[0].reason, DropReason::Detached);
+        drop(tx);
+    });
+}
+
+#[test]
+fn both_leave_at_once() {
+    check(|| {
+        let Link { pool, shared, tx, rx } = link_of(2, 1);
+        let consumer = Arc::clone(&shared);
+        let leaving = thread::spawn(move || leave(&consumer, rx));
+        drop(deliver(&pool, tx, 2));
+        leaving.join().unwrap();
+        check_quiet(&pool, &shared, 2);
+    });
+}
+
+/// A consumer that polls until the driver's link is finished has everything, and the link's figures
+/// stay when the link goes.
+#[test]
+fn a_finished_link_is_empty_and_its_figures_are_final() {
+    check(|| {
+        let Link { pool, shared, tx, mut rx } = link_of(2, 2);
+        let driver = {
+            let pool = pool.clone();
+            thread::spawn(move || drop(deliver(&pool, tx, 2)))
+        };
+        let mut got = SkbBatch::new();
+        while !rx.is_finished() {
+            if rx.ring.dequeue(got.as_mut_vec(), 2) == 0 {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(got.len(), 2);
+        count(&shared.frames, 2);
+        count(&shared.bytes, got.bytes());
+        drop(rx);
+        drop(got);
+        check_quiet(&pool, &shared, 2);
+        driver.join().unwrap();
+    });
+}
+
+/// Somebody reads the figures while the consumer takes a frame and leaves: what it took is never
+/// counted as dropped, however briefly.
+#[test]
+fn what_was_taken_is_never_counted_as_dropped() {
+    check(|| {
+        let Link { pool, shared, tx, mut rx } = link_of(1, 1);
+        let tx = deliver(&pool, tx, 1);
+        let consumer = Arc::clone(&shared);
+        let leaving = thread::spawn(move || {
+            let mut got = SkbBatch::new();
+            rx.ring.dequeue(got.as_mut_vec(), 1);
+            count(&consumer.bytes, got.bytes());
+            count(&consumer.frames, 1);
+            leave(&consumer, rx);
+        });
+        assert_eq!(shared.stats().dropped, []);
+        leaving.join().unwrap();
+        check_quiet(&pool, &shared, 1);
+        drop(tx);
+    });
+}
+
+/// Two links to one consumer with a quota of one view, which stays in the ring.
+#[test]
+fn what_one_driver_publishes_another_is_not_granted() {
+    check(|| {
+        let Link { pool, shared, tx, rx } = link_of(1, 1);
+        let (mut other, other_rx) = link(&shared, Ring::channel(1, 0).unwrap());
+        let driver = {
+            let pool = pool.clone();
+            thread::spawn(move || deliver(&pool, tx, 1))
+        };
+        let granted = other.fit(1).views as u64;
+        let tx = driver.join().unwrap();
+        assert_eq!(granted + shared.stats().held, 1);
+        drop((tx, rx, other, other_rx));
+    });
+}

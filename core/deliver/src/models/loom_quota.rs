@@ -1,0 +1,118 @@
+//! The quota: what is granted and not released never exceeds the limit.
+
+use super::check;
+use crate::hub::Quota;
+use loom::thread;
+use skbpool_pool::{Accounts, Holder, HolderKind, ShardHandle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+const LIMIT: u32 = 2;
+
+struct Shared {
+    holder: Holder,
+    quota: Quota,
+    /// Not seen by loom, so it orders nothing: views granted and neither unused nor released.
+    out: AtomicU64,
+}
+
+impl Shared {
+    fn new(accounts: &Arc<Accounts>) -> Arc<Self> {
+        let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
+        Arc::new(Self { holder, quota: Quota::start_at(LIMIT, u64::MAX), out: AtomicU64::new(0) })
+    }
+
+    fn grant(&self, wanted: u64) -> u64 {
+        let given = self.quota.grant(&self.holder, wanted);
+        let before = self.out.fetch_add(given, SeqCst);
+        assert!(before + given <= u64::from(LIMIT), "{before} out and {given} granted");
+        given
+    }
+
+    /// What a driver does with a grant: charges `used` of it, and settles all.
+    fn publish(&self, shard: &mut ShardHandle, given: u64, used: u64) {
+        if used != 0 {
+            shard.acquire(self.holder.id(), used, used);
+        }
+        self.out.fetch_sub(given - used, SeqCst);
+        self.quota.settle(given);
+    }
+
+    /// What a consumer does.
+    fn release(&self, shard: &mut ShardHandle, views: u64) {
+        if views != 0 {
+            self.out.fetch_sub(views, SeqCst);
+            shard.release(self.holder.id(), views, views);
+        }
+    }
+}
+
+/// A driver that takes a grant, uses `used` of it and has `released` of that released, while another
+/// driver asks as well.
+fn beside_another_driver(used: u64, released: u64) {
+    check(move || {
+        let accounts = Accounts::new();
+        let shared = Shared::new(&accounts);
+        let mut shard = accounts.shard_handle();
+        let driver = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let given = shared.grant(2);
+                let used = used.min(given);
+                shared.publish(&mut shard, given, used);
+                let released = released.min(used);
+                shared.release(&mut shard, released);
+                used - released
+            })
+        };
+        let granted = shared.grant(2);
+        let held = driver.join().unwrap();
+        assert_eq!(shared.grant(2), 2 - granted - held, "what nobody has can be had");
+    });
+}
+
+#[test]
+fn views_that_stay_are_not_granted_twice() {
+    beside_another_driver(2, 0);
+}
+
+#[test]
+fn what_was_not_used_can_be_had_again() {
+    beside_another_driver(1, 0);
+}
+
+#[test]
+fn what_was_released_can_be_had_again() {
+    beside_another_driver(2, 2);
+}
+
+#[test]
+fn two_drivers_that_ask_at_once_share_what_there_is() {
+    check(|| {
+        let accounts = Accounts::new();
+        let shared = Shared::new(&accounts);
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.grant(1) + shared.grant(1))
+        };
+        let granted = shared.grant(1) + shared.grant(1);
+        assert_eq!(granted + other.join().unwrap(), 2);
+    });
+}
+
+#[test]
+fn two_drivers_that_settle_at_once_are_both_counted() {
+    check(|| {
+        let accounts = Accounts::new();
+        let shared = Shared::new(&accounts);
+        assert_eq!(shared.grant(2), 2);
+        let other = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || shared.quota.settle(1))
+        };
+        shared.quota.settle(1);
+        other.join().unwrap();
+        shared.out.store(0, SeqCst);
+        assert_eq!(shared.grant(2), 2);
+    });
+}

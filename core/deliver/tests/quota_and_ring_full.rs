@@ -1,0 +1,149 @@
+//! Which reason a missed frame is counted under, and what a quota means.
+
+mod common;
+
+use common::{check_edge, check_edges, check_home, dropped, hub, numbered, numbers};
+use skbpool_deliver::{Consumer, ConsumerConfig, DriverConfig, Hub};
+use skbpool_pool::{DropReason, SkbBatch};
+
+fn attach(hub: &std::sync::Arc<Hub>, quota: u32, ring_slots: u32) -> Consumer {
+    let config = ConsumerConfig { ring_slots, ..ConsumerConfig::with_quota(quota) };
+    hub.attach_consumer("tap", config).unwrap()
+}
+
+/// What one delivery of `frames` frames to a fresh consumer published, and what it dropped.
+fn one_delivery(quota: u32, ring_slots: u32, frames: u64) -> (u64, u64, u64) {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let consumer = attach(&hub, quota, ring_slots);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let delivered = driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache);
+    assert_eq!(delivered.published + delivered.missed, frames);
+    let stats = consumer.stats();
+    check_edge(&stats);
+    let [full, quota] = [DropReason::RingFull, DropReason::Quota].map(|why| dropped(&stats, why));
+    (delivered.published, full, quota)
+}
+
+#[test]
+fn the_narrower_of_ring_and_quota_is_the_reason() {
+    assert_eq!(one_delivery(16, 4, 10), (4, 6, 0));
+    assert_eq!(one_delivery(4, 16, 10), (4, 0, 6));
+    assert_eq!(one_delivery(16, 16, 10), (10, 0, 0));
+    assert_eq!(one_delivery(4, 4, 10), (4, 6, 0), "where both end, the ring is asked first");
+    assert_eq!(one_delivery(16, 3, 10), (4, 6, 0), "slots are a power of two");
+    assert_eq!(one_delivery(5, 0, 10), (5, 0, 5), "a ring has at least as many slots as the quota");
+    assert_eq!(one_delivery(1, 1, 1), (1, 0, 0));
+}
+
+#[test]
+fn what_was_taken_and_not_released_is_still_held() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 4, 8);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut taken = SkbBatch::new();
+    for round in 0..5 {
+        driver.deliver(&mut numbered(&mut cache, 0..6), &mut cache);
+        assert_eq!(consumer.poll(&mut taken, 8), 4);
+        driver.deliver(&mut numbered(&mut cache, 6..8), &mut cache);
+        assert!(!consumer.has_frames(), "the ring is empty, the quota used up");
+        assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 4 * (round + 1));
+        cache.release(taken.pop().unwrap());
+        driver.deliver(&mut numbered(&mut cache, 8..9), &mut cache);
+        assert_eq!(consumer.poll(&mut taken, 8), 1, "one was released, one comes");
+        assert_eq!(numbers(&taken), [0, 1, 2, 8]);
+        taken.release(&mut cache);
+    }
+    assert_eq!(dropped(&consumer.stats(), DropReason::RingFull), 0);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+#[test]
+fn several_drivers_share_one_quota() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let consumer = attach(&hub, 10, 0);
+    let mut drivers =
+        ["a", "b", "c"].map(|name| hub.attach_driver(name, DriverConfig::default()).unwrap());
+    let mut published = Vec::new();
+    for driver in &mut drivers {
+        published.push(driver.deliver(&mut numbered(&mut cache, 0..4), &mut cache).published);
+    }
+    assert_eq!(published, [4, 4, 2]);
+    assert_eq!(consumer.stats().held, 10);
+}
+
+/// What a driver was granted and did not use is nobody's the moment its call returns.
+#[test]
+fn drivers_that_idle_take_nothing_from_the_others() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 8, 0);
+    let mut idle: Vec<_> = (0..20)
+        .map(|number| {
+            let name = format!("idle{number}");
+            hub.attach_driver(&name, DriverConfig::default()).unwrap()
+        })
+        .collect();
+    let mut taken = SkbBatch::new();
+    for driver in &mut idle {
+        assert_eq!(driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache).published, 1);
+        while consumer.poll(&mut taken, 1) != 0 {}
+        taken.release(&mut cache);
+    }
+    let mut busy = hub.attach_driver("busy", DriverConfig::default()).unwrap();
+    assert_eq!(busy.deliver(&mut numbered(&mut cache, 0..8), &mut cache).published, 8);
+}
+
+/// A view whose charge changes while it is held: private copies, linearized and trimmed chains.
+#[test]
+fn verbs_on_views_neither_widen_nor_narrow_the_quota() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 4, 0);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut taken = SkbBatch::new();
+    for _ in 0..10 {
+        assert_eq!(driver.deliver(&mut numbered(&mut cache, 0..4), &mut cache).published, 4);
+        consumer.poll(&mut taken, 4);
+        for skb in taken.as_mut_slice() {
+            skb.unshare(&mut cache).unwrap();
+        }
+        assert_eq!(driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache).published, 0);
+        taken.release(&mut cache);
+
+        let mut pieces = numbered(&mut cache, 0..2);
+        let mut chain = pieces.pop().unwrap();
+        chain.append_frag(pieces.pop().unwrap()).unwrap();
+        let mut batch = SkbBatch::from_iter([chain]);
+        assert_eq!(driver.deliver(&mut batch, &mut cache).published, 1);
+        consumer.poll(&mut taken, 4);
+        let chain = &mut taken.as_mut_slice()[0];
+        assert_eq!(chain.len(), 16);
+        chain.trim(12).unwrap();
+        chain.linearize(&mut cache).unwrap();
+        assert_eq!(driver.deliver(&mut numbered(&mut cache, 0..4), &mut cache).published, 3);
+        consumer.poll(&mut taken, 4);
+        taken.release(&mut cache);
+    }
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+#[test]
+fn missed_tells_news_only() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 2, 0);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut told: Vec<Vec<(u64, u64)>> = Vec::new();
+    for frames in [2, 3, 0, 5] {
+        if frames != 0 {
+            driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache);
+        }
+        told.push(consumer.missed().iter().map(|drop| (drop.frames, drop.bytes)).collect());
+    }
+    assert_eq!(told, [vec![], vec![(3, 24)], vec![], vec![(5, 40)]]);
+}

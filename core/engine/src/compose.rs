@@ -1,0 +1,101 @@
+//! Messages of frames that a program brings one at a time.
+
+use skbpool_wire::{BatchEncoder, BatchLimits, EncodeError, Frame, Pushed};
+
+/// Collects frames into `IngestRequest` messages, each as large as the limit allows.
+///
+/// A message ends where the next frame does not fit, its time is too far off, or its link type or
+/// interface differs. Copies each byte twice: when it is pushed, and into the message.
+#[derive(Debug)]
+pub struct FrameComposer {
+    encoder: BatchEncoder,
+    driver: String,
+    sequence: u64,
+    bytes: Vec<u8>,
+    frames: Vec<Described>,
+}
+
+#[derive(Debug)]
+struct Described {
+    /// First byte after the frame in `bytes`.
+    end: usize,
+    original_length: u32,
+    timestamp_ns: u64,
+    link_type: u16,
+    interface: u32,
+}
+
+impl FrameComposer {
+    /// A composer of messages of at most `max_message_bytes`. The first names `driver`, unless that
+    /// is empty; batches are numbered from 1.
+    pub fn new(max_message_bytes: usize, driver: &str) -> Self {
+        let reserved_bytes = driver.len() + 8;
+        Self {
+            encoder: BatchEncoder::new(BatchLimits { max_message_bytes, reserved_bytes }),
+            driver: driver.to_owned(),
+            sequence: 0,
+            bytes: Vec::new(),
+            frames: Vec::new(),
+        }
+    }
+
+    /// Adds a frame; returns the message of those before it if it begins another.
+    ///
+    /// # Errors
+    /// [`EncodeError`] if the frame is over the limit or fits no message; the others are as before.
+    pub fn push(&mut self, frame: &Frame<'_>) -> Result<Option<Vec<u8>>, EncodeError> {
+        let mut full = None;
+        if let Pushed::Cut(_) = self.encoder.push(frame)? {
+            // Before anything is sent on its account: a frame that fits no message is refused.
+            let mut next = self.encoder.clone();
+            next.clear();
+            let pushed = next.push(frame)?;
+            debug_assert_eq!(pushed, Pushed::Taken);
+            full = self.flush()?;
+            self.encoder = next;
+        }
+        self.bytes.extend_from_slice(frame.bytes);
+        self.frames.push(Described {
+            end: self.bytes.len(),
+            original_length: frame.original_length,
+            timestamp_ns: frame.timestamp_ns,
+            link_type: frame.link_type,
+            interface: frame.interface,
+        });
+        Ok(full)
+    }
+
+    /// The message of the frames that wait, if any.
+    ///
+    /// # Errors
+    /// [`EncodeError`] as the encoder's; cannot occur for frames that were pushed.
+    pub fn flush(&mut self) -> Result<Option<Vec<u8>>, EncodeError> {
+        if self.frames.is_empty() {
+            return Ok(None);
+        }
+        let driver = if self.sequence == 0 { self.driver.as_str() } else { "" };
+        let mut start = 0;
+        let frames = self.frames.iter().map(|frame| {
+            let bytes = &self.bytes[start..frame.end];
+            start = frame.end;
+            Frame {
+                bytes,
+                original_length: frame.original_length,
+                timestamp_ns: frame.timestamp_ns,
+                link_type: frame.link_type,
+                interface: frame.interface,
+            }
+        });
+        let message = self.encoder.ingest_request(self.sequence + 1, driver)?.to_vec(frames)?;
+        self.sequence += 1;
+        self.encoder.clear();
+        self.bytes.clear();
+        self.frames.clear();
+        Ok(Some(message))
+    }
+
+    /// Frames that wait for a message.
+    pub fn pending(&self) -> usize {
+        self.frames.len()
+    }
+}

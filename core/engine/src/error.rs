@@ -1,0 +1,66 @@
+//! What can be wrong with a message or a run.
+
+use skbpool_nic::{CaptureError, NicError, TrafficError};
+use skbpool_pool::{AccountsError, PoolError};
+use skbpool_wire::{MAX_FRAME, WireError};
+
+/// A message that nothing was taken of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// It contradicts itself, or is none.
+    #[error(transparent)]
+    Malformed(WireError),
+    /// The interface does not fit an skb.
+    #[error("FrameBatch.interface is {interface}: number the interfaces from 0 to 65535")]
+    Interface {
+        /// The number sent.
+        interface: u32,
+    },
+    /// A frame is over the limit.
+    #[error(
+        "frame {index} has {length} bytes, more than the limit of {limit}: \
+         leave it out or cut it short"
+    )]
+    FrameTooLarge {
+        /// Which frame of the batch, from 0.
+        index: usize,
+        /// Its bytes.
+        length: u32,
+        /// Bytes it may have.
+        limit: u32,
+    },
+}
+
+impl From<WireError> for MessageError {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::FrameTooLarge { index, length } => {
+                Self::FrameTooLarge { index, length, limit: MAX_FRAME }
+            }
+            error => Self::Malformed(error),
+        }
+    }
+}
+
+/// An emulated card that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NicRunError {
+    /// No pool for it.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// Too many holders.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// No such card.
+    #[error(transparent)]
+    Nic(#[from] NicError),
+    /// No such traffic.
+    #[error(transparent)]
+    Traffic(#[from] TrafficError),
+    /// The capture cannot be read.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// No thread to be had.
+    #[error("no thread for the card: {0}; raise the limit on processes, or stop some")]
+    Thread(#[source] std::io::Error),
+}

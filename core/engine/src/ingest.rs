@@ -1,0 +1,118 @@
+//! A driver whose frames come in messages.
+
+use std::sync::Arc;
+
+use skbpool_deliver::{DriverConfig, DriverStats, Hub, HubError};
+use skbpool_wire::{DropCount, FrameBatchView, IngestRequestView, IngestResponse, MAX_FRAME};
+
+use crate::error::MessageError;
+use crate::landing::Landing;
+
+/// Bytes of frames that a client may send beyond what was acknowledged, unless set otherwise: 8 MiB.
+pub const DEFAULT_CREDIT_BYTES: u64 = 8 << 20;
+
+/// Settings of an ingest stream.
+#[derive(Clone, Copy, Debug)]
+pub struct IngestConfig {
+    /// Largest frame in bytes; at most [`MAX_FRAME`].
+    pub max_frame_bytes: u32,
+    /// Bytes of frames that the client may send beyond what was acknowledged.
+    pub credit_bytes: u64,
+}
+
+impl Default for IngestConfig {
+    fn default() -> Self {
+        Self { max_frame_bytes: MAX_FRAME, credit_bytes: DEFAULT_CREDIT_BYTES }
+    }
+}
+
+/// One ingest stream: `IngestRequest` in, `IngestResponse` out.
+///
+/// Every frame of a message is copied once into pool buffers and delivered. Frames that find no
+/// buffer are dropped and counted; nothing waits. Dropping it detaches the driver.
+pub struct Ingest {
+    landing: Landing,
+    config: IngestConfig,
+    acked_through: u64,
+}
+
+impl Ingest {
+    /// Attaches to `hub` as the driver `name`.
+    ///
+    /// # Errors
+    /// [`HubError`]: the pool is too small for one more driver beside everybody's worst case (its
+    /// cache, and the larger of a burst and a frame of `max_frame_bytes`), or the hub is closed.
+    pub fn attach(hub: &Arc<Hub>, name: &str, config: IngestConfig) -> Result<Self, HubError> {
+        let config =
+            IngestConfig { max_frame_bytes: config.max_frame_bytes.min(MAX_FRAME), ..config };
+        let buffers = Landing::worst_case(hub.pool(), config.max_frame_bytes);
+        let port = hub.attach_driver(name, DriverConfig { buffers })?;
+        Ok(Self { landing: Landing::new(port, hub.pool()), config, acked_through: 0 })
+    }
+
+    /// The encoded `IngestResponse` that opens a stream: it grants the first credit.
+    pub fn greeting(&self) -> Vec<u8> {
+        self.response()
+    }
+
+    /// Lands and delivers the frames of an encoded `IngestRequest`; returns the encoded
+    /// `IngestResponse`, whose counts run from the stream's beginning.
+    ///
+    /// # Errors
+    /// [`MessageError`]: nothing of this message landed, earlier ones are unaffected, and the stream
+    /// can go on.
+    ///
+    /// # Cost
+    /// One pass over the lengths, and one copy and one skb a frame; allocates the response only.
+    pub fn submit(&mut self, message: &[u8]) -> Result<Vec<u8>, MessageError> {
+        let request = IngestRequestView::parse(message)?;
+        if let Some(batch) = &request.batch {
+            self.check(batch)?;
+            self.landing.land(batch);
+            self.acked_through = self.acked_through.max(batch.sequence());
+        }
+        Ok(self.response())
+    }
+
+    /// What the wire allows and this stream does not.
+    fn check(&self, batch: &FrameBatchView<'_>) -> Result<(), MessageError> {
+        let interface = batch.interface();
+        if interface > u32::from(u16::MAX) {
+            return Err(MessageError::Interface { interface });
+        }
+        let limit = self.config.max_frame_bytes;
+        if limit < MAX_FRAME {
+            let mut frames = batch.frames().enumerate();
+            if let Some((index, frame)) =
+                frames.find(|(_, frame)| frame.bytes.len() > limit as usize)
+            {
+                let length = frame.bytes.len() as u32;
+                return Err(MessageError::FrameTooLarge { index, length, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// The figures of this stream.
+    pub fn stats(&self) -> DriverStats {
+        self.landing.port().stats()
+    }
+
+    fn response(&self) -> Vec<u8> {
+        let stats = self.stats();
+        let dropped: Vec<DropCount> = stats.dropped.iter().map(to_wire).collect();
+        IngestResponse {
+            acked_through: self.acked_through,
+            accepted: stats.frames,
+            dropped: &dropped,
+            credit: self.config.credit_bytes,
+            unclaimed: stats.unclaimed,
+        }
+        .to_vec()
+    }
+}
+
+/// A drop count as the wire has it.
+pub(crate) fn to_wire(count: &skbpool_pool::DropCount) -> DropCount {
+    DropCount { reason: count.reason.number(), frames: count.frames, bytes: count.bytes }
+}

@@ -1,0 +1,42 @@
+//! What the daemon and its clients run on, without Python and without gRPC.
+//!
+//! ```text
+//!   IngestRequest ──► Ingest ──────────► hub ──► Subscription ──► SubscribeResponse
+//!                     (decode, land,      │                              │
+//!   leased skbs ────► LeasePort ──────────┘──► StampConsumer             ├─► view_frames
+//!                      deliver)                                          └─► CaptureOutput
+//!   card and its driver ──► NicRun ────► IngestRequest
+//!   frames of a program ──► FrameComposer ──► IngestRequest
+//! ```
+//! Each of these handles a whole message or burst at a time, and none waits unless its name says so.
+//! `DESIGN.md` beside this crate holds the arguments.
+
+#![deny(missing_docs)]
+
+mod boot;
+mod capture_output;
+mod compose;
+mod error;
+mod frame;
+mod ingest;
+mod landing;
+mod lease;
+mod nic_run;
+mod stamps;
+mod subscribe;
+mod uplink;
+mod view;
+
+pub use boot::boot_id;
+pub use capture_output::{CaptureFormat, CaptureOutput, CaptureOutputError};
+pub use compose::FrameComposer;
+pub use error::{MessageError, NicRunError};
+pub use frame::ORIGINAL_LENGTH_ZERO;
+pub use ingest::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig};
+pub use landing::BURST_FRAMES;
+pub use lease::{LeaseDelivered, LeasePort};
+pub use nic_run::{NicObserver, NicReport, NicRun, NicRunConfig, Traffic};
+pub use stamps::{StampConsumer, StampConsumerError, StampConsumerReport};
+pub use subscribe::{PlannedResponse, Subscription, SubscriptionConfig};
+pub use uplink::PlannedRequest;
+pub use view::{ViewError, view_frames};

@@ -1,0 +1,185 @@
+//! A consumer with a thread of its own that reads every frame's stamp.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError};
+use skbpool_nic::{StampReader, StampReport};
+use skbpool_pool::{LocalCache, SkbBatch, clock};
+
+/// Skbs read at a time.
+const POLL: usize = 256;
+
+/// How long it looks for more before it sleeps: longer than a driver takes between two bursts of a
+/// message, since waking a sleeper costs the driver more than landing a burst does.
+const LOOK: Duration = Duration::from_micros(50);
+
+/// Longest sleep; a bell ends it sooner.
+const SLEEP: Duration = Duration::from_secs(1);
+
+/// What a stamp consumer saw.
+#[derive(Clone, Debug)]
+pub struct StampConsumerReport {
+    /// What the stamps tell.
+    pub stamps: StampReport,
+    /// Its figures as a consumer, what it missed included.
+    pub consumer: ConsumerStats,
+}
+
+/// Reads the stamps of one stream, in place, in a thread of its own.
+///
+/// Latency is the time it reads a frame less the send time in its stamp, both of the monotonic clock,
+/// and means nothing if the sender is on another host. Dropping it detaches the consumer.
+#[derive(Debug)]
+pub struct StampConsumer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stop: AtomicBool,
+    bell: Arc<Bell>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    reader: StampReader,
+    consumer: Consumer,
+}
+
+/// Why a stamp consumer could not be attached.
+#[derive(Debug, thiserror::Error)]
+pub enum StampConsumerError {
+    /// The hub refused it.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// No thread to be had.
+    #[error("no thread for the stamp reader: {0}; raise the limit on processes, or stop some")]
+    Thread(#[source] std::io::Error),
+}
+
+impl StampConsumer {
+    /// Attaches to `hub` as the consumer `name` and starts reading the stamps of `stream`, whose first
+    /// sequence number is 0: what is missing before the first frame that comes counts as lost.
+    ///
+    /// # Errors
+    /// [`StampConsumerError`].
+    pub fn attach(
+        hub: &Arc<Hub>,
+        name: &str,
+        stream: u32,
+        quota: u32,
+    ) -> Result<Self, StampConsumerError> {
+        let pool = hub.pool().clone();
+        let what = format!("the cache of consumer \"{name}\"");
+        let reservation =
+            pool.reserve(pool.cache_capacity(), &what).map_err(HubError::PoolTooSmall)?;
+        let bell = Bell::new();
+        let config = ConsumerConfig {
+            bell: Some((Arc::clone(&bell), 0)),
+            ..ConsumerConfig::with_quota(quota)
+        };
+        let consumer = hub.attach_consumer(name, config)?;
+        let reader = StampReader::starting_at(stream, 0);
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            bell,
+            seen: Mutex::new(Seen { reader, consumer }),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("skbpool-stamps".to_owned())
+            .spawn(move || {
+                let _reservation = reservation;
+                theirs.run(&mut pool.local_cache());
+            })
+            .map_err(StampConsumerError::Thread)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// What it saw so far. Waits for at most the burst that is being read.
+    pub fn report(&self) -> StampConsumerReport {
+        let seen = self.shared.seen();
+        StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() }
+    }
+
+    /// Reads what is there now to its end, stops, and detaches; returns what it saw.
+    pub fn close(mut self) -> StampConsumerReport {
+        self.stop();
+        self.report()
+    }
+
+    fn stop(&mut self) {
+        // Relaxed: a wish; the bell's lock orders it before the thread's next look.
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.bell.ring(0);
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for StampConsumer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn run(&self, cache: &mut LocalCache) {
+        let mut batch = SkbBatch::with_capacity(POLL);
+        let mut idle_since = None;
+        loop {
+            if self.read(&mut batch) != 0 {
+                batch.release(cache);
+                idle_since = None;
+                continue;
+            }
+            // Relaxed: as in `stop`.
+            if self.stop.load(Ordering::Relaxed) || self.seen().consumer.is_finished() {
+                return;
+            }
+            if idle_since.get_or_insert_with(Instant::now).elapsed() < LOOK {
+                // No yield: on a busy machine that gives a whole time slice away.
+                std::hint::spin_loop();
+                continue;
+            }
+            cache.flush();
+            self.sleep();
+            idle_since = None;
+        }
+    }
+
+    /// Reads up to a burst of frames, which are then in `batch`; returns how many.
+    #[inline]
+    fn read(&self, batch: &mut SkbBatch) -> usize {
+        let mut seen = self.seen();
+        let Seen { reader, consumer } = &mut *seen;
+        let taken = consumer.poll(batch, POLL);
+        if taken != 0 {
+            let now_ns = clock::monotonic_ns();
+            for skb in batch.as_slice() {
+                reader.observe_part(skb.data(), u64::from(skb.len()), now_ns);
+            }
+        }
+        taken
+    }
+
+    /// Sleeps until frames arrive, somebody rings, or [`SLEEP`] has passed. The lock is free meanwhile.
+    fn sleep(&self) {
+        if self.seen().consumer.arm() {
+            self.bell.wait(SLEEP);
+            self.seen().consumer.disarm();
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // A panic in between leaves counters that are short by a burst at most.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

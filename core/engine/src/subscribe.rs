@@ -1,0 +1,241 @@
+//! A consumer whose frames leave in messages.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Token};
+use skbpool_pool::{DropReason, LocalCache, Reservation, SkbBatch};
+use skbpool_wire::{BatchEncoder, BatchLimits, DropCount, EncodeError, Pushed};
+
+use crate::frame::SkbFrame;
+use crate::ingest::to_wire;
+
+/// Skbs taken from the consumer's rings at a time.
+const POLL: usize = 256;
+
+/// Settings of a subscription.
+#[derive(Clone, Debug)]
+pub struct SubscriptionConfig {
+    /// Most views it may hold, those in its rings included.
+    pub quota: u32,
+    /// Largest message in bytes.
+    pub max_message_bytes: usize,
+    /// The bell that calls it, and its name there; none: a bell of its own.
+    pub bell: Option<(Arc<Bell>, Token)>,
+}
+
+/// A message that is ready to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedResponse {
+    /// Bytes of the message.
+    pub encoded_len: usize,
+    /// Frames in it.
+    pub frames: usize,
+}
+
+/// One subscriber: frames come out of the hub as `SubscribeResponse` messages.
+///
+/// Made in two steps, so that the caller chooses the memory: [`plan`](Subscription::plan) says how
+/// large the message is, [`write`](Subscription::write) writes it and releases its frames.
+pub struct Subscription {
+    consumer: Consumer,
+    cache: LocalCache,
+    bell: Option<Arc<Bell>>,
+    encoder: BatchEncoder,
+    /// Frames taken from the rings: first those of the planned message, then those that follow.
+    taken: SkbBatch,
+    /// Frames after this one were polled in vain or not looked at yet.
+    planned: Option<PlannedResponse>,
+    missed: Vec<DropCount>,
+    /// Frames that fit no message, so far and in the last that was written.
+    too_large: skbpool_pool::DropCount,
+    told_too_large: u64,
+    told_too_large_bytes: u64,
+    sequence: u64,
+    /// What its cache holds at worst.
+    _reservation: Reservation,
+}
+
+impl Subscription {
+    /// Attaches to `hub` as the consumer `name`: from now on it is offered every frame.
+    ///
+    /// # Errors
+    /// [`HubError`]: quota and cache do not fit the pool beside everybody's worst case, the quota is
+    /// 0 or too large for a ring, or the hub is closed.
+    pub fn attach(
+        hub: &Arc<Hub>,
+        name: &str,
+        config: SubscriptionConfig,
+    ) -> Result<Self, HubError> {
+        let pool = hub.pool();
+        let what = format!("the cache of consumer \"{name}\"");
+        let reservation = pool.reserve(pool.cache_capacity(), &what)?;
+        let own = config.bell.is_none().then(Bell::new);
+        let bell = own.clone().map(|bell| (bell, 0)).or(config.bell);
+        let consumer = hub.attach_consumer(
+            name,
+            ConsumerConfig { bell, ..ConsumerConfig::with_quota(config.quota) },
+        )?;
+        Ok(Self {
+            consumer,
+            cache: pool.local_cache(),
+            bell: own,
+            encoder: BatchEncoder::new(BatchLimits::new(config.max_message_bytes)),
+            taken: SkbBatch::new(),
+            planned: None,
+            missed: Vec::new(),
+            too_large: skbpool_pool::DropCount {
+                reason: DropReason::TooLarge,
+                frames: 0,
+                bytes: 0,
+            },
+            told_too_large: 0,
+            told_too_large_bytes: 0,
+            sequence: 0,
+            _reservation: reservation,
+        })
+    }
+
+    /// Decides on the next message: as many frames as are there and fit, and what was missed since
+    /// the message before. `None` if there is nothing to tell. Never waits.
+    ///
+    /// # Errors
+    /// [`EncodeError::MessageTooLarge`] if the limit does not even hold the counts of missed frames.
+    pub fn plan(&mut self) -> Result<Option<PlannedResponse>, EncodeError> {
+        if self.planned.is_some() {
+            return Ok(self.planned);
+        }
+        self.take_frames();
+        self.note_missed();
+        if self.encoder.is_empty() && self.missed.is_empty() {
+            self.cache.flush();
+            return Ok(None);
+        }
+        let message = self.encoder.subscribe_response(self.next_sequence(), &self.missed)?;
+        let encoded_len = message.encoded_len();
+        self.planned = Some(PlannedResponse { encoded_len, frames: self.encoder.len() });
+        Ok(self.planned)
+    }
+
+    /// Writes the planned message into `memory`, which has exactly its size, and releases its frames.
+    /// Copies each byte once.
+    ///
+    /// # Errors
+    /// [`EncodeError::BufferSize`] if the memory has another size or nothing is planned; the plan
+    /// stays.
+    pub fn write<'o>(
+        &mut self,
+        memory: &'o mut [MaybeUninit<u8>],
+    ) -> Result<&'o mut [u8], EncodeError> {
+        let planned = self.planned.unwrap_or(PlannedResponse { encoded_len: 0, frames: 0 });
+        let (encoded, given) = (planned.encoded_len, memory.len());
+        if self.planned.is_none() || encoded != given {
+            return Err(EncodeError::BufferSize { encoded, given });
+        }
+        let frames = self.taken.as_slice()[..planned.frames].iter().map(SkbFrame);
+        let message = self.encoder.subscribe_response(self.next_sequence(), &self.missed)?;
+        let written = message.write_uninit(frames, memory)?;
+        if planned.frames != 0 {
+            self.sequence += 1;
+            let mut rest = self.taken.split_off(planned.frames);
+            self.taken.release(&mut self.cache);
+            
+        }
+        self.encoder.clear();
+        self.missed.clear();
+        self.planned = None;
+        Ok(written)
+    }
+
+    /// Moves frames from the rings into the encoder's plan until it is full or nothing is left.
+    fn take_frames(&mut self) {
+        loop {
+            let mut at = self.encoder.len();
+            while at < self.taken.len() {
+                match self.encoder.push(&SkbFrame(&self.taken.as_slice()[at])) {
+                    Ok(Pushed::Taken) => at += 1,
+                    Ok(Pushed::Cut(_)) => return,
+                    Err(_) => self.drop_too_large(at),
+                }
+            }
+            if self.consumer.poll(&mut self.taken, POLL) == 0 {
+                return;
+            }
+        }
+    }
+
+    /// A frame that fits no message is gone, and told as missed.
+    #[cold]
+    fn drop_too_large(&mut self, at: usize) {
+        let skb = self.taken.as_mut_vec().remove(at);
+        self.too_large.frames += 1;
+        self.too_large.bytes += u64::from(skb.len());
+        self.cache.release(skb);
+    }
+
+    fn note_missed(&mut self) {
+        if !self.missed.is_empty() {
+            return;
+        }
+        self.missed.extend(self.consumer.missed().iter().map(to_wire));
+        let frames = self.too_large.frames - self.told_too_large;
+        if frames != 0 {
+            let bytes = self.too_large.bytes - self.told_too_large_bytes;
+            self.missed.push(DropCount { reason: DropReason::TooLarge.number(), frames, bytes });
+            self.told_too_large = self.too_large.frames;
+            self.told_too_large_bytes = self.too_large.bytes;
+        }
+    }
+
+    /// Number of the planned batch; a message without one has none.
+    fn next_sequence(&self) -> u64 {
+        if self.encoder.is_empty() { 0 } else { self.sequence + 1 }
+    }
+
+    /// Asks the bell to call when frames arrive. Answers false, without asking, if there are some
+    /// already or no more will come.
+    pub fn arm(&mut self) -> bool {
+        self.planned.is_none()
+            && self.taken.is_empty()
+            && !self.is_finished()
+            && self.consumer.arm()
+    }
+
+    /// Takes the wish of [`arm`](Subscription::arm) back; answers whether the call was already made.
+    pub fn disarm(&mut self) -> bool {
+        self.consumer.disarm()
+    }
+
+    /// Its own bell; none if it shares one.
+    pub fn own_bell(&self) -> Option<&Arc<Bell>> {
+        self.bell.as_ref()
+    }
+
+    /// Waits until there is something, the hub is closed, or `timeout` has passed; answers whether
+    /// there is something. For a subscription with a bell of its own.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        self.planned.is_some() || !self.taken.is_empty() || self.consumer.wait(timeout)
+    }
+
+    /// Whether there is something to tell without waiting.
+    pub fn has_frames(&mut self) -> bool {
+        self.planned.is_some() || !self.taken.is_empty() || self.consumer.has_frames()
+    }
+
+    /// Whether nothing will ever come again: the hub is closed, and everything was written.
+    pub fn is_finished(&mut self) -> bool {
+        self.planned.is_none() && self.taken.is_empty() && self.consumer.is_finished()
+    }
+
+    /// Its figures. Frames that fit no message count as dropped, not as delivered.
+    pub fn stats(&self) -> ConsumerStats {
+        let mut stats = self.consumer.stats();
+        if self.too_large.frames != 0 {
+            stats.frames = stats.frames.saturating_sub(self.too_large.frames);
+            stats.bytes = stats.bytes.saturating_sub(self.too_large.bytes);
+            stats.dropped.push(self.too_large);
+        }
+        stats
+    }
+}

@@ -1,0 +1,12 @@
+//! The engine's parts on real pools, hubs and messages.
+
+mod capture;
+mod compose;
+mod counts;
+mod lands;
+mod nic;
+mod refuses;
+mod stamps;
+mod subscribe;
+mod support;
+mod view;

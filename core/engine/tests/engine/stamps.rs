@@ -1,0 +1,80 @@
+//! A consumer that reads stamps in a thread of its own.
+
+use skbpool_engine::{Ingest, IngestConfig, StampConsumer};
+use skbpool_nic::{StampedTraffic, TrafficConfig};
+use skbpool_pool::clock::monotonic_ns;
+
+use crate::support::*;
+
+fn stamped(stream: u32, count: usize) -> Vec<Given> {
+    let config = TrafficConfig { stream, ..TrafficConfig::default() };
+    let mut traffic = StampedTraffic::new(config).unwrap();
+    (0..count)
+        .map(|number| {
+            let mut frame = Given::numbered(number, 60);
+            assert_eq!(traffic.write_frame(&mut frame.bytes, monotonic_ns()), 60);
+            frame
+        })
+        .collect()
+}
+
+#[test]
+fn it_sees_what_was_lost_doubled_and_exchanged() {
+    let (pool, hub) = hub(2048);
+    let reader = StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap();
+    let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
+    let mut frames = stamped(7, 500);
+    frames.remove(0);
+    frames.remove(300);
+    frames.swap(10, 11);
+    frames.insert(20, frames[20].clone());
+    frames.push(Given::numbered(0, 60));
+    frames.push(stamped(8, 1).remove(0));
+    ingest.submit(&message(&frames)).unwrap();
+    // Closing reads what is there to the end.
+    let report = reader.close();
+    let stamps = &report.stamps;
+    assert_eq!((stamps.received, stamps.unique, stamps.foreign), (499, 498, 2));
+    assert_eq!((stamps.lost, stamps.duplicated, stamps.reordered), (2, 1, 1));
+    assert_eq!(stamps.before_sent, 0);
+    assert_eq!(stamps.latency.unwrap().count, 499);
+    assert_eq!((report.consumer.offered, report.consumer.frames), (501, 501));
+    drop(ingest);
+    assert_all_home(&pool);
+}
+
+#[test]
+fn it_wakes_up_for_every_message_and_tells_meanwhile() {
+    let (pool, hub) = hub(2048);
+    let reader = StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap();
+    let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
+    for (number, frame) in stamped(7, 300).into_iter().enumerate() {
+        ingest.submit(&message(&[frame])).unwrap();
+        if number % 50 == 0 {
+            while reader.report().stamps.received <= number as u64 {
+                std::thread::yield_now();
+            }
+        }
+    }
+    let report = reader.close();
+    assert_eq!((report.stamps.received, report.stamps.lost), (300, 0));
+    drop(ingest);
+    assert_all_home(&pool);
+}
+
+#[test]
+fn it_ends_with_the_hub() {
+    let (_, hub) = hub(2048);
+    let reader = StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap();
+    hub.close();
+    assert_eq!(reader.close().stamps.received, 0);
+    assert!(StampConsumer::attach(&hub, "late", 7, 64).is_err());
+}
+
+#[test]
+fn a_pool_too_small_is_told() {
+    let (pool, hub) = hub(64);
+    let error = StampConsumer::attach(&hub, "stamps", 7, 64).unwrap_err();
+    assert!(error.to_string().contains("stamps"), "{error}");
+    assert_eq!(pool.stats().reserved, 0);
+}

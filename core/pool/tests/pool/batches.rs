@@ -1,0 +1,114 @@
+//! Batches: many skbs as one thing.
+
+use super::{assert_all_home, pool, skb_of};
+use skbpool_pool::{Pool, SkbBatch, adopt};
+
+fn views(pool: &Pool, count: u32) -> SkbBatch {
+    let mut armed = pool.alloc().unwrap().arm(count).map_err(|(error, _)| error).unwrap();
+    (0..count).map(|view| armed.skb(view * 8, 8).unwrap()).collect()
+}
+
+#[test]
+fn smoke() {
+    let pool = pool(4);
+    let mut cache = pool.local_cache();
+    let mut batch = views(&pool, 10);
+    batch.append(&mut views(&pool, 5));
+    assert_eq!((batch.len(), batch.bytes()), (15, 120));
+    let mut back = batch.split_off(12);
+    assert_eq!((batch.len(), back.len()), (12, 3));
+    assert_eq!(batch.split_off(99).len(), 0);
+    cache.release_batch(&mut batch);
+    assert!(batch.is_empty());
+    assert_eq!(pool.stats().in_flight, 1);
+    back.release(&mut cache);
+    assert_eq!((pool.stats().in_flight, cache.cached()), (0, 2));
+    assert_eq!(pool.stats().releases, 2);
+}
+
+/// Runs of one buffer, interleaved buffers, chains, other pools' and brought buffers in one batch.
+#[test]
+fn a_mixed_batch_brings_everything_home() {
+    let (one, two) = (pool(16), pool(16));
+    let mut cache = one.local_cache();
+    let mut batch = SkbBatch::with_capacity(64);
+    for _ in 0..3 {
+        batch.extend(views(&one, 4));
+        batch.push(adopt(vec![0; 64]).unwrap().into_empty_skb());
+        batch.extend(views(&two, 2));
+        let mut chain = skb_of(&one, 0, b"head");
+        chain.append_frag(skb_of(&two, 0, b"tail")).unwrap();
+        batch.push(chain);
+    }
+    let interleaved = (views(&one, 3), views(&one, 3));
+    for (a, b) in interleaved.0.into_iter().zip(interleaved.1) {
+        batch.push(a);
+        batch.push(b);
+    }
+    let kept = batch.as_slice()[0].clone_skb().unwrap();
+    cache.release_batch(&mut batch);
+    assert_eq!((one.stats().in_flight, two.stats().in_flight), (1, 0));
+    cache.release(kept);
+    drop(cache);
+    assert_all_home(&one);
+    assert_all_home(&two);
+}
+
+#[test]
+fn a_cloned_batch_shares_every_buffer() {
+    let pool = pool(8);
+    let mut cache = pool.local_cache();
+    let mut batch = views(&pool, 4);
+    let mut chain = skb_of(&pool, 0, b"head");
+    chain.append_frag(skb_of(&pool, 0, b"tail")).unwrap();
+    batch.push(chain);
+    let mut clones = SkbBatch::new();
+    batch.clone_front_into(batch.len(), &mut clones).unwrap();
+    assert_eq!((clones.len(), clones.bytes()), (batch.len(), batch.bytes()));
+    for (skb, clone) in batch.as_slice().iter().zip(&clones) {
+        assert!(skb.parts().eq(clone.parts()));
+        assert_eq!(skb.data().as_ptr(), clone.data().as_ptr());
+    }
+    assert_eq!(batch.as_slice()[0].header().references(), 8);
+    assert_eq!(pool.stats().in_flight, 3);
+    clones.release(&mut cache);
+    assert_eq!(batch.as_slice()[0].header().references(), 4);
+    assert_eq!(pool.stats().in_flight, 3);
+    drop(batch);
+    drop(cache);
+    assert_all_home(&pool);
+}
+
+/// A clone that hits the limit says how far it came, and what it took for the rest is given back.
+#[test]
+fn a_clone_that_stops_half_way_leaks_nothing() {
+    let pool = pool(2);
+    let mut batch = views(&pool, 4);
+    let limit = skbpool_pool::MAX_REFERENCES;
+    let mut armed = pool.alloc().unwrap().arm(limit - 1).map_err(|(error, _)| error).unwrap();
+    batch.push(armed.skb(0, 1).unwrap());
+    batch.push(armed.skb(1, 1).unwrap());
+    let mut clones = SkbBatch::new();
+    let (_, cloned) = batch.clone_front_into(batch.len(), &mut clones).unwrap_err();
+    assert_eq!((cloned, clones.len()), (4, 4));
+    assert_eq!(batch.as_slice()[0].header().references(), 8);
+    assert_eq!(batch.as_slice()[4].header().references(), limit - 1);
+    drop((clones, batch, armed));
+    assert_all_home(&pool);
+}
+
+#[test]
+fn latency_is_counted_once_a_view() {
+    let pool = pool(16);
+    let mut cache = pool.local_cache();
+    let mut batch = views(&pool, 6);
+    for skb in batch.as_mut_slice() {
+        skb.birth = skbpool_pool::clock::tick();
+    }
+    batch.release(&mut cache);
+    let mut single = skb_of(&pool, 0, b"x");
+    single.birth = skbpool_pool::clock::tick();
+    cache.release(single);
+    cache.release(skb_of(&pool, 0, b"not measured"));
+    assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 7);
+}

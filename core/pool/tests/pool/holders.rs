@@ -1,0 +1,141 @@
+//! Holders: whatever happens to a view, its holder is charged exactly what it holds.
+
+use super::{pool, skb_of};
+use skbpool_pool::{Accounts, Holder, HolderKind, Pool, Skb, SkbBatch};
+
+fn held_pool() -> (Pool, Holder) {
+    let pool = pool(16);
+    let holder = pool.accounts().holder("tap", HolderKind::Consumer).unwrap();
+    (pool, holder)
+}
+
+fn held_skb(pool: &Pool, holder: &Holder, bytes: &[u8]) -> Skb {
+    let mut skb = skb_of(pool, 0, bytes);
+    skb.hand_to(holder.id(), &mut pool.accounts().shard_handle());
+    skb
+}
+
+#[track_caller]
+fn assert_held(holder: &Holder, views: &[&Skb]) {
+    let bytes = views.iter().map(|skb| u64::from(skb.truesize())).sum();
+    assert!(views.iter().all(|skb| skb.holder() == holder.id()));
+    assert_eq!(holder.held(), (views.len() as u64, bytes));
+}
+
+#[test]
+fn a_views_share_is_its_buffers_size_over_the_views_armed() {
+    let (pool, holder) = held_pool();
+    let mut cache = pool.local_cache();
+    let mut armed = pool.alloc().unwrap().arm(3).map_err(|(error, _)| error).unwrap();
+    let mut batch: SkbBatch = (0..3).map(|view| armed.skb(view * 64, 64).unwrap()).collect();
+    for skb in batch.as_mut_slice() {
+        skb.hand_to(holder.id(), cache.shard());
+    }
+    assert_eq!(holder.held(), (3, 3 * 1365));
+    let mut back = batch.split_off(1);
+    cache.release_batch(&mut batch);
+    assert_eq!(holder.held(), (2, 2 * 1365));
+    drop(back.pop());
+    cache.release(back.pop().unwrap());
+    assert_eq!(holder.held(), (0, 0));
+}
+
+#[test]
+fn handing_over_moves_the_charge() {
+    let (pool, first) = held_pool();
+    let second = pool.accounts().holder("other", HolderKind::Session).unwrap();
+    let mut cache = pool.local_cache();
+    let mut skb = held_skb(&pool, &first, b"frame");
+    skb.hand_to(second.id(), cache.shard());
+    assert_eq!(first.held(), (0, 0));
+    assert_held(&second, &[&skb]);
+    skb.hand_to(skbpool_pool::HolderId::NONE, cache.shard());
+    assert_eq!(second.held(), (0, 0));
+    cache.release(skb);
+    assert_eq!((first.held(), second.held()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn clones_slices_and_copies_are_nobodys_until_handed_over() {
+    let (pool, holder) = held_pool();
+    let skb = held_skb(&pool, &holder, b"frame");
+    let others =
+        [skb.clone_skb().unwrap(), skb.slice(1, 2).unwrap(), skb.copy(&mut &pool).unwrap()];
+    assert!(others.iter().all(|other| other.holder() == skbpool_pool::HolderId::NONE));
+    assert_held(&holder, &[&skb]);
+    drop(others);
+    assert_held(&holder, &[&skb]);
+    drop(skb);
+    assert_eq!(holder.held(), (0, 0));
+}
+
+#[test]
+fn verbs_that_change_a_chain_change_the_charge() {
+    let (pool, holder) = held_pool();
+    let other = pool.accounts().holder("other", HolderKind::Process).unwrap();
+    let mut frame = held_skb(&pool, &holder, b"one");
+    frame.append_frag(skb_of(&pool, 0, b"two")).unwrap();
+    frame.append_frag(held_skb(&pool, &other, b"three")).unwrap();
+    assert_eq!(frame.truesize(), 3 * 4096);
+    assert_held(&holder, &[&frame]);
+    assert_eq!(other.held(), (0, 0));
+    frame.trim(7).unwrap();
+    assert_held(&holder, &[&frame]);
+    frame.trim(5).unwrap();
+    assert_eq!(frame.truesize(), 2 * 4096);
+    assert_held(&holder, &[&frame]);
+    frame.pull_up(4, &mut &pool).unwrap();
+    assert_held(&holder, &[&frame]);
+    frame.linearize(&mut &pool).unwrap();
+    assert_eq!(frame.truesize(), 4096);
+    assert_held(&holder, &[&frame]);
+    let clone = frame.clone_skb().unwrap();
+    frame.unshare(&mut &pool).unwrap();
+    assert_held(&holder, &[&frame]);
+    drop((frame, clone));
+    assert_eq!(holder.held(), (0, 0));
+}
+
+#[test]
+fn a_batch_of_several_holders_is_settled_by_runs() {
+    let (pool, one) = held_pool();
+    let two = pool.accounts().holder("two", HolderKind::Driver).unwrap();
+    let mut cache = pool.local_cache();
+    let mut batch = SkbBatch::new();
+    for holder in [&one, &one, &two, &one, &two, &two] {
+        batch.push(held_skb(&pool, holder, b"frame"));
+    }
+    batch.push(skb_of(&pool, 0, b"nobody's"));
+    assert_eq!((one.held(), two.held()), ((3, 3 * 4096), (3, 3 * 4096)));
+    batch.release(&mut cache);
+    assert_eq!((one.held(), two.held()), ((0, 0), (0, 0)));
+    let snapshot = pool.accounts().snapshot();
+    let counts: Vec<_> = snapshot.iter().map(|s| (s.acquired, s.released)).collect();
+    assert_eq!(counts, [(3, 3), (3, 3)]);
+}
+
+/// Views of brought memory are accounted in the accounts of the process.
+#[test]
+fn brought_memory_is_charged_to_the_process() {
+    let holder = Accounts::global().holder("adopter", HolderKind::Process).unwrap();
+    let mut skb = skbpool_pool::adopt(vec![0; 100]).unwrap().into_empty_skb();
+    skb.hand_to(holder.id(), &mut Accounts::global().shard_handle());
+    assert_eq!(holder.held(), (1, 100));
+    drop(skb);
+    assert_eq!(holder.held(), (0, 0));
+}
+
+/// A holder that is gone stays on the books until its views are.
+#[test]
+fn a_retired_holders_views_are_still_charged() {
+    let (pool, holder) = held_pool();
+    let id = holder.id();
+    let skb = held_skb(&pool, &holder, b"frame");
+    drop(holder);
+    let next = pool.accounts().holder("next", HolderKind::Consumer).unwrap();
+    assert_ne!(next.id(), id);
+    assert_eq!(pool.accounts().held(id), (1, 4096));
+    drop(skb);
+    assert_eq!(pool.accounts().held(id), (0, 0));
+    assert!(pool.accounts().snapshot().iter().all(|stats| stats.name != "tap"));
+}

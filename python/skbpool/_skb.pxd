@@ -1,0 +1,16 @@
+# cython: language_level=3
+"""The class `Skb` for Cython: `from skbpool._skb cimport Skb`."""
+
+from skbpool cimport skb_t
+
+cdef class Skb:
+    # The view itself; its header is NULL once it is released or moved away.
+    cdef skb_t skb
+    # Memoryviews that are alive, and how many of them are writable.
+    cdef Py_ssize_t exports
+    cdef Py_ssize_t writers
+
+    cdef int live(self) except -1
+    cdef int unexport(self) except -1
+    cdef int unwrite(self) except -1
+    cdef Skb part(self, Py_ssize_t offset, Py_ssize_t length)

@@ -1,0 +1,49 @@
+# cython: language_level=3
+"""What the Cython modules of this package share."""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from libc.stdint cimport uintptr_t
+
+from skbpool cimport skb_pool
+
+
+cdef inline int check(int code) except -1:
+    """Raise the exception of a C function that failed."""
+    if code != 0:
+        from skbpool._native import _take_failure
+        raise _take_failure()
+    return 0
+
+
+cdef inline const skb_pool *pool_of(pool) except? NULL:
+    """Return the pool inside a `Pool`, or NULL for None."""
+    if pool is None:
+        return NULL
+    from skbpool._native import _pool_address
+    return <const skb_pool *><uintptr_t>_pool_address(pool)
+
+
+cdef inline int export_bytes(
+    Py_buffer *view, object owner, const void *data, Py_ssize_t length, bint readonly, int flags
+) except -1:
+    """Describe bytes to whoever asks for them; their length lives in the view itself."""
+    if readonly and flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
+        raise BufferError("views are read-only; data_mut() gives a writable memoryview")
+    view.obj = owner
+    view.buf = <void *>data
+    view.len = length
+    view.itemsize = 1
+    view.readonly = readonly
+    view.ndim = 1
+    view.format = NULL
+    if flags & PyBUF_FORMAT == PyBUF_FORMAT:
+        view.format = "B"
+    view.shape = NULL
+    if flags & PyBUF_ND == PyBUF_ND:
+        view.shape = &view.len
+    view.strides = NULL
+    if flags & PyBUF_STRIDES == PyBUF_STRIDES:
+        view.strides = &view.itemsize
+    view.suboffsets = NULL
+    view.internal = NULL
+    return 0

@@ -1,0 +1,5 @@
+"""`python -m skbpool.cli`."""
+
+from skbpool.cli import main
+
+main()

@@ -1,0 +1,134 @@
+"""What a run of the emulated card found, for people and for programs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from rich import box
+from rich.table import Table
+
+from skbpool.cli.output import count, data_console, reasons, seconds, with_unit
+from skbpool.client import Acknowledgement
+from skbpool.client.drops import Drops, add_drops, drops_of, frames_by_reason
+from skbpool.v1 import stamp_pb2
+
+WIRE_OVERHEAD = 24
+"""Bytes of a frame on the wire that memory does not hold: preamble 8, check sequence 4, gap 12."""
+
+MIN_MEMORY_BYTES = 60
+"""Bytes in memory of the smallest frame; shorter ones are padded to it on the wire."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the stamp reader in the daemon saw."""
+
+    received: int
+    duplicated: int
+    reordered: int
+    dropped: Drops
+    latency: dict[str, float] | None
+
+    @classmethod
+    def of(cls, report: stamp_pb2.GetStampReportResponse, same_host: bool) -> Self:
+        """Read a report; clocks of two hosts give no latency."""
+        latency = None
+        if same_host and report.latency_count:
+            latency = {
+                "p50": report.latency_p50_seconds,
+                "p99": report.latency_p99_seconds,
+                "max": report.latency_max_seconds,
+            }
+        dropped = drops_of(report.dropped)
+        return cls(report.received, report.duplicated, report.reordered, dropped, latency)
+
+
+@dataclass(frozen=True)
+class NicReport:
+    """The figures of a run, under the names of --json (see `skbpool nic --help`)."""
+
+    offered: int
+    accepted: int
+    dropped: dict[str, int]
+    lost: int | None
+    duplicated: int | None
+    reordered: int | None
+    seconds: float
+    frames_per_second: float
+    bits_per_second: float
+    latency_seconds: dict[str, float] | None
+    capture_error: str | None
+
+    @classmethod
+    def of(
+        cls,
+        card: Mapping[str, Any],
+        acknowledged: Acknowledgement,
+        seen: Seen | None,
+        took: float,
+    ) -> Self:
+        """Put together what the card, the daemon and the reader know of the same frames."""
+        dropped: Drops = {}
+        add_drops(dropped, card["dropped"])
+        add_drops(dropped, acknowledged.dropped)
+        short_of_daemon = sum(
+            (max(totals["bytes"], MIN_MEMORY_BYTES * totals["frames"]))
+            + WIRE_OVERHEAD * totals["frames"]
+            for totals in dropped.values()
+        )
+        lost = None
+        if seen is not None:
+            add_drops(dropped, seen.dropped)
+            known = sum(totals["frames"] for totals in dropped.values())
+            lost = card["offered"] - known - (seen.received - seen.duplicated)
+        bits = max(card["wire_bits"] - 8 * short_of_daemon, 0)
+        return cls(
+            offered=card["offered"],
+            accepted=acknowledged.accepted,
+            dropped=frames_by_reason(dropped),
+            lost=lost,
+            duplicated=seen.duplicated if seen else None,
+            reordered=seen.reordered if seen else None,
+            seconds=took,
+            frames_per_second=acknowledged.accepted / took if took else 0.0,
+            bits_per_second=bits / took if took else 0.0,
+            latency_seconds=seen.latency if seen else None,
+            capture_error=card["capture_error"],
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the documented keys."""
+        keys = {**vars(self)}
+        del keys["capture_error"]
+        return keys
+
+    @property
+    def arrived_whole(self) -> bool:
+        """Whether nothing was dropped and nothing lost."""
+        return not self.dropped and not self.lost
+
+
+def summary(report: NicReport) -> Table:
+    """Return the figures as a table for people."""
+    made = Table(show_header=False, box=box.SIMPLE)
+    made.add_column(style="bold")
+    made.add_column(justify="right", overflow="fold")
+    made.add_row("offered", f"{count(report.offered)} frames")
+    made.add_row("accepted", f"{count(report.accepted)} frames")
+    made.add_row("dropped", reasons(report.dropped))
+    if report.lost is not None and report.duplicated is not None and report.reordered is not None:
+        made.add_row("lost", count(report.lost))
+        made.add_row("duplicated", count(report.duplicated))
+        made.add_row("reordered", count(report.reordered))
+    made.add_row("time", f"{report.seconds:.3f} s")
+    made.add_row("frames", f"{report.frames_per_second:,.0f} frames/s")
+    made.add_row("on the wire", with_unit(report.bits_per_second, "bit/s"))
+    if report.latency_seconds is not None:
+        parts = (f"{name} {seconds(value)}" for name, value in report.latency_seconds.items())
+        made.add_row("latency", ", ".join(parts))
+    return made
+
+
+def show(report: NicReport) -> None:
+    """Print the table on standard output."""
+    data_console().print(summary(report))

@@ -1,0 +1,55 @@
+"""Options that several commands share, and how what people write is read."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from skbpool.addresses import SERVER_VARIABLE, AddressError, find_server, parse_address
+
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        metavar="ADDRESS",
+        help="The daemon: unix:PATH or HOST:PORT; without it SKBPOOL_SERVER, then the default one.",
+    ),
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for programs.")]
+
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "": 1.0}
+
+MIN_DURATION = 0.001
+MAX_DURATION = 86_400.0
+
+
+def server_address(server: str | None) -> str:
+    """Return the address of the daemon to talk to.
+
+    Raises:
+        typer.BadParameter: `--server` or SKBPOOL_SERVER holds no address.
+    """
+    try:
+        return str(find_server() if server is None else parse_address(server))
+    except AddressError as error:
+        text = str(error).removeprefix(f"{SERVER_VARIABLE}: ")
+        hint = SERVER_VARIABLE if server is None else "--server"
+        raise typer.BadParameter(text, param_hint=hint) from None
+
+
+def parse_duration(text: str) -> float:
+    """Return a duration in seconds: `10s`, `500ms`, `1.5m`, `1h`, a bare number is seconds.
+
+    Raises:
+        typer.BadParameter: It is none, or is shorter than 1 ms or longer than a day.
+    """
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text.lower())
+    if found is None or found[2] not in _UNITS:
+        raise typer.BadParameter(
+            f"{text!r} is no duration: write a number with a unit, such as 10s, 500ms, 2m, 1h"
+        )
+    seconds = float(found[1]) * _UNITS[found[2]]
+    if not MIN_DURATION <= seconds <= MAX_DURATION:
+        raise typer.BadParameter(f"duration {text!r} is out of range: 1ms to 24h")
+    return seconds

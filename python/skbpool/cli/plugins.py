@@ -1,0 +1,55 @@
+"""Subcommands that other distributions add, by the entry-point group `skbpool.commands`.
+
+An entry point names a function with typer's annotations. It is imported only when its command is
+called for or listed, so that the daemon's libraries do not slow the other commands down.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from skbpool.cli.failure import Failure
+from skbpool.exit_codes import ExitCode
+
+GROUP = "skbpool.commands"
+
+
+class CommandGroup(TyperGroup):
+    """The commands of this package and those of the entry points, in alphabetical order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands."""
+        found = {entry.name for entry in entry_points(group=GROUP)}
+        return sorted({*super().list_commands(ctx), *found, "serve"})
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, importing it if it is another distribution's."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        for entry in entry_points(group=GROUP, name=cmd_name):
+            return as_command(entry.name, entry.load())
+        return as_command("serve", _serve_is_missing) if cmd_name == "serve" else None
+
+
+def as_command(name: str, function: Callable[..., Any]) -> Any:
+    """Return the function as a command of its own."""
+    single = typer.Typer(rich_markup_mode=None, add_completion=False)
+    loose = {"ignore_unknown_options": True, "allow_extra_args": True}
+    settings = loose if function is _serve_is_missing else {}
+    single.command(name, context_settings={"help_option_names": ["-h", "--help"], **settings})(
+        function
+    )
+    return typer.main.get_command(single)
+
+
+def _serve_is_missing(context: typer.Context) -> None:
+    """Start the daemon (not installed: pip install skbpool-service)."""
+    raise Failure(
+        "the daemon is not installed here: pip install skbpool-service, or from the source tree "
+        "pip install ./service",
+        ExitCode.USAGE,
+    )

@@ -1,0 +1,135 @@
+"""`skbpool stat`: what the daemon has counted."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from skbpool.cli.options import Json, Server, server_address
+from skbpool.cli.output import count, data_console, print_json, reasons, table
+from skbpool.client import Client
+from skbpool.client.drops import drops_of, frames_by_reason
+from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
+
+HELP = """Show what the daemon holds and has counted.
+
+Pools with their buffers, holders of references, drivers, consumers, and drops by reason.
+
+\b
+Keys of --json:
+  pools[]      name, buffers, buffer_bytes, free, cached, in_flight, reserved (buffers),
+               state ("open", or "orphaned": closed, alive because views are outstanding),
+               alloc_fast, alloc_slow, alloc_empty, releases, violations (since it was made)
+  holders[]    name, kind ("driver", "consumer", "session"), count (references held), bytes
+  drivers[]    name, frames, bytes, unclaimed (frames no consumer wanted), drops
+  consumers[]  name, frames, bytes, held, quota (views), drops (frames it missed)
+  drops        frames dropped anywhere, by reason: {"ring_full": 12}
+
+\b
+Examples:
+  skbpool stat
+  skbpool stat --json | jq '.pools[0].in_flight'
+"""
+
+
+def stat(server: Server = None, json: Json = False) -> None:
+    """Show what the daemon holds and has counted."""
+    with Client(server_address(server)) as client:
+        figures = as_dict(client.statistics())
+    if json:
+        print_json(figures)
+    else:
+        show(figures)
+
+
+def as_dict(statistics: server_pb2.GetStatisticsResponse) -> dict[str, Any]:
+    """Return the statistics under their documented keys."""
+    return {
+        "pools": [_pool(pool) for pool in statistics.pools],
+        "holders": [
+            {
+                "name": holder.name,
+                "kind": _enum(server_pb2.HolderKind.Name, holder.kind, "HOLDER_KIND_"),
+                "count": holder.count,
+                "bytes": holder.bytes,
+            }
+            for holder in statistics.holders
+        ],
+        "drivers": [
+            {
+                "name": driver.name,
+                "frames": driver.frames,
+                "bytes": driver.bytes,
+                "unclaimed": driver.unclaimed,
+                "drops": _drops(driver.drops),
+            }
+            for driver in statistics.drivers
+        ],
+        "consumers": [
+            {
+                "name": consumer.name,
+                "frames": consumer.frames,
+                "bytes": consumer.bytes,
+                "held": consumer.held,
+                "quota": consumer.quota,
+                "drops": _drops(consumer.drops),
+            }
+            for consumer in statistics.consumers
+        ],
+        "drops": _drops(statistics.drops),
+    }
+
+
+def _pool(statistics: pool_pb2.PoolStatistics) -> dict[str, Any]:
+    pool = statistics.pool
+    return {
+        "name": pool.name,
+        "buffers": pool.buffers,
+        "buffer_bytes": pool.buffer_bytes,
+        "free": statistics.free,
+        "cached": statistics.cached,
+        "in_flight": statistics.in_flight,
+        "reserved": statistics.reserved,
+        "state": _enum(pool_pb2.PoolState.Name, pool.state, "POOL_STATE_"),
+        "alloc_fast": statistics.alloc_fast,
+        "alloc_slow": statistics.alloc_slow,
+        "alloc_empty": statistics.alloc_empty,
+        "releases": statistics.releases,
+        "violations": statistics.violations,
+    }
+
+
+def _drops(counts: Iterable[drop_reason_pb2.DropCount]) -> dict[str, int]:
+    return frames_by_reason(drops_of(counts))
+
+
+def _enum(name_of: Any, number: int, prefix: str) -> str:
+    """Return an enum's value in lower case without its prefix; a newer daemon's as a number."""
+    try:
+        return str(name_of(number)).removeprefix(prefix).lower()
+    except ValueError:
+        return str(number)
+
+
+def show(figures: dict[str, Any]) -> None:
+    """Print the figures as tables; tables without rows are left out."""
+    console = data_console()
+    pools = table("Pools", "pool", "buffers", "bytes each", "free", "cached", "in flight", "state")
+    for pool in figures["pools"]:
+        numbers = [pool[key] for key in ("buffers", "buffer_bytes", "free", "cached", "in_flight")]
+        pools.add_row(pool["name"], *map(count, numbers), pool["state"])
+    holders = table("Holders", "holder", "kind", "references", "bytes")
+    for holder in figures["holders"]:
+        holders.add_row(
+            holder["name"], holder["kind"], count(holder["count"]), count(holder["bytes"])
+        )
+    drivers = table("Drivers", "driver", "frames", "bytes", "unclaimed", "dropped")
+    for driver in figures["drivers"]:
+        numbers = [driver[key] for key in ("frames", "bytes", "unclaimed")]
+        drivers.add_row(driver["name"], *map(count, numbers), reasons(driver["drops"]))
+    consumers = table("Consumers", "consumer", "frames", "bytes", "held", "quota", "missed")
+    for consumer in figures["consumers"]:
+        numbers = [consumer[key] for key in ("frames", "bytes", "held", "quota")]
+        consumers.add_row(consumer["name"], *map(count, numbers), reasons(consumer["drops"]))
+    for made in (pools, holders, drivers, consumers):
+        if made.row_count:
+            console.print(made)
+    console.print(f"Dropped since the daemon started: {reasons(figures['drops'])}")

@@ -1,0 +1,57 @@
+"""The client of the daemon: `skbpool.Client` and what it returns and raises.
+
+Needs grpcio and protobuf, which `pip install 'skbpool[client]'` brings.
+"""
+
+try:
+    import google.protobuf
+    import grpc
+except ImportError as error:
+    raise ImportError(
+        f"skbpool.Client needs {error.name}, which the bare library does without: "
+        "pip install 'skbpool[client]'",
+        name=error.name,
+    ) from None
+else:
+    del google.protobuf, grpc
+
+from skbpool.client.client import Client
+from skbpool.client.drops import Drops
+from skbpool.client.errors import (
+    AlreadyExists,
+    Cancelled,
+    DeadlineExceeded,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    RequestOutOfRange,
+    ResourceExhausted,
+    ServerUnavailable,
+    ServiceError,
+    Unimplemented,
+)
+from skbpool.client.ingest import Acknowledgement, Frame
+from skbpool.client.session import Session
+from skbpool.client.stamps import StampReader
+from skbpool.client.subscription import Subscription
+
+__all__ = [
+    "Acknowledgement",
+    "AlreadyExists",
+    "Cancelled",
+    "Client",
+    "DeadlineExceeded",
+    "Drops",
+    "Frame",
+    "InvalidRequest",
+    "NotFound",
+    "PermissionDenied",
+    "RequestOutOfRange",
+    "ResourceExhausted",
+    "ServerUnavailable",
+    "ServiceError",
+    "Session",
+    "StampReader",
+    "Subscription",
+    "Unimplemented",
+]

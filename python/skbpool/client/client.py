@@ -1,0 +1,172 @@
+"""The client of the daemon."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from skbpool.addresses import Address, find_server, parse_address
+from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT, Connection
+from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
+from skbpool.client.session import Session
+from skbpool.client.stamps import StampReader
+from skbpool.client.subscription import Subscription
+from skbpool.v1 import frame_pb2, pool_pb2, pool_pb2_grpc, server_pb2, server_pb2_grpc
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+PREFERRED_MESSAGE_BYTES = 1 << 20
+"""Bytes of a message of frames; with larger ones gRPC moves no more bytes a second."""
+
+
+class Client:
+    """A synchronous client of one daemon; a context manager that closes itself.
+
+    Making one does not connect: the first call does. Control calls return the messages of
+    `skbpool.v1`, which the files in proto/ describe. Every call raises a subclass of ServiceError;
+    without a daemon that is ServerUnavailable, which names the address that was tried.
+
+    Args:
+        address: `unix:PATH` or `HOST:PORT`. None: what SKBPOOL_SERVER says, else the default
+            daemon's socket.
+        timeout: Seconds that a call may take which is answered at once. Streams have no limit.
+
+    Raises:
+        AddressError: `address` is none.
+    """
+
+    def __init__(self, address: str | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.address: Address = find_server() if address is None else parse_address(address)
+        self._connection = Connection(self.address, timeout)
+        self._server = server_pb2_grpc.ServerServiceStub(self._connection.channel)
+        self._pool = pool_pb2_grpc.PoolServiceStub(self._connection.channel)
+
+    def __repr__(self) -> str:
+        return f"Client({str(self.address)!r})"
+
+    def server_info(self) -> server_pb2.GetServerInfoResponse:
+        """Return version, limits and features of the daemon."""
+        request = server_pb2.GetServerInfoRequest()
+        return self._connection.call(self._server.GetServerInfo, request)
+
+    @cached_property
+    def limits(self) -> server_pb2.Limits:
+        """The daemon's limits, asked for once."""
+        return self.server_info().limits
+
+    def statistics(self) -> server_pb2.GetStatisticsResponse:
+        """Return all counters of the daemon: pools, holders, drivers, consumers, drops."""
+        request = server_pb2.GetStatisticsRequest()
+        return self._connection.call(self._server.GetStatistics, request)
+
+    def pools(self) -> list[pool_pb2.Pool]:
+        """Return all pools, in the order of their making."""
+        request = pool_pb2.ListPoolsRequest()
+        return list(self._connection.call(self._pool.ListPools, request).pools)
+
+    def create_pool(self, name: str, buffers: int, order: int = 0) -> pool_pb2.Pool:
+        """Make a pool of `buffers` buffers of `4096 << order` bytes, kept until the daemon stops.
+
+        Raises:
+            AlreadyExists: There is a pool of that name.
+            RequestOutOfRange: No pool can have so many buffers, or such large ones.
+            ResourceExhausted: There is no memory for it, or there are as many pools as there may.
+        """
+        request = pool_pb2.CreatePoolRequest(name=name, buffers=buffers, order=order)
+        return self._connection.call(self._pool.CreatePool, request).pool
+
+    def pool_statistics(self, name: str) -> pool_pb2.PoolStatistics:
+        """Return the counters of one pool.
+
+        Raises:
+            NotFound: There is no pool of that name.
+        """
+        request = pool_pb2.GetPoolStatisticsRequest(name=name)
+        return self._connection.call(self._pool.GetPoolStatistics, request).statistics
+
+    def ingest(
+        self, frames: Iterable["ReadableBuffer | Frame"], *, driver: str = ""
+    ) -> Acknowledgement:
+        """Send frames as a driver does, and return what became of them once all were handled.
+
+        Frames are sent when a message is full and at the end. `frames` is iterated in another
+        thread, no further ahead than the daemon's credit allows.
+
+        Args:
+            frames: Bytes of Ethernet frames that arrived now, or `Frame` with more about each.
+            driver: Name that the frames are accounted under; empty: the daemon chooses one.
+
+        Raises:
+            InvalidRequest: A batch that cannot be read; what was acknowledged stays accepted.
+            FrameTooLarge: A frame over the limit; frames before it were sent.
+        """
+        last = Acknowledgement()
+        messages = encoded(frames, self.message_bytes)
+        for acknowledgement in self.ingest_messages(messages, driver=driver):
+            last = acknowledgement
+        return last
+
+    def ingest_messages(
+        self, messages: Iterable[bytes], *, driver: str = ""
+    ) -> Iterator[Acknowledgement]:
+        """Send encoded `IngestRequest`s numbered from 1, and yield acknowledgements as they come.
+
+        The first comes before anything was sent, the last after everything was handled. The next
+        message is asked for, in another thread, when there is credit for it.
+        """
+        return ingest(self._connection, messages, driver)
+
+    @property
+    def message_bytes(self) -> int:
+        """Bytes of the largest message of frames that this client sends."""
+        return min(PREFERRED_MESSAGE_BYTES, self.limits.max_message_bytes)
+
+    def subscribe(
+        self, name: str = "", *, quota: int = 0, max_batch_bytes: int = 0
+    ) -> Subscription:
+        """Take part as a consumer: every frame delivered from the moment this returns.
+
+        Args:
+            name: Name that the consumer is accounted under; empty: the daemon chooses one.
+            quota: Most frames it may hold at a time; 0: the daemon's default.
+            max_batch_bytes: Largest message; 0: what both sides allow.
+
+        Raises:
+            RequestOutOfRange: The quota is larger than the daemon allows.
+            ResourceExhausted: As many streams as there may be, or the pool is too small.
+        """
+        most = max_batch_bytes or min(self.limits.max_message_bytes, RECEIVE_LIMIT)
+        request = frame_pb2.SubscribeRequest(name=name, quota=quota, max_batch_bytes=most)
+        return Subscription(self._connection, request)
+
+    def session(self, name: str = "") -> Session:
+        """Open a lease session; use it in a `with` statement.
+
+        Raises:
+            ResourceExhausted: The daemon has as many sessions as it may.
+        """
+        return Session(self._connection, name)
+
+    def stamp_reader(self, stream: int, *, quota: int = 0) -> StampReader:
+        """Attach a consumer in the daemon that reads the stamps of `stream`.
+
+        Raises:
+            ResourceExhausted: As many streams as there may be, or the pool is too small.
+        """
+        return StampReader(self._connection, stream, quota)
+
+    def close(self) -> None:
+        """Close the connection; streams and sessions of this client end."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

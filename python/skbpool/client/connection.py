@@ -1,0 +1,103 @@
+"""The channel to one daemon, and the streams over it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import grpc
+
+from skbpool.addresses import Address
+from skbpool.client.errors import service_error, translated
+
+if TYPE_CHECKING:
+    from grpc import UnaryUnaryMultiCallable, _CallIterator
+
+DEFAULT_TIMEOUT = 10.0
+"""Seconds that a call may take which is answered at once."""
+
+RECEIVE_LIMIT = 64 << 20
+"""Largest message this client takes, in bytes."""
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", RECEIVE_LIMIT),
+    ("grpc.max_send_message_length", -1),  # what counts is the daemon's limit, which is asked for
+    # A connection of its own for each Client: closing one ends its streams and no other's.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),  # frames are not sent twice
+    # A daemon that is stopped or cut off is noticed. It answers as often as it asks: every 30 s.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+)
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+
+class Connection:
+    """A channel and what every call over it needs: the address for errors, the timeout."""
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        self.address = str(address)
+        self.timeout = timeout
+        self.channel = grpc.insecure_channel(address.target, options=_OPTIONS)
+
+    def call(
+        self, method: "UnaryUnaryMultiCallable[Request, Response]", request: Request
+    ) -> Response:
+        """Make a unary call within the timeout."""
+        with translated(self.address):
+            return method(request, timeout=self.timeout)
+
+    def close(self) -> None:
+        """Close the channel; its streams end."""
+        self.channel.close()
+
+
+class ServerStream(Generic[Response]):
+    """A stream of responses that this side may end."""
+
+    def __init__(self, connection: Connection, call: "_CallIterator[Response]") -> None:
+        self._address = connection.address
+        self._call = call
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has ended it."""
+        return self._closed
+
+    def wait_open(self) -> None:
+        """Wait until the daemon has set everything up, which it tells by its initial metadata.
+
+        Raises:
+            ServiceError: It refused. A refusal that arrives a moment later is raised by the
+                iteration.
+        """
+        self._call.initial_metadata()
+        if not self._call.is_active() and self._call.code() is not grpc.StatusCode.OK:
+            self.first()
+
+    def first(self) -> Response:
+        """Return the first response.
+
+        Raises:
+            ServiceError: There is none.
+        """
+        with translated(self._address):
+            return next(self._call)
+
+    def __iter__(self) -> Iterator[Response]:
+        """Yield the responses until either side ends the stream.
+
+        Raises:
+            ServiceError: The daemon ended it with an error, or is gone.
+        """
+        try:
+            yield from self._call
+        except grpc.RpcError as error:
+            if not self._closed:
+                raise service_error(error, self._address) from None
+
+    def close(self) -> None:
+        """End the stream; may be called from any thread, and more than once."""
+        self._closed = True
+        self._call.cancel()

@@ -1,0 +1,115 @@
+"""What a call to the daemon can end with: one exception for each gRPC status that it uses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from skbpool import SkbpoolError
+
+
+class ServiceError(SkbpoolError):
+    """A call to the daemon failed; the text says what happened and what to do."""
+
+    def __init__(self, message: str, code: grpc.StatusCode) -> None:
+        super().__init__(message)
+        self.code = code
+        """The gRPC status."""
+
+
+class ServerUnavailable(ServiceError):
+    """No daemon answers at the address, or the connection to it was lost."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The daemon did not answer within the client's timeout."""
+
+
+class InvalidRequest(ServiceError):
+    """The request makes no sense to the daemon: a batch that cannot be read, a bad name."""
+
+
+class RequestOutOfRange(ServiceError):
+    """A number in the request lies outside what the daemon allows."""
+
+
+class NotFound(ServiceError):
+    """There is no such pool, session, handle or reader."""
+
+
+class AlreadyExists(ServiceError):
+    """The name is taken."""
+
+
+class PermissionDenied(ServiceError):
+    """The client may not do that."""
+
+
+class ResourceExhausted(ServiceError):
+    """A limit is reached or a pool is empty; trying again later may succeed."""
+
+
+class Cancelled(ServiceError):
+    """The call was ended, by this client or by the daemon."""
+
+
+class Unimplemented(ServiceError):
+    """The server does not have this call: it is another program, or an older daemon."""
+
+
+STATUS_DETAILS = "grpc-status-details-bin"
+"""Trailing metadata with a google.rpc.Status, which nobody but the daemon sends."""
+
+_CLASSES: dict[grpc.StatusCode, type[ServiceError]] = {
+    grpc.StatusCode.UNAVAILABLE: ServerUnavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.OUT_OF_RANGE: RequestOutOfRange,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
+    grpc.StatusCode.UNAUTHENTICATED: PermissionDenied,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
+    grpc.StatusCode.CANCELLED: Cancelled,
+    grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
+}
+
+
+def service_error(error: grpc.RpcError, address: str) -> ServiceError:
+    """Return the typed exception for what gRPC raised when `address` was called."""
+    code = error.code()
+    details = error.details() or f"the call ended with {code.name}"
+    # The daemon adds details of its own to whatever it refuses; without them gRPC itself speaks.
+    if any(pair.key == STATUS_DETAILS for pair in error.trailing_metadata() or ()):
+        message = details
+    elif code is grpc.StatusCode.UNAVAILABLE:
+        message = (
+            f"no daemon answers at {address} ({_cause(details)}): is it running? Start it with "
+            "'skbpool serve', or name another with --server or SKBPOOL_SERVER"
+        )
+    elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        message = f"the daemon at {address} did not answer in time: is it overloaded or stopped?"
+    elif code is grpc.StatusCode.UNIMPLEMENTED:
+        message = (
+            f"the server at {address} does not know this call ({details}): it is no skbpool "
+            "daemon, or an older one"
+        )
+    else:
+        message = details
+    return _CLASSES.get(code, ServiceError)(message, code)
+
+
+def _cause(details: str) -> str:
+    """Shorten what gRPC says about a failed connection to what the system said."""
+    # "failed to connect to all addresses; last error: UNKNOWN: unix:/x: connect: No such file (2)"
+    last = details.rpartition("last error: ")[2]
+    return last.rpartition(": ")[2] or details
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Turn what gRPC raises in the body into the exceptions of this module."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise service_error(error, address) from None

@@ -1,0 +1,159 @@
+"""Sending frames into the daemon: one Ingest stream, its credit and its acknowledgements."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from skbpool._native import FrameEncoder
+from skbpool.client.connection import Connection, ServerStream
+from skbpool.client.drops import Drops, drops_of
+from skbpool.v1 import frame_pb2
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+    from grpc import StreamStreamMultiCallable
+
+METHOD = "/skbpool.v1.FrameService/Ingest"
+
+ETHERNET = 1
+"""LINKTYPE_ETHERNET in the pcap registry."""
+
+
+class Frame(NamedTuple):
+    """A frame and what is known of it."""
+
+    data: "ReadableBuffer"
+    """Its bytes: anything with a buffer, an skb too."""
+    timestamp_ns: int
+    """When it arrived, in nanoseconds since the Unix epoch."""
+    original_length: int = 0
+    """Bytes it had before it was cut short; 0: it was not."""
+    link_type: int = ETHERNET
+    """LINKTYPE_ number of the pcap registry."""
+    interface: int = 0
+    """Number of the interface it came in on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What became of everything sent on a stream so far."""
+
+    acked_through: int = 0
+    """Messages handled: the first so many."""
+    accepted: int = 0
+    """Frames that landed in a buffer."""
+    unclaimed: int = 0
+    """Frames of those that no consumer wanted, which is no drop."""
+    dropped: Drops = field(default_factory=dict)
+    """Frames that did not reach a buffer or a consumer, by reason."""
+
+
+def ingest(
+    connection: Connection, messages: Iterable[bytes], driver: str
+) -> Iterator[Acknowledgement]:
+    """Send encoded IngestRequests and yield each acknowledgement, the last after all was handled.
+
+    `messages` is iterated in another thread, from when the daemon has granted the first credit.
+    """
+    flow = _Flow(messages, driver)
+    # Without serializers both sides are the bytes on the wire.
+    method: StreamStreamMultiCallable[bytes, bytes]
+    method = connection.channel.stream_stream(METHOD, None, None)
+    stream = ServerStream(connection, method(flow.requests()))
+    try:
+        for raw in stream:
+            response = frame_pb2.IngestResponse.FromString(raw)
+            flow.grant(response.acked_through, response.credit)
+            yield Acknowledgement(
+                response.acked_through,
+                response.accepted,
+                response.unclaimed,
+                drops_of(response.dropped),
+            )
+    finally:
+        flow.close()
+        stream.close()
+    if flow.failure is not None:
+        raise flow.failure
+
+
+class _Flow:
+    """What may be sent: the messages, held back until there is credit for them.
+
+    A message counts whole against the credit, which is granted for its frames alone: simpler than
+    reading it, and on the safe side.
+    """
+
+    def __init__(self, messages: Iterable[bytes], driver: str) -> None:
+        self._messages = messages
+        self._driver = driver
+        self._changed = threading.Condition()
+        self._closed = False
+        self._credit: int | None = None
+        self._unacknowledged: deque[int] = deque()
+        self._outstanding = 0
+        self._acked_through = 0
+        self.failure: BaseException | None = None
+        """What iterating the messages raised."""
+
+    def requests(self) -> Iterator[bytes]:
+        """Yield what goes over the wire; gRPC iterates this in a thread of its own."""
+        yield frame_pb2.IngestRequest(driver=self._driver).SerializeToString()
+        try:
+            if not self._wait_for(0):
+                return
+            for message in self._messages:
+                if not self._wait_for(len(message)):
+                    return
+                yield message
+        except Exception as error:  # raised where the acknowledgements are read
+            self.failure = error
+
+    def _wait_for(self, size: int) -> bool:
+        """Wait until `size` bytes may be sent, and take them; False once the stream is over."""
+
+        def may_send() -> bool:
+            if self._closed:
+                return True
+            if self._credit is None:
+                return False
+            return not self._outstanding or self._outstanding + size <= self._credit
+
+        with self._changed:
+            self._changed.wait_for(may_send)
+            if size and not self._closed:
+                self._unacknowledged.append(size)
+                self._outstanding += size
+            return not self._closed
+
+    def grant(self, acked_through: int, credit: int) -> None:
+        with self._changed:
+            self._credit = credit
+            while self._acked_through < acked_through and self._unacknowledged:
+                self._acked_through += 1
+                self._outstanding -= self._unacknowledged.popleft()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def encoded(frames: Iterable["ReadableBuffer | Frame"], max_message_bytes: int) -> Iterator[bytes]:
+    """Yield the frames as encoded IngestRequests of at most `max_message_bytes`.
+
+    A frame without a time of its own gets the present one.
+    """
+    encoder = FrameEncoder(max_message_bytes)
+    for item in frames:
+        frame = item if isinstance(item, Frame) else Frame(item, time.time_ns())
+        message = encoder.push(*frame)
+        if message is not None:
+            yield message
+    message = encoder.flush()
+    if message is not None:
+        yield message

@@ -1,0 +1,133 @@
+"""Leases: buffers of the daemon in the hands of a client."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from skbpool.client.connection import Connection, ServerStream
+from skbpool.client.drops import Drops, drops_of
+from skbpool.client.ingest import ETHERNET
+from skbpool.v1 import lease_pb2, lease_pb2_grpc
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class View(NamedTuple):
+    """An skb to cut from a buffer."""
+
+    buffer: int
+    """Handle of the buffer."""
+    length: int
+    """Bytes of the view."""
+    offset: int = 0
+    """Where in the buffer it begins."""
+    timestamp_ns: int = 0
+    """When the frame arrived, in nanoseconds since the Unix epoch; 0: now."""
+    original_length: int = 0
+    """Bytes the frame had before it was cut short; 0: it was not."""
+    link_type: int = ETHERNET
+    """LINKTYPE_ number of the pcap registry."""
+    interface: int = 0
+    """Number of the interface it came in on."""
+
+
+class Delivered(NamedTuple):
+    """What became of delivered skbs."""
+
+    delivered: int
+    """Skbs that at least one consumer was handed."""
+    unclaimed: int
+    """Skbs that no consumer wanted."""
+    dropped: Drops
+    """Skbs that consumers missed, by reason; one that two consumers missed counts twice."""
+
+
+class Session:
+    """A lease session: whatever it holds goes home when it ends, however it ends.
+
+    Buffers and skbs are named by handles, numbers that mean something in this session only. Every
+    call raises ServiceError, and one that fails has changed nothing.
+
+    >>> with client.session() as session:  # doctest: +SKIP
+    ...     (buffer,) = session.allocate(1)
+    ...     session.write(buffer, frame)
+    ...     session.deliver(session.make_skb(buffer, len(frame)))
+    """
+
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection = connection
+        self._stub = lease_pb2_grpc.LeaseServiceStub(connection.channel)
+        request = lease_pb2.OpenSessionRequest(name=name)
+        self._stream = ServerStream(connection, self._stub.OpenSession(request))
+        opened = self._stream.first()
+        self._id = opened.session_id
+        self.name = opened.name
+        """Name that the session's references are accounted under."""
+        self.buffer_bytes = 0
+        """Size of the buffers allocated last, in bytes."""
+
+    def allocate(self, count: int = 1, pool: str = "") -> list[int]:
+        """Take `count` buffers out of a pool, the daemon's first unless named; all or none.
+
+        Raises:
+            ResourceExhausted: The pool is empty, or the session holds as much as it may.
+        """
+        request = lease_pb2.AllocateRequest(session_id=self._id, pool=pool, count=count)
+        response = self._connection.call(self._stub.Allocate, request)
+        self.buffer_bytes = response.buffer_bytes
+        return list(response.buffers)
+
+    def write(self, buffer: int, data: "ReadableBuffer", offset: int = 0) -> None:
+        """Write `data` into a buffer, `offset` bytes from its beginning."""
+        self.write_all([(buffer, data, offset)])
+
+    def write_all(self, writes: Iterable[tuple[int, "ReadableBuffer", int]]) -> None:
+        """Do many writes (buffer, data, offset) in one call, in this order."""
+        request = lease_pb2.WriteRequest(session_id=self._id)
+        for buffer, data, offset in writes:
+            request.writes.add(buffer=buffer, data=bytes(data), offset=offset)
+        self._connection.call(self._stub.Write, request)
+
+    def make_skb(self, buffer: int, length: int, offset: int = 0) -> list[int]:
+        """Make one skb of a buffer, arrived now; uses up the buffer's handle."""
+        return self.make_skbs([View(buffer, length, offset)])
+
+    def make_skbs(self, views: Iterable[View]) -> list[int]:
+        """Make skbs, all that there are to be of their buffers; uses up the buffers' handles."""
+        request = lease_pb2.MakeSkbRequest(session_id=self._id)
+        for view in views:
+            request.skbs.add(**view._asdict())
+        return list(self._connection.call(self._stub.MakeSkb, request).skbs)
+
+    def deliver(self, skbs: Iterable[int]) -> Delivered:
+        """Hand skbs to every consumer; uses up their handles."""
+        request = lease_pb2.DeliverRequest(session_id=self._id, skbs=skbs)
+        response = self._connection.call(self._stub.Deliver, request)
+        return Delivered(response.delivered, response.unclaimed, drops_of(response.dropped))
+
+    def read(self, handle: int, offset: int = 0, length: int = 0) -> bytes:
+        """Return bytes of a buffer or an skb; `length` 0: to its end."""
+        request = lease_pb2.ReadRequest(session_id=self._id)
+        request.ranges.add(handle=handle, offset=offset, length=length)
+        return self._connection.call(self._stub.Read, request).data[0]
+
+    def release(self, handles: Iterable[int]) -> int:
+        """Let go of buffers and skbs; returns how many."""
+        request = lease_pb2.ReleaseRequest(session_id=self._id, handles=handles)
+        return self._connection.call(self._stub.Release, request).released
+
+    def close(self) -> None:
+        """End the session; the daemon brings home what it holds."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,42 @@
+"""Reading stamps: a consumer in the daemon that measures what the NIC emulator sent."""
+
+from types import TracebackType
+from typing import Self
+
+from skbpool.client.connection import Connection, ServerStream
+from skbpool.v1 import stamp_pb2, stamp_pb2_grpc
+
+
+class StampReader:
+    """A stamp reader in the daemon, attached for as long as this object is open."""
+
+    def __init__(self, connection: Connection, stream: int, quota: int) -> None:
+        self._connection = connection
+        self._stub = stamp_pb2_grpc.StampServiceStub(connection.channel)
+        request = stamp_pb2.AttachStampReaderRequest(stream=stream, quota=quota)
+        self._stream = ServerStream(connection, self._stub.AttachStampReader(request))
+        self._id = self._stream.first().reader_id
+
+    def report(self) -> stamp_pb2.GetStampReportResponse:
+        """Return what the reader saw so far.
+
+        Raises:
+            NotFound: The reader was closed.
+        """
+        request = stamp_pb2.GetStampReportRequest(reader_id=self._id)
+        return self._connection.call(self._stub.GetStampReport, request)
+
+    def close(self) -> None:
+        """Detach the reader."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,138 @@
+//! Python memory as buffers.
+
+use crate::arguments::callable;
+use crate::buffer::Buffer;
+use crate::error::{Error, exception};
+use crate::python_owner::Brought;
+use crate::reaper;
+use crate::record::{fields, record};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use skbpool_pool::{Free, HEADER_BYTES};
+
+/// Make writable memory of one's own a buffer, with its header at the head of it.
+///
+/// The header takes the first 64 bytes that lie on a cache line: the head of an mmap; up to 63 bytes
+/// later in a bytearray. The bytes after it are the buffer. From now on the memory belongs to the
+/// buffer: writing to its head through `memory` itself breaks the reference count and with it the
+/// process.
+///
+/// Args:
+///     memory: A writable, contiguous object: bytearray, mmap, a slice of a memoryview. It stays
+///         exported, so it cannot be resized or closed, until the last view is gone.
+///     free: Called with `memory`, once, when the last view is gone, on whichever Python thread is
+///         at hand; what it raises goes to `sys.unraisablehook`. Not called any more once the
+///         interpreter has begun to exit.
+///     order: Kept in the header, for the owner of the memory.
+///
+/// Raises:
+///     BadMemory: The memory is too small or too large. It is as it was.
+///
+/// Example:
+///     >>> from skbpool import init_zero_copy_buffer
+///     >>> buffer = init_zero_copy_buffer(bytearray(4096), free=lambda memory: print(len(memory)))
+///     >>> memoryview(buffer)[:3] = b"abc"
+///     >>> with buffer.into_skb(0, 3) as skb:
+///     ...     bytes(skb)
+///     b'abc'
+///     4096
+#[pyfunction]
+#[pyo3(signature = (memory, free = None, order = 0), text_signature = "(memory, free=None, order=0)")]
+pub(crate) fn init_zero_copy_buffer(
+    memory: &Bound<'_, PyAny>,
+    free: Option<Bound<'_, PyAny>>,
+    order: u8,
+) -> PyResult<Buffer> {
+    let free = callable(free, "free")?;
+    reaper::start()?;
+    let owner = Brought::new(memory, free, ffi::PyBUF_WRITABLE)?;
+    let (base, size) = owner.memory();
+    let skip = base.addr().get().wrapping_neg() % HEADER_BYTES;
+    if size < skip + HEADER_BYTES {
+        let needed = skip + HEADER_BYTES;
+        let message = format!(
+            "{size} bytes are too few: the header takes {needed} of them, the way to the next \
+             multiple of {HEADER_BYTES} included"
+        );
+        return Err(exception(memory.py(), "BadMemory", &message, &[]));
+    }
+    // SAFETY: inside the memory, as just checked.
+    let head = unsafe { base.add(skip) };
+    // SAFETY: the memory is writable and stays exported until the owner is let go of; that nobody
+    // else writes to it is what the documentation asks for.
+    let made = unsafe {
+        skbpool_pool::init_zero_copy_buffer(
+            head,
+            size - skip,
+            order,
+            Free::nothing(),
+            owner.share(),
+        )
+    };
+    match made {
+        Ok(buffer) => {
+            owner.given_away();
+            Ok(Buffer::new(buffer))
+        }
+        Err(error) => Err(Error::from(error).into()),
+    }
+}
+
+/// Make a bytes-like object a read-only buffer, where it lies.
+///
+/// The object is kept, exported, until the last view of it is gone, whatever thread lets go last.
+/// Nobody should write to it meanwhile. Costs two small allocations; no byte is copied.
+///
+/// Args:
+///     obj: A contiguous bytes-like object.
+///     free: Called with `obj`, once, when the last view is gone, on whichever Python thread is at
+///         hand; what it raises goes to `sys.unraisablehook`. Not called any more once the
+///         interpreter has begun to exit.
+///
+/// Raises:
+///     BadMemory: The object is too large.
+///
+/// Example:
+///     >>> from skbpool import adopt
+///     >>> with adopt(b"two frames").into_skb() as skb:
+///     ...     first, second = skb[:3], skb[4:]
+///     >>> bytes(second), second.is_writable
+///     (b'frames', False)
+#[pyfunction]
+#[pyo3(signature = (obj, free = None))]
+pub(crate) fn adopt(obj: &Bound<'_, PyAny>, free: Option<Bound<'_, PyAny>>) -> PyResult<Buffer> {
+    let free = callable(free, "free")?;
+    reaper::start()?;
+    let owner = Brought::new(obj, free, ffi::PyBUF_SIMPLE)?;
+    let (base, size) = owner.memory();
+    // SAFETY: the memory stays exported until the owner is let go of.
+    let made =
+        unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
+    match made {
+        Ok(buffer) => {
+            owner.given_away();
+            Ok(Buffer::new(buffer))
+        }
+        Err(error) => Err(Error::from(error).into()),
+    }
+}
+
+/// Return what became of Python memory that was made buffers, as a `BroughtStats`.
+///
+/// Example:
+///     >>> import skbpool
+///     >>> before = skbpool.brought()
+///     >>> skbpool.adopt(b"frame").release()
+///     >>> skbpool.brought().returned - before.returned
+///     1
+#[pyfunction]
+pub(crate) fn brought(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let counts = reaper::counts();
+    let fields = fields!(py,
+        brought: counts.brought,
+        returned: counts.returned,
+        waiting: counts.waiting,
+        leaked: counts.leaked,
+    );
+    record(py, "BroughtStats", &fields)
+}

@@ -1,0 +1,108 @@
+//! `skbpool._native.IngestPort`.
+
+use super::failure::{IntoException, OrRaise};
+use super::hub::{Hub, driver_dict};
+use super::slot::Slot;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+use skbpool_deliver::DriverStats;
+use skbpool_engine::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig, MessageError};
+use skbpool_wire::{IngestRequestView, MAX_FRAME};
+
+/// A driver whose frames come in messages: one Ingest stream.
+///
+/// Each frame is copied once into pool buffers, many to a buffer, and delivered. A frame larger than a
+/// buffer becomes a chain. Frames that find no buffer are dropped and counted; nothing waits.
+///
+/// Args:
+///     hub: Where to deliver.
+///     name: What the frames are accounted under.
+///     max_frame_bytes: Largest frame, at most 262,144.
+///     credit_bytes: What the client may send beyond what was acknowledged.
+///
+/// Raises:
+///     PoolTooSmall: The pool has no room for another driver's worst case.
+///     PoolClosed: The hub is closed.
+#[pyclass(module = "skbpool._native", frozen)]
+pub(crate) struct IngestPort {
+    ingest: Slot<Ingest, DriverStats>,
+    name: String,
+}
+
+#[pymethods]
+impl IngestPort {
+    #[new]
+    #[pyo3(signature = (hub, name, *, max_frame_bytes = MAX_FRAME, credit_bytes = DEFAULT_CREDIT_BYTES),
+           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608)")]
+    fn new(
+        py: Python<'_>,
+        hub: &Bound<'_, Hub>,
+        name: String,
+        max_frame_bytes: u32,
+        credit_bytes: u64,
+    ) -> PyResult<Self> {
+        let config = IngestConfig { max_frame_bytes, credit_bytes };
+        let hub = &hub.get().hub;
+        let ingest = py.detach(|| Ingest::attach(hub, &name, config)).or_raise(py)?;
+        Ok(Self { ingest: Slot::new("port", ingest), name })
+    }
+
+    /// Return the encoded IngestResponse that opens a stream: it grants the first credit.
+    fn greeting<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let response = self.ingest.with(py, |ingest| ingest.greeting())?;
+        Ok(PyBytes::new(py, &response))
+    }
+
+    /// Land and deliver the frames of an encoded IngestRequest.
+    ///
+    /// Returns:
+    ///     The encoded IngestResponse; its counts run from the beginning of the stream.
+    ///
+    /// Raises:
+    ///     MalformedBatch: The message contradicts itself, or is none. Nothing of it landed, and
+    ///         earlier ones are unaffected.
+    ///     FrameTooLarge: A frame is over the limit; the same goes.
+    ///     Closed: The port was closed.
+    fn submit<'py>(
+        &self,
+        py: Python<'py>,
+        message: &Bound<'py, PyBytes>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = message.as_bytes();
+        let response = self.ingest.with(py, |ingest| ingest.submit(bytes))?.or_raise(py)?;
+        Ok(PyBytes::new(py, &response))
+    }
+
+    /// Return the figures of this stream; after closing, those at the end.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let mut stats = self.ingest.figures(py, Ingest::stats);
+        stats.name.clone_from(&self.name);
+        driver_dict(py, stats)
+    }
+
+    /// Detach the driver. Views of its frames stay valid.
+    fn close(&self, py: Python<'_>) {
+        self.ingest.close(py, Ingest::stats, |_| None);
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) {
+        self.close(py);
+    }
+}
+
+/// Return the driver's name in an encoded IngestRequest; "" if the sender left that to the server.
+///
+/// Raises:
+///     MalformedBatch: The message is none.
+///     FrameTooLarge: A frame is over what the wire allows.
+#[pyfunction]
+pub(crate) fn ingest_driver_name(py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<String> {
+    let bytes = message.as_bytes();
+    py.detach(|| IngestRequestView::parse(bytes).map(|request| request.driver.to_owned()))
+        .map_err(|error| MessageError::from(error).into_exception(py))
+}

@@ -1,0 +1,21 @@
+//! Classes over `skbpool-engine`: for the daemon, the client and the command line. One file a class.
+//!
+//! They let go of the interpreter lock before they take a lock of their own or work on a message, and
+//! take it again only afterwards, so that no two threads wait for each other.
+
+pub(crate) mod bell;
+pub(crate) mod boot;
+pub(crate) mod capture_writer;
+pub(crate) mod decode;
+mod drops;
+pub(crate) mod emulated_nic;
+mod failure;
+pub(crate) mod frame_encoder;
+pub(crate) mod hub;
+pub(crate) mod ingest_port;
+pub(crate) mod latency;
+pub(crate) mod lease_port;
+mod memory;
+mod slot;
+pub(crate) mod stamp_consumer;
+pub(crate) mod subscription;

@@ -1,0 +1,250 @@
+//! `skbpool.Pool`.
+
+use crate::arguments::{Number, Timeout};
+use crate::buffer::Buffer;
+use crate::error::{Error, exception};
+use crate::record::{fields, record};
+use crate::wait::wait_for;
+use pyo3::prelude::*;
+use skbpool_pool::{AllocError, HugePages, MAX_BUFFERS, MAX_ORDER};
+
+/// A pool of equal packet buffers.
+///
+/// All memory is mapped and faulted in at once. It lives as long as the pool object or any view of
+/// its buffers: closing or deleting the pool leaves views valid.
+///
+/// Args:
+///     count: Buffers, 1 to 16,777,215.
+///     order: Each has `4096 << order` bytes; 0 to 10.
+///     name: The name in figures and errors.
+///     huge_pages: "never", "try" (ordinary pages if the kernel has no huge ones), or "require".
+///
+/// Raises:
+///     BadPool: The count, the order or huge_pages is none of these.
+///     PoolMemory: The machine has not the memory.
+///
+/// Example:
+///     >>> from skbpool import Pool
+///     >>> with Pool(64, name="tour") as pool:
+///     ...     buffer = pool.alloc()
+///     ...     pool.stats().in_flight
+///     1
+#[pyclass(module = "skbpool", frozen)]
+pub(crate) struct Pool {
+    pub(crate) pool: skbpool_pool::Pool,
+}
+
+#[pymethods]
+impl Pool {
+    #[new]
+    #[pyo3(signature = (count, order = Number(0), *, name = "pool", huge_pages = "never"),
+           text_signature = "(count, order=0, *, name='pool', huge_pages='never')")]
+    fn new(
+        py: Python<'_>,
+        count: &Bound<'_, PyAny>,
+        order: Number,
+        name: &str,
+        huge_pages: &str,
+    ) -> PyResult<Self> {
+        let refuse = |message: String| Err(exception(py, "BadPool", &message, &[]));
+        // Python's integers have no limit; the core says the same of those that fit 32 bits.
+        let Ok(buffers) = count.extract::<u32>() else {
+            if !count.is_instance_of::<pyo3::types::PyInt>() {
+                let kind = count.get_type().name()?;
+                let message = format!("count has to be an integer, not {kind}");
+                return Err(pyo3::exceptions::PyTypeError::new_err(message));
+            }
+            return refuse(format!("a pool has 1 to {MAX_BUFFERS} buffers, not {count}"));
+        };
+        let Ok(order) = u8::try_from(order.0) else {
+            return refuse(format!("the order is 0 to {MAX_ORDER}, not {}", order.0));
+        };
+        let huge_pages = match huge_pages {
+            "never" => HugePages::Never,
+            "try" => HugePages::Try,
+            "require" => HugePages::Require,
+            other => {
+                return refuse(format!(
+                    "huge_pages is \"never\", \"try\" or \"require\", not \"{other}\""
+                ));
+            }
+        };
+        let builder = skbpool_pool::Pool::builder(buffers);
+        let builder = builder.order(order).name(name).huge_pages(huge_pages);
+        // Faulting the memory in may take a while.
+        Ok(Self { pool: py.detach(|| builder.build()).map_err(Error::from)? })
+    }
+
+    /// Allocate one buffer, to be written and then cut into views.
+    ///
+    /// Args:
+    ///     timeout: Seconds to wait for a free buffer; 0 never waits, None waits as long as it
+    ///         takes. Other threads run meanwhile, and Ctrl-C ends the wait.
+    ///
+    /// Raises:
+    ///     PoolExhausted: No buffer is free, or none became free in time.
+    ///     PoolClosed: The pool was closed.
+    ///
+    /// Example:
+    ///     >>> from skbpool import Pool, PoolExhausted
+    ///     >>> pool = Pool(1)
+    ///     >>> buffer = pool.alloc()
+    ///     >>> try:
+    ///     ...     pool.alloc(timeout=0.01)
+    ///     ... except PoolExhausted as error:
+    ///     ...     print(error.in_flight, "of", error.buffers, "in flight")
+    ///     1 of 1 in flight
+    #[pyo3(signature = (timeout = Timeout(Some(std::time::Duration::ZERO))),
+           text_signature = "($self, timeout=0)")]
+    fn alloc(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Buffer> {
+        let mut last = match self.pool.alloc() {
+            Ok(buffer) => return Ok(Buffer::new(buffer)),
+            Err(error) => error,
+        };
+        let may_wait = timeout.0 != Some(std::time::Duration::ZERO);
+        if may_wait && matches!(last, AllocError::Exhausted { .. }) {
+            let answer =
+                wait_for(py, timeout.0, |deadline| match self.pool.alloc_until(deadline) {
+                    Err(error @ AllocError::Exhausted { .. }) => {
+                        last = error;
+                        None
+                    }
+                    answer => Some(answer),
+                })?;
+            match answer {
+                Some(Ok(buffer)) => return Ok(Buffer::new(buffer)),
+                Some(Err(error)) => last = error,
+                None => {}
+            }
+        }
+        Err(Error::from(last).into())
+    }
+
+    /// Allocate several buffers: all or none. Never waits.
+    ///
+    /// Raises:
+    ///     PoolExhausted: Fewer are free.
+    ///     PoolClosed: The pool was closed.
+    fn alloc_bulk(&self, count: Number) -> Result<Vec<Buffer>, Error> {
+        // Asking for more than there are is answered before the first is taken.
+        if count.0 > self.pool.count() && !self.pool.is_closed() {
+            let stats = self.pool.stats();
+            let (buffers, in_flight, cached) = (stats.buffers, stats.in_flight, stats.cached);
+            return Err(AllocError::Exhausted { buffers, in_flight, cached }.into());
+        }
+        // On failure those that were taken go home as the list is dropped.
+        let taken: Result<Vec<_>, AllocError> = (0..count.0).map(|_| self.pool.alloc()).collect();
+        Ok(taken?.into_iter().map(Buffer::new).collect())
+    }
+
+    /// Return the pool's figures as a `PoolStats`. Takes a lock; not for hot loops.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = self.pool.stats();
+        let fields = fields!(py,
+            name: stats.name,
+            buffers: stats.buffers,
+            buffer_bytes: stats.buffer_bytes,
+            free: stats.free,
+            cached: stats.cached,
+            in_flight: stats.in_flight,
+            reserved: stats.reserved,
+            state: stats.state.name(),
+            alloc_fast: stats.alloc_fast,
+            alloc_slow: stats.alloc_slow,
+            alloc_empty: stats.alloc_empty,
+            refills: stats.refills,
+            releases: stats.releases,
+            violations: stats.violations,
+        );
+        record(py, "PoolStats", &fields)
+    }
+
+    /// Walk every free list and compare with the counters; for quiet pools.
+    ///
+    /// Returns:
+    ///     An `Audit`.
+    ///
+    /// Raises:
+    ///     AuditFailed: A buffer is in two places or in none.
+    fn audit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let audit = py.detach(|| self.pool.audit()).map_err(Error::from)?;
+        let fields = fields!(py,
+            free: audit.free,
+            cached: audit.cached,
+            in_flight: audit.in_flight,
+            quarantined: audit.quarantined,
+        );
+        record(py, "Audit", &fields)
+    }
+
+    /// End allocation and return how many buffers are still in flight. Views stay valid; closing
+    /// twice is harmless.
+    fn close(&self) -> u32 {
+        self.pool.close()
+    }
+
+    /// The name it was made with.
+    #[getter]
+    fn name(&self) -> &str {
+        self.pool.name()
+    }
+
+    /// Buffers it has.
+    #[getter]
+    fn count(&self) -> u32 {
+        self.pool.count()
+    }
+
+    /// Its buffers have `4096 << order` bytes.
+    #[getter]
+    fn order(&self) -> u8 {
+        self.pool.order()
+    }
+
+    /// Bytes of each buffer.
+    #[getter]
+    fn buffer_bytes(&self) -> u32 {
+        self.pool.buffer_bytes()
+    }
+
+    /// Whether it was closed.
+    #[getter]
+    fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    /// Whether its memory lies on huge pages.
+    #[getter]
+    fn is_huge(&self) -> bool {
+        self.pool.is_huge()
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
+        self.pool.close();
+    }
+
+    fn __repr__(&self) -> String {
+        let stats = self.pool.stats();
+        format!(
+            "<skbpool.Pool \"{}\": {} buffers of {} bytes, {} free, {} cached, {} in flight, {}>",
+            stats.name,
+            stats.buffers,
+            stats.buffer_bytes,
+            stats.free,
+            stats.cached,
+            stats.in_flight,
+            stats.state.name(),
+        )
+    }
+}
+
+/// The address of the pool inside a `Pool`, for `skb_pool_of_object()`.
+#[pyfunction]
+pub(crate) fn _pool_address(pool: &Bound<'_, Pool>) -> usize {
+    std::ptr::from_ref(&pool.get().pool).addr()
+}

@@ -1,0 +1,132 @@
+//! Views and batches as Python objects: the classes are Cython's, which registers here how they are
+//! made and opened.
+
+use crate::error::Error;
+use pyo3::exceptions::PyImportError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyCapsuleMethods};
+use skbpool_capi::{Failure, RawSkb};
+use skbpool_pool::{Pool, Skb, SkbBatch};
+use std::ffi::c_int;
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+
+/// `struct skbpool_objects` of `skbpool_python.h`, whose comments tell what each function does.
+#[repr(C)]
+pub(crate) struct Objects {
+    major: u32,
+    size: u32,
+    skb_to_object: unsafe extern "C" fn(skb: *mut RawSkb) -> *mut ffi::PyObject,
+    skb_of_object: unsafe extern "C" fn(object: *mut ffi::PyObject) -> *mut RawSkb,
+    skb_from_object: unsafe extern "C" fn(out: *mut RawSkb, object: *mut ffi::PyObject) -> c_int,
+    skb_batch_to_object: unsafe extern "C" fn(batch: *mut *mut SkbBatch) -> *mut ffi::PyObject,
+    skb_batch_of_object: unsafe extern "C" fn(object: *mut ffi::PyObject) -> *mut SkbBatch,
+    skb_pool_of_object: unsafe extern "C" fn(object: *mut ffi::PyObject) -> *const Pool,
+}
+
+const MAJOR: u32 = 1;
+
+/// Registered once, when `skbpool._skb_batch` is imported; a static of that module, which is never unloaded.
+static OBJECTS: OnceLock<&'static Objects> = OnceLock::new();
+
+/// Takes the capsule `skbpool._skb_batch._C_API`.
+#[pyfunction]
+pub(crate) fn _register(capsule: &Bound<'_, PyCapsule>) -> PyResult<()> {
+    let pointer = capsule.pointer_checked(Some(c"skbpool._skb_batch._C_API"))?;
+    // SAFETY: a capsule of that name holds this struct, in static memory.
+    let objects = unsafe { pointer.cast::<Objects>().as_ref() };
+    if objects.major != MAJOR || (objects.size as usize) < size_of::<Objects>() {
+        return Err(PyImportError::new_err(
+            "skbpool._skb_batch and skbpool._native are of different builds; install skbpool again",
+        ));
+    }
+    // Importing a second time registers the same table.
+    let _ = OBJECTS.set(objects);
+    Ok(())
+}
+
+fn objects() -> PyResult<&'static Objects> {
+    OBJECTS.get().copied().ok_or_else(|| PyImportError::new_err("import skbpool first"))
+}
+
+/// Makes an skb a Python `Skb`. On failure the skb is released.
+pub(crate) fn skb_into_py(py: Python<'_>, skb: Skb) -> PyResult<Py<PyAny>> {
+    let mut raw = RawSkb::new(skb);
+    let answer = objects().and_then(|objects| {
+        // SAFETY: attached; the function moves the skb out of `raw` if it succeeds, and returns a new
+        // reference, or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, (objects.skb_to_object)(&mut raw)) }
+    });
+    if answer.is_err() {
+        // SAFETY: it is where we put it.
+        drop(unsafe { raw.take() });
+    }
+    answer.map(Bound::unbind)
+}
+
+/// Makes a batch a Python `SkbBatch`. On failure its skbs are released.
+#[allow(dead_code, reason = "for classes that deliver batches")]
+pub(crate) fn batch_into_py(py: Python<'_>, batch: SkbBatch) -> PyResult<Py<PyAny>> {
+    let objects = objects()?;
+    let mut raw = Box::into_raw(Box::new(batch));
+    // SAFETY: as in `skb_into_py`.
+    let answer =
+        unsafe { Bound::from_owned_ptr_or_err(py, (objects.skb_batch_to_object)(&mut raw)) };
+    if answer.is_err() && !raw.is_null() {
+        // SAFETY: it is where we put it.
+        drop(unsafe { Box::from_raw(raw) });
+    }
+    answer.map(Bound::unbind)
+}
+
+/// Takes the skb out of a Python `Skb`, which is released for Python.
+///
+/// # Errors
+/// TypeError, `BufferReleased`, `Exported` if memoryviews of it are alive.
+#[allow(dead_code, reason = "for classes that take views")]
+pub(crate) fn skb_from_py(object: &Bound<'_, PyAny>) -> PyResult<Skb> {
+    let mut raw = RawSkb::released();
+    // SAFETY: attached; the object is alive, and `raw` is a place for its skb.
+    if unsafe { (objects()?.skb_from_object)(&mut raw, object.as_ptr()) } != 0 {
+        return Err(PyErr::fetch(object.py()));
+    }
+    // SAFETY: filled, as the answer says, and ours.
+    Ok(unsafe { raw.take() }.ok_or(Error::Failure(Failure::Released))?)
+}
+
+/// Works on the batch inside a Python `SkbBatch`.
+///
+/// The skbs are taken out meanwhile, so `work` may detach from the interpreter: whoever looks at the
+/// object finds it empty, and what is appended to it ends up behind what `work` left.
+///
+/// # Errors
+/// TypeError if the object is no `SkbBatch`.
+#[allow(dead_code, reason = "for classes that deliver batches")]
+pub(crate) fn with_batch<R>(
+    object: &Bound<'_, PyAny>,
+    work: impl FnOnce(&mut SkbBatch) -> R,
+) -> PyResult<R> {
+    // SAFETY: attached, and the object is alive.
+    let batch = unsafe { (objects()?.skb_batch_of_object)(object.as_ptr()) };
+    let Some(batch) = NonNull::new(batch) else {
+        return Err(PyErr::fetch(object.py()));
+    };
+    /// Puts the skbs back, also when `work` unwinds.
+    struct Lent {
+        home: NonNull<SkbBatch>,
+        batch: SkbBatch,
+    }
+    impl Drop for Lent {
+        fn drop(&mut self) {
+            // SAFETY: attached again, and the object is still alive.
+            let home = unsafe { self.home.as_mut() };
+            self.batch.append(home);
+            std::mem::swap(home, &mut self.batch);
+        }
+    }
+    // SAFETY: attached, so nobody else looks at the batch in this moment.
+    let taken = std::mem::take(unsafe { &mut *batch.as_ptr() });
+    let mut lent = Lent { home: batch, batch: taken };
+    Ok(work(&mut lent.batch))
+}

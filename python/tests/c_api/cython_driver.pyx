@@ -1,0 +1,118 @@
+# cython: language_level=3
+"""A driver in Cython: receives into memory of its own and names a C function that frees it."""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+from skbpool cimport (
+    SKB_E_NO_HEADROOM, SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer,
+    make_zero_copy_skb, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put,
+    skb_data, skb_from_object, skb_library_get, skb_any_function, skb_owner_put, skb_pool_alloc,
+    skb_pool_of_object, skb_push, skb_release, skb_t, skb_to_object,
+)
+from skbpool._skb cimport Skb
+from skbpool._skb_batch cimport SkbBatch
+
+from skbpool import Skb as PythonSkb
+
+cdef extern from "stdlib.h" nogil:
+    int posix_memalign(void **memory, size_t alignment, size_t size)
+
+cdef extern from "pthread.h" nogil:
+    ctypedef struct pthread_t:
+        pass
+    int pthread_create(
+        pthread_t *thread, const void *attributes, void *(*start)(void *) noexcept nogil, void *arg
+    )
+    int pthread_join(pthread_t thread, void **value)
+
+import_skbpool()
+
+cdef uint64_t freed = 0
+
+
+cdef void free_memory(skb_buffer_header *header, void *context) noexcept nogil:
+    (<uint64_t *>context)[0] += 1
+    free(header)
+
+
+def freed_count():
+    """Return how often `free_memory` was called."""
+    return freed
+
+
+def receive(frames):
+    """Put all frames into one buffer of the driver's own and return a view of each."""
+    cdef void *memory = NULL
+    cdef void *owner = NULL
+    cdef skb_owner_put owner_put = NULL
+    cdef skb_buffer_header *header
+    cdef const uint8_t[:] frame
+    cdef uint8_t *at
+    cdef skb_t skb
+    cdef size_t size = SKB_HEADER_BYTES + sum(len(frame) for frame in frames)
+    if posix_memalign(&memory, SKB_HEADER_BYTES, size) != 0:
+        raise MemoryError
+    header = <skb_buffer_header *>memory
+    assert skb_library_get(<skb_any_function>free_memory, &owner, &owner_put) == SKB_OK
+    assert init_zero_copy_buffer(
+        header, size, 0, free_memory, &freed, owner, owner_put) == SKB_OK
+    at = skb_buffer_data(header)
+    skbs = []
+    for data in frames:
+        frame = data
+        memcpy(at, &frame[0], len(data))
+        assert make_zero_copy_skb(&skb, len(data), at, header) == SKB_OK
+        at += len(data)
+        skbs.append(skb_to_object(&skb))
+        assert skb.header == NULL
+    skb_buffer_put(&header)
+    assert header == NULL
+    return skbs
+
+
+cdef void *release(void *skb) noexcept nogil:
+    skb_release(<skb_t *>skb)
+    return NULL
+
+
+def release_on_native_thread(skb):
+    """Move the view to a thread that Python knows nothing of, and release it there."""
+    cdef skb_t moved
+    cdef pthread_t thread
+    skb_from_object(&moved, skb)
+    with nogil:
+        if pthread_create(&thread, NULL, release, &moved) == 0:
+            pthread_join(thread, NULL)
+    return moved.header == NULL
+
+
+def sum_of_first_bytes(SkbBatch batch not None):
+    """Touch every view of a batch without the interpreter lock."""
+    cdef size_t count = 0, position
+    cdef uint64_t total = 0
+    with nogil:
+        skbs = skb_batch_skbs(batch.batch, &count)
+        for position in range(count):
+            total += skb_data(&skbs[position])[0]
+    return total
+
+
+def push_code(Skb skb not None, count):
+    """Return the code of skb_push()."""
+    return skb_push(&skb.skb, count, NULL)
+
+
+def first_bytes_of_pool(pool):
+    """Allocate from a Python pool in C and give the buffer back."""
+    cdef skb_buffer_header *header = NULL
+    code = skb_pool_alloc(skb_pool_of_object(pool), &header)
+    if code != SKB_OK:
+        return code
+    skb_buffer_put(&header)
+    return SKB_OK
+
+
+NO_HEADROOM = SKB_E_NO_HEADROOM
+IS_SAME_CLASS = PythonSkb is Skb

@@ -1,0 +1,121 @@
+"""A Cython module compiled against the installed package, and used."""
+
+import threading
+from types import ModuleType
+from typing import Any
+
+import pytest
+from skbpool import BufferReleased, Exported, Pool, Skb, SkbBatch, adopt, brought
+
+
+def test_views_of_its_own_memory_are_ordinary_skbs(cython_driver: ModuleType) -> None:
+    before = cython_driver.freed_count()
+    skbs = cython_driver.receive([b"first", b"second", b"third"])
+    assert cython_driver.IS_SAME_CLASS
+    assert all(isinstance(skb, Skb) for skb in skbs)
+    assert b" ".join(bytes(skb) for skb in skbs) == b"first second third"
+    assert skbs[1].address == skbs[0].address + 5
+    view = memoryview(skbs[2])
+    skbs[0].release()
+    skbs[1].release()
+    del skbs
+    assert cython_driver.freed_count() == before
+    assert view.tobytes() == b"third"
+    del view
+    assert cython_driver.freed_count() == before + 1
+
+
+def test_the_free_function_is_called_once_whichever_thread_is_last(
+    cython_driver: ModuleType,
+) -> None:
+    before = cython_driver.freed_count()
+    for last in range(3):
+        skbs = cython_driver.receive([b"a", b"b", b"c"])
+        skbs.append(skbs.pop(last))
+        skbs[0].release()
+        thread = threading.Thread(target=skbs[1].release)
+        thread.start()
+        thread.join()
+        assert cython_driver.freed_count() == before + last
+        assert cython_driver.release_on_native_thread(skbs[2])
+        assert cython_driver.freed_count() == before + last + 1
+
+
+def test_a_native_thread_lets_python_memory_go_through_the_reaper(
+    cython_driver: ModuleType,
+) -> None:
+    freed = threading.Event()
+    threads = []
+
+    def free(memory: bytes) -> None:
+        threads.append(threading.get_ident())
+        freed.set()
+
+    before = brought()
+    skb = adopt(b"frame", free=free).into_skb()
+    assert cython_driver.release_on_native_thread(skb)
+    assert freed.wait(30)
+    assert threads != [threading.get_ident()]
+    # The figures follow the call; taking them needs the interpreter lock, which the reaper holds
+    # until it has counted.
+    while brought().waiting:
+        threading.Event().wait(0.001)
+    assert brought().returned == before.returned + 1
+
+
+def test_many_native_releases_are_each_let_go_of_once(cython_driver: ModuleType) -> None:
+    count = 500
+    freed: list[int] = []
+    done = threading.Event()
+
+    def free(memory: bytes) -> None:
+        freed.append(memory[0] * 256 + memory[1])
+        if len(freed) == count:
+            done.set()
+
+    for number in range(count):
+        skb = adopt(bytes([number // 256, number % 256]), free=free).into_skb()
+        assert cython_driver.release_on_native_thread(skb)
+    assert done.wait(30)
+    assert sorted(freed) == list(range(count))
+
+
+def test_a_batch_is_read_without_the_interpreter_lock(
+    cython_driver: ModuleType, pool: Pool
+) -> None:
+    with SkbBatch() as batch:
+        for letter in b"abc":
+            buffer = pool.alloc()
+            memoryview(buffer)[0] = letter
+            batch.append(buffer.into_skb(0, 60))
+        assert cython_driver.sum_of_first_bytes(batch) == sum(b"abc")
+
+
+def test_codes_and_pools_reach_cython(cython_driver: ModuleType, pool: Pool) -> None:
+    with pool.alloc().into_skb(8, 60) as skb:
+        assert cython_driver.push_code(skb, 16) == cython_driver.NO_HEADROOM
+        assert cython_driver.push_code(skb, 8) == 0
+    assert cython_driver.first_bytes_of_pool(pool) == 0
+    pool.close()
+    assert cython_driver.first_bytes_of_pool(pool) < 0
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "pool", b"bytes"])
+def test_other_objects_are_a_type_error(cython_driver: ModuleType, wrong: Any) -> None:
+    for function in (
+        cython_driver.release_on_native_thread,
+        cython_driver.sum_of_first_bytes,
+        cython_driver.first_bytes_of_pool,
+    ):
+        with pytest.raises(TypeError):
+            function(wrong)
+
+
+def test_a_used_or_exported_view_is_not_moved(cython_driver: ModuleType, pool: Pool) -> None:
+    skb = pool.alloc().into_skb(0, 60)
+    with memoryview(skb), pytest.raises(Exported):
+        cython_driver.release_on_native_thread(skb)
+    assert len(skb) == 60
+    skb.release()
+    with pytest.raises(BufferReleased):
+        cython_driver.release_on_native_thread(skb)

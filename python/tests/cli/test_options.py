@@ -1,0 +1,53 @@
+"""What people write for durations and addresses."""
+
+import pytest
+import typer
+from skbpool.cli.options import parse_duration, server_address
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10s", 10.0),
+        ("10", 10.0),
+        ("1.5m", 90.0),
+        ("2min", 120.0),
+        ("500ms", 0.5),
+        ("1ms", 0.001),
+        ("1000us", 0.001),
+        ("24h", 86_400.0),
+        (" 3 S ", 3.0),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "ten", "-1s", "1e3s", "1s2", "1d", "1..5s", "nan", "infs"]
+)
+def test_no_durations(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no duration"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "0", "999us", "25h", "9" * 400 + "s"])
+def test_durations_out_of_range(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="out of range"):
+        parse_duration(text)
+
+
+def test_the_flag_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKBPOOL_SERVER", "127.0.0.1:5")
+    assert server_address("127.0.0.1:6") == "127.0.0.1:6"
+    assert server_address(None) == "127.0.0.1:5"
+
+
+def test_a_bad_address_names_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(typer.BadParameter) as caught:
+        server_address("nowhere")
+    assert caught.value.param_hint == "--server"
+    monkeypatch.setenv("SKBPOOL_SERVER", "nowhere")
+    with pytest.raises(typer.BadParameter) as caught:
+        server_address(None)
+    assert caught.value.param_hint == "SKBPOOL_SERVER"

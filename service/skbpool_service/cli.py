@@ -1,0 +1,206 @@
+"""`skbpool serve`: runs the daemon until a signal ends it."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from skbpool.addresses import AddressError
+from skbpool.exit_codes import ExitCode
+
+from skbpool_service import __version__
+from skbpool_service.config import ConfigError, Settings, load_settings, merge, nest
+
+GRACE = 3.0
+"""Seconds beyond the shutdown deadline after which a daemon that hangs is ended."""
+
+
+def serve(
+    listen: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Listen on unix:PATH or HOST:PORT (port 0: one that is free); may be repeated. "
+            "Default: a Unix socket, /run/skbpool/skbpool.sock if that may be made.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve /metrics on HOST:PORT; '' for nowhere. Default: 127.0.0.1:9464.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Read settings from a TOML file.", envvar="SKBPOOL_CONFIG"),
+    ] = None,
+    buffers: Annotated[
+        str | None, typer.Option(help="Buffers of the pool. Default: 65536.", metavar="COUNT")
+    ] = None,
+    order: Annotated[
+        str | None,
+        typer.Option(help="Size of a buffer: 4096 << ORDER bytes. Default: 0.", metavar="ORDER"),
+    ] = None,
+    huge_pages: Annotated[
+        str | None,
+        typer.Option(help="Use huge pages: never, try or require.", metavar="WHEN"),
+    ] = None,
+    shutdown_deadline: Annotated[
+        str | None,
+        typer.Option(
+            help="Seconds that streams have to end after SIGTERM. Default: 10.", metavar="SECONDS"
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(help="Log as console or json.", metavar="FORMAT")
+    ] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(help="Log from debug, info, warning or error on.", metavar="LEVEL"),
+    ] = None,
+    insecure_any_address: Annotated[
+        bool,
+        typer.Option(
+            "--insecure-any-address",
+            help="Allow addresses that other machines can reach, in plaintext.",
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Set any key of the configuration, as in limits.max_streams=8; may be repeated.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object when ready.")
+    ] = False,
+) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C; a second one ends it at once.
+
+    Flags go before environment variables (SKBPOOL_LISTEN, SKBPOOL_POOL__BUFFERS,
+    SKBPOOL_LIMITS__MAX_STREAMS), those before the TOML file.
+
+    Examples: skbpool serve --listen unix:/tmp/skbpool.sock --metrics 127.0.0.1:0
+    """
+    flags = {
+        "listen": listen or None,
+        "metrics": metrics,
+        "insecure_any_address": insecure_any_address or None,
+        "shutdown_deadline": shutdown_deadline,
+        "pool": {"buffers": buffers, "order": order, "huge_pages": huge_pages},
+        "log": {"format": log_format, "level": log_level},
+    }
+    try:
+        settings = load_settings(merge(_given(flags), nest(set_ or [])), config)
+    except ConfigError as error:
+        raise _fail(str(error), ExitCode.USAGE) from None
+    raise typer.Exit(run(settings, as_json=json_))
+
+
+def run(settings: Settings, *, as_json: bool) -> ExitCode:
+    """Run the daemon in this process and return its exit code."""
+    # gRPC's own messages about addresses; the daemon says it in one line.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # grpcio and what needs it are slow to import, and `--help` can do without.
+    from skbpool import SkbpoolError
+
+    from skbpool_service.daemon import Daemon
+    from skbpool_service.listen import ListenError
+    from skbpool_service.logs import configure_logs
+    from skbpool_service.notify import notify
+
+    configure_logs(settings.log)
+    stop = _Stop()
+    daemon = Daemon(settings)
+    try:
+        daemon.start()
+    except (ListenError, AddressError) as error:
+        return _failed(str(error), ExitCode.ADDRESS)
+    except (SkbpoolError, OSError) as error:
+        return _failed(str(error), ExitCode.FAILURE)
+    _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
+    notify(READY=1, STATUS=f"Listening on {', '.join(daemon.addresses)}")
+    stop.wait()
+    notify(STOPPING=1)
+    _end_if_it_hangs(settings.shutdown_deadline + GRACE)
+    daemon.stop()
+    return ExitCode.OK
+
+
+class _Stop:
+    """Waits for SIGTERM or SIGINT; the second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def wait(self) -> None:
+        """Return after the first signal."""
+        self._event.wait()
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self._event.is_set():
+            os._exit(ExitCode.FORCED)
+        self._event.set()
+
+
+def _end_if_it_hangs(seconds: float) -> None:
+    def end() -> None:
+        print(f"skbpool: did not stop within {seconds:g} s and is ended", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(ExitCode.FAILURE)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _announce(addresses: list[str], metrics: str | None, *, as_json: bool) -> None:
+    """Tell on standard output where the daemon can be reached, and that it can."""
+    if as_json:
+        ready = {
+            "ready": True,
+            "version": __version__,
+            "pid": os.getpid(),
+            "listen": addresses,
+            "metrics": metrics,
+        }
+        print(json.dumps(ready), flush=True)
+        return
+    for address in addresses:
+        print(f"listening on {address}")
+    if metrics:
+        print(f"metrics on {metrics}")
+    print("READY", flush=True)
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the flags that were not given."""
+    given: dict[str, Any] = {}
+    for key, value in flags.items():
+        if isinstance(value, dict):
+            value = _given(value)
+            if value:
+                given[key] = value
+        elif value is not None:
+            given[key] = value
+    return given
+
+
+def _failed(text: str, code: ExitCode) -> ExitCode:
+    for line in text.splitlines() or [""]:
+        print(f"skbpool serve: {line}", file=sys.stderr)
+    return code
+
+
+def _fail(text: str, code: ExitCode) -> typer.Exit:
+    return typer.Exit(_failed(text, code))

@@ -1,0 +1,183 @@
+"""Filling the model from flags, environment and a TOML file, with errors that name the place."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from skbpool_service.config.model import Settings
+
+Location = Sequence[str | int]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; each line names a key and says what to do."""
+
+
+def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Settings:
+    """Return the settings: `flags` (nested like the model) over the environment over `file`.
+
+    Raises:
+        ConfigError: An unknown key or a value that cannot be used, or a file that cannot be read.
+    """
+
+    class Sourced(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            sources = [init_settings, env_settings]
+            if file is not None:
+                sources.append(TomlConfigSettingsSource(settings_cls, toml_file=file))
+            return tuple(sources)
+
+    text = _read(file) if file is not None else ""
+    try:
+        return Sourced(**flags)
+    except ValidationError as error:
+        lines = [_describe(dict(detail), flags, file, text) for detail in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    except SettingsError as error:  # a table given as text that is no JSON
+        found = re.search(r'field "(\w+)"', str(error))
+        variable = f"SKBPOOL_{found[1].upper()}" if found else "SKBPOOL_…"
+        raise ConfigError(
+            f"environment variable {variable}: is a table: set {variable}__KEY, or write JSON"
+        ) from None
+
+
+def nest(pairs: Iterable[str]) -> dict[str, Any]:
+    """Turn `KEY=VALUE` texts, keys with dots, into tables nested like the model.
+
+    Raises:
+        ConfigError: A text without a key or without "=".
+    """
+    tables: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)*", key):
+            raise ConfigError(f"--set {pair}: write KEY=VALUE, as in limits.max_streams=8")
+        *parents, name = key.split(".")
+        table = tables
+        for parent in parents:
+            table = table.setdefault(parent, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"--set {pair}: {parent} is a value, not a table")
+        table[name] = value
+    return tables
+
+
+def merge(over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `under` with what `over` says laid over it, table by table."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = merge(value, below) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8 text: {error.reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: is not TOML: {error}") from None
+    return text
+
+
+def _describe(
+    detail: Mapping[str, Any], flags: Mapping[str, Any], file: Path | None, text: str
+) -> str:
+    """Say in one line which key is wrong, where it was set, and why."""
+    loc: Location = detail["loc"]
+    names = [str(part) for part in loc if isinstance(part, str)]
+    key = ".".join(names)
+    if detail["type"] == "extra_forbidden":
+        reason = f"there is no such key; known are {_known(names)}"
+    else:
+        reason = str(detail["msg"]).removeprefix("Value error, ")
+        reason = reason[:1].lower() + reason[1:] if reason.startswith("Input") else reason
+        if detail["type"] != "value_error":
+            reason += f", not {_short(detail['input'])}"
+    return f"{_place(names, flags, file, text)}{key}: {reason}"
+
+
+def _short(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _known(names: Sequence[str]) -> str:
+    """The keys beside an unknown one."""
+    if len(names) == 2 and names[0] in Settings.model_fields:
+        table = Settings.model_fields[names[0]].annotation
+        fields = getattr(table, "model_fields", {})
+        return ", ".join(fields) or "none"
+    return ", ".join(Settings.model_fields)
+
+
+def _place(names: Sequence[str], flags: Mapping[str, Any], file: Path | None, text: str) -> str:
+    """Where the value came from, with ": " behind; empty for a flag, whose name says it."""
+    if _holds(flags, names):
+        return ""
+    variable = "SKBPOOL_" + "__".join(names).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}: "
+    if file is not None:
+        line = _line_of(names, text)
+        return f"{file}:{line}: " if line else ""
+    return ""
+
+
+def _holds(table: Mapping[str, Any], names: Sequence[str]) -> bool:
+    found: Any = table
+    for name in names:
+        if not isinstance(found, Mapping) or name not in found:
+            return False
+        found = found[name]
+    return True
+
+
+def _line_of(names: Sequence[str], text: str) -> int | None:
+    """The line of a TOML file that sets a key, or else opens the table it would be in."""
+    inside: list[str] = []
+    fallback = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\s*([\w.\s\"-]+?)\s*\]", line)
+        setting = re.match(r"\s*([\w.\"-]+)\s*=", line)
+        if header:
+            inside = _parts(header[1])
+            if inside == list(names):
+                return number
+            if inside == list(names)[: len(inside)]:
+                fallback = number  # a default that does not fit what the table says
+        elif setting:
+            path = inside + _parts(setting[1])
+            if path == list(names):
+                return number
+            if path == list(names)[: len(path)]:
+                fallback = number  # an inline table holds it
+    return fallback
+
+
+def _parts(key: str) -> list[str]:
+    return [part.strip().strip('"') for part in key.split(".")]

@@ -1,0 +1,187 @@
+"""What can be configured, with units, ranges and defaults.
+
+A key is written the same everywhere: `limits.max_streams` is the flag `--set limits.max_streams=8`,
+the environment variable `SKBPOOL_LIMITS__MAX_STREAMS=8`, and in TOML `max_streams = 8` in the table
+`[limits]`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from skbpool.addresses import Address, TcpAddress, parse_address
+
+MAX_BUFFERS = (1 << 24) - 1
+"""Most buffers of one pool (an index has 24 bits, one value means none)."""
+
+MAX_ORDER = 10
+"""Largest order of a pool: buffers of 4 MiB."""
+
+MESSAGE_OVERHEAD = 1024
+"""Bytes that a message needs beside the bytes of a single frame, amply."""
+
+FALLBACK_QUOTA = 16_384
+"""Most views that the default quota grants when the configuration does not say."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class PoolSettings(_Table):
+    """The pool that drivers and consumers share; it exists from the start."""
+
+    name: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,63}$")
+    """Name of the pool."""
+    buffers: int = Field(default=65_536, ge=1, le=MAX_BUFFERS)
+    """Number of buffers; their memory is taken at the start."""
+    order: int = Field(default=0, ge=0, le=MAX_ORDER)
+    """Size of a buffer: 4096 << order bytes."""
+    huge_pages: Literal["never", "try", "require"] = "never"
+    """Whether the memory lies on huge pages."""
+
+
+class Limits(_Table):
+    """What the daemon allows; whatever goes beyond is refused."""
+
+    max_message_bytes: int = Field(default=4 << 20, ge=1 << 12, le=1 << 30)
+    """Largest message in either direction, in bytes."""
+    max_frame_bytes: int = Field(default=262_144, ge=64, le=262_144)
+    """Largest frame, in bytes."""
+    max_streams: int = Field(default=64, ge=1, le=4096)
+    """Most long streams at a time: Ingest, Subscribe, stamp readers. Each may need a thread."""
+    max_tool_streams: int = Field(default=32, ge=1, le=4096)
+    """Most streams at a time that watch the health or use reflection."""
+    max_unary_workers: int = Field(default=8, ge=1, le=1024)
+    """Threads for calls that are answered at once."""
+    max_concurrent_rpcs: int = Field(default=1024, ge=8, le=1 << 20)
+    """Most calls at a time, on each listener, that run or wait for a thread."""
+    max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
+    """Most calls at a time on one connection; a client waits with further ones."""
+    max_sessions: int = Field(default=64, ge=1, le=4096)
+    """Most lease sessions at a time."""
+    max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
+    """Most handles, of buffers and skbs together, that a session may hold."""
+    max_quota: int | None = Field(default=None, ge=1, le=1 << 24)
+    """Largest quota a consumer may ask for, in views; unset: the buffers of the pool."""
+    default_quota: int | None = Field(default=None, ge=1, le=1 << 24)
+    """Quota of a consumer that asks for none, in views; unset: a quarter of the buffers of the
+    pool, at most 16,384."""
+    max_pools: int = Field(default=16, ge=1, le=1024)
+    """Most pools at a time, the configured one included."""
+    max_pool_bytes: int = Field(default=1 << 30, ge=0)
+    """Bytes of memory that the pools made by clients may have together."""
+    max_metric_names: int = Field(default=64, ge=1, le=10_000)
+    """Most drivers and most consumers with a label of their own in the metrics; further names are
+    added up as "other"."""
+    ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
+    """Bytes that an Ingest stream may send ahead of its acknowledgements."""
+
+    @field_validator("max_frame_bytes")
+    @classmethod
+    def _frame_fits_message(cls, value: int, info: ValidationInfo) -> int:
+        room = info.data.get("max_message_bytes")
+        if room is not None and value + MESSAGE_OVERHEAD > room:
+            raise ValueError(
+                f"a frame of {value} bytes does not fit a message of max_message_bytes = {room}; "
+                f"at most {room - MESSAGE_OVERHEAD} do"
+            )
+        return value
+
+    @field_validator("default_quota")
+    @classmethod
+    def _default_within_max(cls, value: int | None, info: ValidationInfo) -> int | None:
+        most = info.data.get("max_quota")
+        if value is not None and most is not None and value > most:
+            raise ValueError(f"{value} is more than max_quota = {most}")
+        return value
+
+
+class LogSettings(_Table):
+    """How the daemon logs, to standard error."""
+
+    format: Literal["console", "json"] = "console"
+    """Lines for people, or one JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is written."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Flags go before the environment, that before the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SKBPOOL_", env_nested_delimiter="__", extra="forbid", validate_default=True
+    )
+
+    # Above the addresses, whose checks look at it.
+    insecure_any_address: bool = False
+    """Listen without TLS on addresses that other machines can reach."""
+    listen: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
+    """Where to listen: `unix:PATH` or `HOST:PORT`, port 0 for one that the system chooses. Empty: a
+    Unix socket at the default place."""
+    metrics: str = "127.0.0.1:9464"
+    """Where /metrics is served, as `HOST:PORT`; empty: nowhere."""
+    shutdown_deadline: float = Field(default=10.0, gt=0, le=3600)
+    """Seconds that streams and calls have to end after SIGTERM."""
+    keepalive_time: float = Field(default=30.0, ge=1, le=7200)
+    """Seconds without traffic after which a connection is asked for a sign of life."""
+    keepalive_timeout: float = Field(default=20.0, ge=1, le=7200)
+    """Seconds for that sign of life; then the connection, and what it held, is given up."""
+    pool: PoolSettings = PoolSettings()
+    limits: Limits = Limits()
+    log: LogSettings = LogSettings()
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        for text in value:
+            cls._check_reach(parse_address(text), info)
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: str, info: ValidationInfo) -> str:
+        if value:
+            address = parse_address(value)
+            if not isinstance(address, TcpAddress):
+                raise ValueError("/metrics is served on HOST:PORT only, not on a Unix socket")
+            cls._check_reach(address, info)
+        return value
+
+    @staticmethod
+    def _check_reach(address: Address, info: ValidationInfo) -> None:
+        if not address.is_local and not info.data.get("insecure_any_address"):
+            raise ValueError(
+                f"{address} can be reached from other machines, and this daemon does not encrypt "
+                "(it has no TLS): listen on a Unix socket or a loopback address, or say "
+                "--insecure-any-address if you want plaintext on the network"
+            )
+
+    @field_validator("limits")
+    @classmethod
+    def _fill_quotas(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        pool = info.data.get("pool")
+        buffers = pool.buffers if pool else MAX_BUFFERS
+        most = limits.max_quota or max(buffers, limits.default_quota or 1)
+        fallback = min(max(buffers // 4, 1), FALLBACK_QUOTA, most)
+        return limits.model_copy(
+            update={"max_quota": most, "default_quota": limits.default_quota or fallback}
+        )
+
+    @property
+    def max_quota(self) -> int:
+        """Largest quota a consumer may ask for, in views."""
+        assert self.limits.max_quota is not None  # filled by the validator
+        return self.limits.max_quota
+
+    @property
+    def default_quota(self) -> int:
+        """Quota of a consumer that asks for none, in views."""
+        assert self.limits.default_quota is not None  # filled by the validator
+        return self.limits.default_quota

@@ -1,0 +1,212 @@
+"""The daemon: engine, listeners, metrics, and how they start and stop."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Protocol
+
+import grpc
+import structlog
+from skbpool.addresses import TcpAddress, default_listen_address, parse_address
+
+from skbpool_service import __version__
+from skbpool_service.config import Settings
+from skbpool_service.dispatch import Dispatcher
+from skbpool_service.engine import Engine
+from skbpool_service.listen import Listener, bind
+from skbpool_service.metrics.collector import EngineCollector
+from skbpool_service.metrics.endpoint import Endpoint, new_registry
+from skbpool_service.metrics.rpc import RpcMetrics
+from skbpool_service.rpc.call import Gate
+from skbpool_service.rpc.frame import FrameService
+from skbpool_service.rpc.health import HealthService
+from skbpool_service.rpc.lease import LeaseService
+from skbpool_service.rpc.pool import PoolService
+from skbpool_service.rpc.reflection import ReflectionService
+from skbpool_service.rpc.server import ServerService
+from skbpool_service.rpc.stamp import StampService
+from skbpool_service.rpc.table import MethodTable
+from skbpool_service.sessions import Sessions
+
+log = structlog.get_logger()
+
+REFUSERS = 4
+"""Threads of the stream pool beyond what all limits together admit: they refuse what is over."""
+
+PATIENCE = 0.5
+"""Seconds that a stopping daemon waits for Ingest streams to finish the batch they are at."""
+
+
+class Service(Protocol):
+    """A gRPC service."""
+
+    def register(self, table: MethodTable) -> None:
+        """Add its methods to the table."""
+
+
+class Daemon:
+    """One engine and everything that serves it. Used once: start, then stop.
+
+    Raises at the start, and leaves nothing behind:
+        ListenError: An address cannot be used.
+        AddressError: There is no default address.
+        SkbpoolError: The configured pool cannot be made.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.listeners: list[Listener] = []
+        self.metrics: Endpoint | None = None
+        # What `stop` undoes, the last first.
+        self._undo: list[Callable[[], object]] = []
+
+    def __enter__(self) -> "Daemon":
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, chosen ports included."""
+        return [str(listener.address) for listener in self.listeners]
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where its metrics are; None if they are switched off."""
+        return self.metrics.url if self.metrics else None
+
+    def start(self) -> None:
+        """Bind everything, make the pool, and serve."""
+        try:
+            self._start()
+        except BaseException:
+            self._undo_all()
+            raise
+        self._health.set(serving=True)
+        log.info(
+            "serving",
+            version=__version__,
+            listen=self.addresses,
+            metrics=self.metrics_url,
+            pool=self.settings.pool.name,
+            buffers=self.settings.pool.buffers,
+            order=self.settings.pool.order,
+        )
+
+    def _start(self) -> None:
+        settings, limits = self.settings, self.settings.limits
+        registry = new_registry()
+        recorder = RpcMetrics(registry)
+        gates = {
+            "max_streams": Gate("max_streams", limits.max_streams, "streams"),
+            "max_sessions": Gate("max_sessions", limits.max_sessions, "sessions"),
+            "max_tool_streams": Gate("max_tool_streams", limits.max_tool_streams, "tools' streams"),
+        }
+        streams = limits.max_streams + limits.max_sessions + limits.max_tool_streams
+        # The reaper first, hence shut down last: it cleans up after the others' calls.
+        reaper = self._threads(1, "reaper")
+        stream_threads = self._threads(streams + REFUSERS, "stream")
+        unary_threads = self._threads(limits.max_unary_workers, "unary")
+        table = MethodTable(recorder, stream_threads, reaper, limits.max_message_bytes)
+        # Addresses come first: they cost nothing and are wrong more often than the pool.
+        if settings.metrics:
+            address = parse_address(settings.metrics)
+            assert isinstance(address, TcpAddress)  # the configuration was checked
+            self.metrics = Endpoint(address, registry)
+            self._undo.append(self.metrics.close)
+        addresses = [parse_address(text) for text in settings.listen]
+        for address in addresses or [default_listen_address()]:
+            listener = bind(address, settings, [table], unary_threads)
+            self.listeners.append(listener)
+            self._undo.append(listener.remove_socket)
+            self._undo.append(partial(_end, listener.server))
+        engine = Engine(settings)
+        self._undo.append(engine.close)
+        dispatcher = Dispatcher(stream_threads)
+        sessions = Sessions(limits.max_handles_per_session)
+        self._engine = engine
+        self._frames = FrameService(engine, dispatcher, gates["max_streams"])
+        self._leases = LeaseService(engine, sessions, gates["max_sessions"])
+        self._stamps = StampService(engine, gates["max_streams"])
+        services: list[Service] = [
+            ServerService(engine, sessions),
+            PoolService(engine.pools),
+            self._leases,
+            self._frames,
+            self._stamps,
+        ]
+        for service in services:
+            service.register(table)
+        names = sorted({method.partition("/")[0] for method in table.methods})
+        tools = gates["max_tool_streams"]
+        self._health = HealthService(names, stream_threads, tools)
+        self._health.register(table)
+        ReflectionService([*names, "grpc.health.v1.Health"], tools).register(table)
+        recorder.expect(table.methods)
+        registry.register(EngineCollector(engine, sessions, gates))
+        self._gates = gates
+        dispatcher.start()
+        self._undo.append(dispatcher.stop)
+        for listener in self.listeners:
+            listener.server.start()
+
+    def stop(self) -> None:
+        """Refuse what is new, let what is open end until the deadline, then end it, and leave.
+
+        Frames that were accepted are delivered to the subscribers that read, or counted as dropped.
+        A second call finds nothing to do.
+        """
+        if not self._undo:
+            return
+        deadline = time.monotonic() + self.settings.shutdown_deadline
+        log.info("stopping", deadline_seconds=self.settings.shutdown_deadline)
+        self._health.set(serving=False)
+        for listener in self.listeners:
+            # Returns at once; what is open after the deadline is cancelled.
+            listener.server.stop(self.settings.shutdown_deadline)
+        # Beside each other, since a client that reads nothing holds up whoever tells it something.
+        tellers = [
+            threading.Thread(target=tell, daemon=True)
+            for tell in (self._stop_frames, self._leases.stop, self._stamps.stop)
+        ]
+        for teller in tellers:
+            teller.start()
+        for teller in tellers:
+            teller.join(max(deadline - time.monotonic(), 0))
+        self._await_streams(deadline)
+        self._undo_all()
+        log.info("stopped")
+
+    def _stop_frames(self) -> None:
+        self._frames.stop_ingest(PATIENCE)
+        # Nothing comes in any more; subscribers get what is queued for them, then the end.
+        self._engine.close()
+
+    def _await_streams(self, deadline: float) -> None:
+        """Wait until only streams of tools are open, or the deadline has passed."""
+        waiting = [self._gates["max_streams"], self._gates["max_sessions"]]
+        for gate in waiting:
+            if not gate.wait_empty(max(deadline - time.monotonic(), 0)):
+                log.warning("streams did not end in time and are cancelled", open=gate.inside)
+
+    def _threads(self, most: int, name: str) -> ThreadPoolExecutor:
+        executor = ThreadPoolExecutor(most, thread_name_prefix=name)
+        self._undo.append(executor.shutdown)
+        return executor
+
+    def _undo_all(self) -> None:
+        while self._undo:
+            undo = self._undo.pop()
+            try:
+                undo()
+            except Exception:
+                log.exception("stopping failed in part")
+
+
+def _end(server: grpc.Server) -> None:
+    """End every call of a server, and wait until it is gone."""
+    server.stop(None).wait()

@@ -1,0 +1,197 @@
+"""Binding the daemon's addresses: a grpc server object for each, and errors that say why not."""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from skbpool.addresses import Address, TcpAddress, UnixAddress
+
+from skbpool_service.config import Settings
+
+SOCKET_MODE = 0o660
+"""Who may connect to a Unix socket: its owner and its group."""
+
+HARD_LIMIT_FACTOR = 2
+"""A message over max_message_bytes is refused by the handler, which can say why; one over this
+multiple of it by gRPC itself, unread."""
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; the text says why and what to do."""
+
+
+@dataclass
+class Listener:
+    """One bound address."""
+
+    server: grpc.Server
+    address: Address
+    """Where it listens, the chosen port included."""
+    _identity: tuple[int, int] | None = None
+    """Device and inode of the socket file, so that no other daemon's is removed."""
+
+    def remove_socket(self) -> None:
+        """Remove the socket file if it is still this listener's."""
+        if isinstance(self.address, UnixAddress) and self._identity is not None:
+            path = Path(self.address.path)
+            if _identity(path) == self._identity:
+                path.unlink(missing_ok=True)
+
+
+def bind(
+    address: Address,
+    settings: Settings,
+    handlers: list[grpc.GenericRpcHandler],
+    threads: ThreadPoolExecutor,
+) -> Listener:
+    """Return a listener on `address` that is bound and not started.
+
+    Raises:
+        ListenError: The address is busy, or may not or cannot be used.
+    """
+    server = grpc.server(
+        threads,
+        handlers=handlers,
+        options=_options(settings),
+        maximum_concurrent_rpcs=settings.limits.max_concurrent_rpcs,
+    )
+    if isinstance(address, UnixAddress):
+        return _bind_unix(server, address)
+    return _bind_tcp(server, address)
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    limits = settings.limits
+    return [
+        ("grpc.max_receive_message_length", limits.max_message_bytes * HARD_LIMIT_FACTOR),
+        ("grpc.max_send_message_length", limits.max_message_bytes * HARD_LIMIT_FACTOR),
+        ("grpc.max_concurrent_streams", limits.max_rpcs_per_connection),
+        # A second daemon on a port shall be told, not given half of the calls.
+        ("grpc.so_reuseport", 0),
+        # Identity only: a small message cannot become a large one.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.keepalive_time_ms", int(settings.keepalive_time * 1000)),
+        ("grpc.keepalive_timeout_ms", int(settings.keepalive_timeout * 1000)),
+        # Without it every ping, a keepalive's too, is waited for a minute.
+        ("grpc.http2.ping_timeout_ms", int(settings.keepalive_timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # What clients may send for a keepalive of their own.
+        ("grpc.http2.min_ping_interval_without_data_ms", 5000),
+    ]
+
+
+def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
+    path = Path(address.path)
+    _clear(path)
+    if not path.parent.is_dir():
+        raise ListenError(
+            f"{address}: there is no folder {path.parent}; make it, or listen elsewhere"
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ListenError(
+            f"{address}: the folder {path.parent} may not be written to; listen elsewhere, or "
+            "run as a user who may"
+        )
+    # The mode is right from the first moment on.
+    with _umask(0o777 & ~SOCKET_MODE):
+        try:
+            server.add_insecure_port(address.target)
+        except RuntimeError as error:
+            raise ListenError(f"{address}: cannot be listened on: {error}") from None
+    path.chmod(SOCKET_MODE)
+    return Listener(server, address, _identity(path))
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket file of a daemon that is gone; raise ListenError for anything else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ListenError(f"unix:{path}: {error.strerror}; listen elsewhere") from None
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(
+            f"unix:{path}: there is a file of that name, which is no socket; listen elsewhere, or "
+            "remove it"
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            # A full queue of connections too is somebody's who is alive.
+            reason = error.strerror or "it does not answer"
+            raise ListenError(f"unix:{path}: is in use, or may not be used: {reason}") from None
+    raise ListenError(f"unix:{path}: is in use by a running daemon; stop that, or listen elsewhere")
+
+
+def _bind_tcp(server: grpc.Server, address: TcpAddress) -> Listener:
+    _probe_tcp(address)
+    try:
+        port = server.add_insecure_port(address.target)
+    except RuntimeError as error:
+        raise ListenError(f"{address}: cannot be listened on: {error}") from None
+    return Listener(server, TcpAddress(address.host, port))
+
+
+def _probe_tcp(address: TcpAddress) -> None:
+    """Raise ListenError with the reason if `address` cannot be bound; gRPC does not tell it."""
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ListenError(f"{address}: the host is unknown: {error.strerror}") from None
+    reasons = []
+    for family, kind, protocol, _, sockaddr in found:
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(sockaddr)
+        except OSError as error:
+            reasons.append(error)
+    # A host with IPv4 and IPv6 addresses may have one of them switched off.
+    if len(reasons) == len(found) or any(error.errno == errno.EADDRINUSE for error in reasons):
+        raise listen_error(address, reasons[0])
+
+
+def listen_error(address: Address, error: OSError) -> ListenError:
+    """Return the error for an address that the system refuses."""
+    if error.errno == errno.EADDRINUSE:
+        return ListenError(
+            f"{address}: is in use; stop who uses it, or choose another (port 0: any)"
+        )
+    if error.errno == errno.EACCES:
+        return ListenError(f"{address}: may not be used by this user; choose a port above 1023")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ListenError(f"{address}: is no address of this machine; choose one of its own")
+    return ListenError(f"{address}: cannot be listened on: {error.strerror or error}")
+
+
+@contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        info = path.lstat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino

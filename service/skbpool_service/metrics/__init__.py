@@ -1,0 +1,1 @@
+"""What Prometheus reads: figures of the core at each scrape, and calls as they end."""

@@ -1,0 +1,1 @@
+"""The gRPC side: one module a service, on handlers that see raw bytes."""

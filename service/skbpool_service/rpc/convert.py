@@ -1,0 +1,62 @@
+"""Figures of the engine as messages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import skbpool
+from skbpool.v1 import drop_reason_pb2, pool_pb2
+
+_STATES = {
+    "open": pool_pb2.POOL_STATE_OPEN,
+    "orphaned": pool_pb2.POOL_STATE_ORPHANED,
+    "closed": pool_pb2.POOL_STATE_UNSPECIFIED,  # closed and whole: it is about to go
+}
+
+REASONS: list[str] = [
+    name.removeprefix("DROP_REASON_").lower() for name in drop_reason_pb2.DropReason.keys()[1:]
+]
+"""Every reason to drop a frame, as in metrics and JSON."""
+
+
+def drops(by_reason: Mapping[str, Any]) -> list[drop_reason_pb2.DropCount]:
+    """Return drops by reason (`{"quota": {"frames": 1, "bytes": 60}}`) as messages."""
+    return [
+        drop_reason_pb2.DropCount(
+            reason=drop_reason_pb2.DropReason.Value(f"DROP_REASON_{reason.upper()}"),
+            frames=count["frames"],
+            bytes=count["bytes"],
+        )
+        for reason, count in by_reason.items()
+    ]
+
+
+def pool_message(pool: skbpool.Pool) -> pool_pb2.Pool:
+    """Return what a pool is as a message."""
+    return _pool(pool.stats())
+
+
+def pool_statistics(pool: skbpool.Pool) -> pool_pb2.PoolStatistics:
+    """Return the counters of a pool as a message."""
+    stats = pool.stats()
+    return pool_pb2.PoolStatistics(
+        pool=_pool(stats),
+        free=stats.free,
+        cached=stats.cached,
+        in_flight=stats.in_flight,
+        alloc_fast=stats.alloc_fast,
+        alloc_slow=stats.alloc_slow,
+        alloc_empty=stats.alloc_empty,
+        releases=stats.releases,
+        violations=stats.violations,
+        reserved=stats.reserved,
+    )
+
+
+def _pool(stats: skbpool.PoolStats) -> pool_pb2.Pool:
+    return pool_pb2.Pool(
+        name=stats.name,
+        buffers=stats.buffers,
+        buffer_bytes=stats.buffer_bytes,
+        order=(stats.buffer_bytes // 4096).bit_length() - 1,
+        state=_STATES[stats.state],
+    )

@@ -1,0 +1,189 @@
+"""skbpool.v1.FrameService: frames in and out, a whole message at a time.
+
+The bytes of a message go to Rust and come from it as they are; nothing here looks at a frame.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+
+import structlog
+from skbpool._native import IngestPort, Subscription, ingest_driver_name
+from skbpool.v1 import frame_pb2
+
+from skbpool_service.dispatch import Dispatcher
+from skbpool_service.engine import Engine
+from skbpool_service.ledger import CONSUMER, DRIVER
+from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
+from skbpool_service.rpc.refusal import out_of_range, stopping
+from skbpool_service.rpc.table import MethodTable
+
+log = structlog.get_logger()
+
+SERVICE = frame_pb2.DESCRIPTOR.services_by_name["FrameService"].full_name
+
+LEAST_BATCH_BYTES = 1024
+"""Least that a subscriber may ask for as its largest response: room for what it missed."""
+
+
+class FrameService:
+    """The service over one engine."""
+
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, gate: Gate):
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._gate = gate
+        self._limits = engine.settings.limits
+        self._lock = threading.Lock()
+        self._ingesting: set[_Ingest] = set()
+
+    def register(self, table: MethodTable) -> None:
+        """Add the methods to the table."""
+        table.add_streaming(SERVICE, "Ingest", self._gate, self.ingest)
+        table.add_streaming(SERVICE, "Subscribe", self._gate, self.subscribe)
+
+    def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:
+        """Serve Ingest: holds its thread, since grpcio reads requests by waiting for them."""
+        credit = self._limits.ingest_credit_bytes
+        stream.send(frame_pb2.IngestResponse(credit=credit).SerializeToString())
+        message = next(requests, None)
+        if message is None:  # closed without a word
+            stream.end()
+            return
+        check_size(message, self._limits.max_message_bytes)
+        name = self._engine.name(ingest_driver_name(message), DRIVER)
+        port = IngestPort(
+            self._engine.hub,
+            name,
+            max_frame_bytes=self._limits.max_frame_bytes,
+            credit_bytes=credit,
+        )
+        ingest = _Ingest(stream, port, self._limits.max_message_bytes)
+        log.info("ingest begins", driver=name)
+        with self._lock:
+            self._ingesting.add(ingest)
+        error: Exception | None = None
+        try:
+            ingest.run(itertools.chain([message], requests))
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            with self._lock:
+                self._ingesting.discard(ingest)
+            # Before the client learns the end, so that whoever asks then sees the buffers home.
+            self._engine.detach(port, DRIVER, name)
+            frames = port.stats()["frames"]
+            log.info("ingest ends", driver=name, frames=frames, error=_told(error))
+        stream.end()
+
+    def subscribe(self, stream: Stream, requests: Iterator[bytes]) -> None:
+        """Serve Subscribe: returns, and the dispatcher has it go on when frames arrive."""
+        most = self._limits.max_message_bytes
+        request = parse(frame_pb2.SubscribeRequest, first(requests, most))
+        name = self._engine.name(request.name, CONSUMER)
+        quota = self._engine.quota(request.quota)
+        batch_bytes = request.max_batch_bytes or most
+        if not LEAST_BATCH_BYTES <= batch_bytes <= most:
+            raise out_of_range(
+                f"max_batch_bytes is {LEAST_BATCH_BYTES} to {most} (limits.max_message_bytes), "
+                f"not {batch_bytes}"
+            )
+        token = self._dispatcher.token()
+        subscription = Subscription(
+            self._engine.hub,
+            name,
+            quota=quota,
+            max_message_bytes=batch_bytes,
+            bell=self._dispatcher.bell,
+            token=token,
+        )
+        subscriber = _Subscriber(stream, subscription)
+        log.info("subscription begins", consumer=name, quota=quota)
+
+        def close() -> None:
+            self._dispatcher.unregister(token)
+            with subscriber.lock:
+                self._engine.detach(subscription, CONSUMER, name)
+            log.info("subscription ends", consumer=name, frames=subscription.stats()["frames"])
+
+        stream.on_end(close)
+        self._dispatcher.register(token, subscriber.drain)
+        stream.open()
+        subscriber.drain()
+
+    def stop_ingest(self, patience: float) -> None:
+        """Tell every Ingest stream that the daemon stops, after the batch it is at.
+
+        Waits `patience` seconds for all of them together.
+        """
+        with self._lock:
+            ingesting = list(self._ingesting)
+        deadline = time.monotonic() + patience
+        for ingest in ingesting:
+            ingest.stop(max(deadline - time.monotonic(), 0))
+
+
+class _Ingest:
+    """One Ingest stream."""
+
+    def __init__(self, stream: Stream, port: IngestPort, max_message_bytes: int):
+        self._stream = stream
+        self._port = port
+        self._max_message_bytes = max_message_bytes
+        self._busy = threading.Lock()
+
+    def run(self, requests: Iterator[bytes]) -> None:
+        """Hand every message to the engine and acknowledge it."""
+        for message in requests:
+            check_size(message, self._max_message_bytes)
+            # A stream that is told the end has acknowledged everything that landed.
+            with self._busy:
+                if not self._stream.is_active:
+                    return
+                if not self._stream.send(self._port.submit(message)):
+                    return
+
+    def stop(self, patience: float) -> None:
+        """Tell the client the end. One that reads no acknowledgements is not waited for."""
+        if self._busy.acquire(timeout=patience):
+            try:
+                text = (
+                    "the daemon is stopping; what was acknowledged is accepted, send the rest later"
+                )
+                self._stream.end(stopping(text))
+            finally:
+                self._busy.release()
+
+
+class _Subscriber:
+    """One Subscribe stream."""
+
+    def __init__(self, stream: Stream, subscription: Subscription):
+        self._stream = stream
+        self._subscription = subscription
+        self.lock = threading.Lock()
+        """Held by whoever sends, one thread at a time."""
+
+    def drain(self) -> None:
+        """Send everything there is, then have the bell call when there is more."""
+        try:
+            self._drain()
+        except Exception as error:
+            self._stream.end(error)
+
+    def _drain(self) -> None:
+        with self.lock:
+            while self._stream.is_active:
+                message = self._subscription.next_message()
+                if message is not None:
+                    self._stream.send(message)
+                elif self._subscription.finished:
+                    self._stream.end()
+                elif self._subscription.arm() and not self._subscription.finished:
+                    return
+
+
+def _told(error: Exception | None) -> str | None:
+    return None if error is None else str(error) or type(error).__name__

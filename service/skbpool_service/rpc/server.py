@@ -1,0 +1,121 @@
+"""skbpool.v1.ServerService: what the daemon is, allows, and counted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from skbpool._native import server_boot_id
+from skbpool.v1 import server_pb2
+
+from skbpool_service import __version__
+from skbpool_service.engine import Engine
+from skbpool_service.holders import CONSUMER, DRIVER, SESSION, holders
+from skbpool_service.rpc.convert import drops, pool_statistics
+from skbpool_service.rpc.table import MethodTable
+from skbpool_service.sessions import Sessions
+
+SERVICE = server_pb2.DESCRIPTOR.services_by_name["ServerService"].full_name
+API_VERSION = "v1"
+FEATURES = ("leases", "reflection", "stamp-reader")
+
+_KINDS = {
+    DRIVER: server_pb2.HOLDER_KIND_DRIVER,
+    CONSUMER: server_pb2.HOLDER_KIND_CONSUMER,
+    SESSION: server_pb2.HOLDER_KIND_SESSION,
+}
+
+
+class ServerService:
+    """The service over one engine."""
+
+    def __init__(self, engine: Engine, sessions: Sessions):
+        self._engine = engine
+        self._sessions = sessions
+
+    def register(self, table: MethodTable) -> None:
+        """Add the methods to the table."""
+        table.add_unary(
+            SERVICE, "GetServerInfo", server_pb2.GetServerInfoRequest, self.get_server_info
+        )
+        table.add_unary(
+            SERVICE, "GetStatistics", server_pb2.GetStatisticsRequest, self.get_statistics
+        )
+
+    def get_server_info(
+        self, _request: server_pb2.GetServerInfoRequest
+    ) -> server_pb2.GetServerInfoResponse:
+        """Answer GetServerInfo."""
+        settings = self._engine.settings
+        limits = settings.limits
+        return server_pb2.GetServerInfoResponse(
+            version=__version__,
+            api_version=API_VERSION,
+            boot_id=server_boot_id(),
+            features=FEATURES,
+            limits=server_pb2.Limits(
+                max_message_bytes=limits.max_message_bytes,
+                max_frame_bytes=limits.max_frame_bytes,
+                max_streams=limits.max_streams,
+                max_sessions=limits.max_sessions,
+                max_handles_per_session=limits.max_handles_per_session,
+                max_pools=limits.max_pools,
+                max_quota=settings.max_quota,
+                default_quota=settings.default_quota,
+            ),
+        )
+
+    def get_statistics(
+        self, _request: server_pb2.GetStatisticsRequest
+    ) -> server_pb2.GetStatisticsResponse:
+        """Answer GetStatistics."""
+        hub = self._engine.hub.stats()
+        return server_pb2.GetStatisticsResponse(
+            pools=[pool_statistics(pool) for pool in self._engine.pools.all()],
+            holders=[
+                server_pb2.Holder(
+                    name=holder.name,
+                    kind=_KINDS[holder.kind],
+                    count=holder.count,
+                    bytes=holder.bytes,
+                )
+                for holder in holders(self._sessions)
+            ],
+            drivers=[
+                server_pb2.DriverStatistics(
+                    name=driver["name"],
+                    frames=driver["frames"],
+                    bytes=driver["bytes"],
+                    unclaimed=driver["unclaimed"],
+                    drops=drops(driver["dropped"]),
+                )
+                for driver in hub["drivers"]
+            ],
+            consumers=[
+                server_pb2.ConsumerStatistics(
+                    name=consumer["name"],
+                    frames=consumer["frames"],
+                    bytes=consumer["bytes"],
+                    held=consumer["held"],
+                    quota=consumer["quota"],
+                    drops=drops(consumer["dropped"]),
+                )
+                for consumer in hub["consumers"]
+            ],
+            drops=drops(all_drops(hub)),
+        )
+
+
+def all_drops(hub: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Add up the drops of everybody, those that left included, by reason."""
+    total: dict[str, dict[str, int]] = {}
+    entries = [
+        *hub["drivers"],
+        hub["detached_drivers"],
+        *hub["consumers"],
+        hub["detached_consumers"],
+    ]
+    for entry in entries:
+        for reason, count in entry["dropped"].items():
+            sums = total.setdefault(reason, {"frames": 0, "bytes": 0})
+            sums["frames"] += count["frames"]
+            sums["bytes"] += count["bytes"]
+    return total

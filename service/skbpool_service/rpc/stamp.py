@@ -1,0 +1,92 @@
+"""skbpool.v1.StampService: consumers in the daemon that read the stamps of an emulated card."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+
+import grpc
+import structlog
+from skbpool._native import StampConsumer
+from skbpool.v1 import stamp_pb2
+
+from skbpool_service.engine import Engine
+from skbpool_service.ledger import CONSUMER
+from skbpool_service.rpc.call import Gate, Stream, first, parse
+from skbpool_service.rpc.convert import drops
+from skbpool_service.rpc.refusal import Refusal, not_found, stopping
+from skbpool_service.rpc.table import MethodTable
+
+log = structlog.get_logger()
+
+SERVICE = stamp_pb2.DESCRIPTOR.services_by_name["StampService"].full_name
+
+
+class StampService:
+    """The service over one engine."""
+
+    def __init__(self, engine: Engine, gate: Gate):
+        self._engine = engine
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._readers: dict[str, tuple[StampConsumer, Stream]] = {}
+
+    def register(self, table: MethodTable) -> None:
+        """Add the methods to the table."""
+        table.add_streaming(SERVICE, "AttachStampReader", self._gate, self.attach)
+        table.add_unary(SERVICE, "GetStampReport", stamp_pb2.GetStampReportRequest, self.get_report)
+
+    def attach(self, stream: Stream, requests: Iterator[bytes]) -> None:
+        """Serve AttachStampReader: returns, and the reader stays until the stream ends."""
+        most = self._engine.settings.limits.max_message_bytes
+        request = parse(stamp_pb2.AttachStampReaderRequest, first(requests, most))
+        quota = self._engine.quota(request.quota)
+        name = self._engine.name("", "stamps")
+        try:
+            reader = StampConsumer(self._engine.hub, name, stream=request.stream, quota=quota)
+        except OSError as error:
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            raise Refusal(code, "OUT_OF_THREADS", str(error)) from None
+        reader_id = secrets.token_urlsafe(18)
+
+        def close() -> None:
+            with self._lock:
+                self._readers.pop(reader_id, None)
+            self._engine.detach(reader, CONSUMER, name)
+            log.info("stamp reader ends", consumer=name)
+
+        stream.on_end(close)
+        with self._lock:
+            self._readers[reader_id] = (reader, stream)
+        log.info("stamp reader begins", consumer=name, stream=request.stream, quota=quota)
+        stream.send(stamp_pb2.AttachStampReaderResponse(reader_id=reader_id).SerializeToString())
+
+    def get_report(
+        self, request: stamp_pb2.GetStampReportRequest
+    ) -> stamp_pb2.GetStampReportResponse:
+        """Answer GetStampReport."""
+        with self._lock:
+            found = self._readers.get(request.reader_id)
+        if found is None:
+            text = "there is no such stamp reader, or its stream has ended; attach another one"
+            raise not_found("READER", text)
+        report = found[0].report()
+        latency = report["latency_seconds"] or {"p50": 0.0, "p99": 0.0, "max": 0.0}
+        return stamp_pb2.GetStampReportResponse(
+            received=report["received"],
+            lost=report["lost"],
+            duplicated=report["duplicated"],
+            reordered=report["reordered"],
+            foreign=report["foreign"],
+            dropped=drops(report["dropped"]),
+            latency_p50_seconds=latency["p50"],
+            latency_p99_seconds=latency["p99"],
+            latency_max_seconds=latency["max"],
+            latency_count=report["latency_count"],
+        )
+
+    def stop(self) -> None:
+        """Tell every stream that the daemon stops."""
+        with self._lock:
+            streams = [stream for _, stream in self._readers.values()]
+        for stream in streams:
+            stream.end(stopping())

@@ -1,0 +1,77 @@
+"""The table of methods that a server answers."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import grpc
+from google.protobuf.message import Message
+
+from skbpool_service.rpc.call import (
+    Gate,
+    Handler,
+    Recorder,
+    Request,
+    Stream,
+    refusing,
+    streaming,
+    unary,
+)
+from skbpool_service.rpc.refusal import Refusal
+
+UNKNOWN = "unknown"
+"""What calls of methods that there are not are counted as."""
+
+
+class MethodTable(grpc.GenericRpcHandler):
+    """Finds the handler of each method, and counts the call."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        threads: ThreadPoolExecutor,
+        reaper: Executor,
+        max_message_bytes: int,
+    ):
+        self._recorder = recorder
+        self._threads = threads
+        self._reaper = reaper
+        self._max_message_bytes = max_message_bytes
+        self._handlers: dict[str, tuple[str, Handler]] = {}
+        refusal = Refusal(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "UNKNOWN_METHOD",
+            "there is no such method; gRPC reflection lists those that there are",
+        )
+        self._unknown = refusing(UNKNOWN, refusal, recorder)
+
+    def add_unary(
+        self, service: str, name: str, kind: type[Request], answer: Callable[[Request], Message]
+    ) -> None:
+        """Add a method with one request and one response."""
+        method = f"{service}/{name}"
+        handler = unary(method, kind, answer, self._recorder, self._max_message_bytes)
+        self._handlers[f"/{method}"] = (method, handler)
+
+    def add_streaming(
+        self,
+        service: str,
+        name: str,
+        gate: Gate,
+        serve: Callable[[Stream, Iterator[bytes]], None],
+    ) -> None:
+        """Add a method that streams responses, of which `gate` admits so many at a time."""
+        method = f"{service}/{name}"
+        handler = streaming(method, serve, self._recorder, gate, self._threads, self._reaper)
+        self._handlers[f"/{method}"] = (method, handler)
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method, as `package.Service/Method`."""
+        return [method for method, _ in self._handlers.values()]
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """Return the handler of a call that came in. Runs on grpcio's own thread."""
+        found = self._handlers.get(handler_call_details.method)
+        method, handler = found or (UNKNOWN, self._unknown)
+        self._recorder.started(method)
+        return handler

@@ -1,0 +1,128 @@
+"""Where settings come from, and what is said about wrong ones."""
+
+from pathlib import Path
+
+import pytest
+from skbpool_service.config import ConfigError, load_settings, merge, nest
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep settings of the person who runs the tests out of them."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("SKBPOOL_")]:
+        monkeypatch.delenv(name)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "skbpool.toml"
+    file.write_text(text)
+    return file
+
+
+def test_flags_go_before_the_environment_and_that_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(
+        tmp_path,
+        'metrics = "127.0.0.1:1"\n[pool]\nbuffers = 10\norder = 1\n[limits]\nmax_streams = 3\n',
+    )
+    monkeypatch.setenv("SKBPOOL_POOL__ORDER", "2")
+    monkeypatch.setenv("SKBPOOL_LIMITS__MAX_STREAMS", "4")
+    settings = load_settings({"limits": {"max_streams": "5"}}, file)
+    assert settings.metrics == "127.0.0.1:1"
+    assert (settings.pool.buffers, settings.pool.order) == (10, 2)
+    assert settings.limits.max_streams == 5
+
+
+def test_listen_is_a_list_in_toml_and_comma_separated_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, 'listen = ["unix:/a", "127.0.0.1:1"]\n')
+    assert load_settings({}, file).listen == ["unix:/a", "127.0.0.1:1"]
+    monkeypatch.setenv("SKBPOOL_LISTEN", "unix:/b, [::1]:0")
+    assert load_settings({}, file).listen == ["unix:/b", "[::1]:0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[pool]\n\nbuffers = 0\n", ":3: pool.buffers: "),
+        ("pool.buffers = 0\n", ":1: pool.buffers: "),
+        (
+            "x = 1\n[limits]\nmax_streams = 1\nmax_stream = 1\n",
+            ":4: limits.max_stream: there is no",
+        ),
+        ("# c\nlimits = { max_streams = 0 }\n", ":2: limits.max_streams: "),
+        ('listen = ["nonsense"]\n', ":1: listen: 'nonsense' is not an address"),
+        ("pool = [\n", "is not TOML: "),
+        ("[limits]\nmax_message_bytes = 4096\n", ":1: limits.max_frame_bytes: a frame of 262144"),
+    ],
+)
+def test_errors_name_file_line_and_key(tmp_path: Path, text: str, complaint: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, file)
+    assert complaint in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_errors_name_the_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKBPOOL_LIMITS__MAX_STREAMS", "many")
+    with pytest.raises(ConfigError, match=r"^environment variable SKBPOOL_LIMITS__MAX_STREAMS: "):
+        load_settings({})
+
+
+def test_a_table_in_the_environment_says_how_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKBPOOL_LIMITS", "many")
+    with pytest.raises(ConfigError, match=r"^environment variable SKBPOOL_LIMITS: .*__KEY"):
+        load_settings({})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing.toml: cannot be read: No such file"):
+        load_settings({}, tmp_path / "nothing.toml")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:1", "[::]:1", "192.0.2.7:50051"])
+def test_plaintext_on_the_network_has_to_be_asked_for(address: str) -> None:
+    for key in ("listen", "metrics"):
+        with pytest.raises(ConfigError, match=f"{key}: .*--insecure-any-address"):
+            load_settings({key: address})
+    asked = load_settings({"listen": address, "metrics": address, "insecure_any_address": True})
+    assert asked.listen == [address]
+
+
+@pytest.mark.parametrize("address", ["unix:/a", "127.0.0.1:0", "[::1]:1", "127.9.9.9:1"])
+def test_this_machine_is_fine(address: str) -> None:
+    assert load_settings({"listen": [address]}).listen == [address]
+
+
+def test_metrics_are_not_served_on_a_unix_socket() -> None:
+    with pytest.raises(ConfigError, match=r"metrics: .*HOST:PORT"):
+        load_settings({"metrics": "unix:/a"})
+
+
+def test_quotas_follow_the_pool_unless_they_are_set() -> None:
+    small = load_settings({"pool": {"buffers": 100}})
+    assert (small.default_quota, small.max_quota) == (25, 100)
+    large = load_settings({"pool": {"buffers": 1_000_000}})
+    assert (large.default_quota, large.max_quota) == (16_384, 1_000_000)
+    told = load_settings({"limits": {"default_quota": 7, "max_quota": 9}})
+    assert (told.default_quota, told.max_quota) == (7, 9)
+    with pytest.raises(ConfigError, match=r"limits.default_quota: 9 is more than max_quota = 7"):
+        load_settings({"limits": {"default_quota": 9, "max_quota": 7}})
+
+
+def test_set_reaches_every_key() -> None:
+    pairs = nest(["limits.max_streams=8", "metrics=", "listen=unix:/a,unix:/b"])
+    settings = load_settings(merge({"limits": {"max_pools": 2}}, pairs))
+    assert (settings.limits.max_streams, settings.limits.max_pools) == (8, 2)
+    assert (settings.metrics, settings.listen) == ("", ["unix:/a", "unix:/b"])
+
+
+@pytest.mark.parametrize("pair", ["limits", "=3", "Limits.x=3", "a..b=1"])
+def test_set_without_a_key_says_how_it_is_written(pair: str) -> None:
+    with pytest.raises(ConfigError, match="write KEY=VALUE"):
+        nest([pair])

@@ -1,0 +1,225 @@
+"""/metrics: what a scrape says, and that it is right."""
+
+import urllib.request
+from typing import Any
+
+import grpc
+import pytest
+from batches import numbered, request
+from daemon_support import Stubs, eventually, refusal
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2
+from skbpool_service import __version__
+from skbpool_service.daemon import Daemon
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def fetch(daemon: Daemon, accept: str = "text/plain") -> str:
+    assert daemon.metrics_url is not None
+    with urllib.request.urlopen(
+        urllib.request.Request(daemon.metrics_url, headers={"Accept": accept})
+    ) as response:
+        return response.read().decode()
+
+
+def scrape(daemon: Daemon) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return every sample by name and labels."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in parse_text(fetch(daemon))
+        for sample in family.samples
+    }
+
+
+def value(daemon: Daemon, name: str, **labels: str) -> float:
+    return scrape(daemon)[name, frozenset(labels.items())]
+
+
+def subscribed(stubs: Stubs, **fields: Any) -> Any:
+    stream = stubs.frame.Subscribe(frame_pb2.SubscribeRequest(**fields))
+    stream.initial_metadata()
+    return stream
+
+
+def test_both_formats_are_valid_and_say_the_same(daemon: Daemon) -> None:
+    families = {family.name: family.type for family in parse_text(fetch(daemon))}
+    strict = {family.name: family.type for family in parse_openmetrics(fetch(daemon, OPENMETRICS))}
+    # In the text format an info is a gauge.
+    assert {name for name in families if name.startswith("skbpool")} == {
+        "skbpool_build_info" if name == "skbpool_build" else name
+        for name in strict
+        if name.startswith("skbpool")
+    }
+    assert families["skbpool_frame_latency_seconds"] == "histogram"
+    assert "process_resident_memory_bytes" in families
+    assert all(":" not in name for name in families)
+
+
+def test_the_version_is_told(daemon: Daemon) -> None:
+    assert value(daemon, "skbpool_build_info", version=__version__) == 1
+
+
+def test_buffers_are_somewhere(daemon: Daemon, stubs: Stubs) -> None:
+    stubs.pool.CreatePool(pool_pb2.CreatePoolRequest(name="second", buffers=10, order=1))
+    session = stubs.lease.OpenSession(lease_pb2.OpenSessionRequest())
+    session_id = next(session).session_id
+    stubs.lease.Allocate(lease_pb2.AllocateRequest(session_id=session_id, pool="second", count=3))
+    samples = scrape(daemon)
+
+    def buffers(pool: str, place: str) -> float:
+        labels = frozenset({"pool": pool, "place": place}.items())
+        return samples["skbpool_pool_buffers", labels]
+
+    places = ("free", "cached", "in_flight")
+    assert sum(buffers("default", place) for place in places) == 8192
+    assert [buffers("second", place) for place in places] == [7, 0, 3]
+    assert value(daemon, "skbpool_pool_buffer_size_bytes", pool="second") == 8192
+    assert value(daemon, "skbpool_pool_size_bytes", pool="second") == 81_920
+    assert value(daemon, "skbpool_pool_state", pool="second", state="open") == 1
+    assert value(daemon, "skbpool_pool_state", pool="second", state="orphaned") == 0
+    assert value(daemon, "skbpool_pool_allocations_total", pool="second", path="slow") == 3
+    assert value(daemon, "skbpool_held_views", kind="session") == 3
+    assert value(daemon, "skbpool_held_bytes", kind="session") == 3 * 8192
+    assert value(daemon, "skbpool_open_streams", limit="max_sessions") == 1
+    session.cancel()
+    eventually(lambda: value(daemon, "skbpool_held_views", kind="session") == 0)
+    assert value(daemon, "skbpool_pool_releases_total", pool="second") == 3
+
+
+def test_frames_are_counted_by_driver_and_consumer_and_stay_when_those_leave(
+    daemon: Daemon, stubs: Stubs
+) -> None:
+    tap = subscribed(stubs, name="tap", quota=100)
+    list(stubs.frame.Ingest(iter([request(numbered(30), 1, "card")])))
+    got = 0
+    while got < 30:
+        got += len(next(tap).batch.length)
+
+    def check() -> None:
+        assert value(daemon, "skbpool_driver_frames_total", driver="card") == 30
+        assert value(daemon, "skbpool_driver_bytes_total", driver="card") == 1800
+        assert value(daemon, "skbpool_driver_unclaimed_frames_total", driver="card") == 0
+        assert value(daemon, "skbpool_consumer_frames_total", consumer="tap") == 30
+        assert value(daemon, "skbpool_consumer_bytes_total", consumer="tap") == 1800
+
+    check()
+    assert value(daemon, "skbpool_consumer_quota_views", consumer="tap") == 100
+    tap.cancel()
+    stubs.await_home()
+    check()
+    # Another one of the same name goes on where it ended.
+    list(stubs.frame.Ingest(iter([request(numbered(5), 1, "card")])))
+    assert value(daemon, "skbpool_driver_frames_total", driver="card") == 35
+    assert value(daemon, "skbpool_driver_unclaimed_frames_total", driver="card") == 5
+
+
+def test_drops_are_counted_by_reason(daemon: Daemon, stubs: Stubs) -> None:
+    tap = subscribed(stubs, name="slow", quota=2)
+    list(stubs.frame.Ingest(iter([request(numbered(50), 1, "card")])))
+    got = missed = 0
+    while got + missed < 50:
+        response = next(tap)
+        got += len(response.batch.length)
+        missed += sum(drop.frames for drop in response.missed)
+    samples = scrape(daemon)
+    dropped = {
+        dict(labels)["reason"]: count
+        for (name, labels), count in samples.items()
+        if name == "skbpool_dropped_frames_total"
+    }
+    assert len(dropped) == 9  # every reason, from the start
+    assert sum(dropped.values()) == missed > 0
+    by_consumer = sum(
+        count
+        for (name, labels), count in samples.items()
+        if name == "skbpool_consumer_dropped_frames_total" and ("consumer", "slow") in labels
+    )
+    assert by_consumer == missed
+    tap.cancel()
+
+
+def test_names_beyond_the_cap_are_one_label(start) -> None:
+    daemon, stubs = start(limits={"max_metric_names": 2})
+    for number in range(6):
+        list(stubs.frame.Ingest(iter([request(numbered(number + 1), 1, f"card-{number}")])))
+    samples = scrape(daemon)
+    frames = {
+        dict(labels)["driver"]: count
+        for (name, labels), count in samples.items()
+        if name == "skbpool_driver_frames_total"
+    }
+    assert frames == {"card-0": 1, "card-1": 2, "other": 3 + 4 + 5 + 6}
+
+
+def test_latency_is_a_histogram_of_released_views(daemon: Daemon, stubs: Stubs) -> None:
+    before = value(daemon, "skbpool_frame_latency_seconds_count")
+    list(stubs.frame.Ingest(iter([request(numbered(40), 1)])))
+    stubs.await_home()
+    samples = scrape(daemon)
+    assert samples["skbpool_frame_latency_seconds_count", frozenset()] == before + 40
+    buckets = sorted(
+        (float(dict(labels)["le"]), count)
+        for (name, labels), count in samples.items()
+        if name == "skbpool_frame_latency_seconds_bucket"
+    )
+    counts = [count for _, count in buckets]
+    assert counts == sorted(counts)
+    assert counts[-1] == before + 40
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("skbpool.v1.ServerService/GetServerInfo", "OK"),
+        ("skbpool.v1.PoolService/GetPoolStatistics", "NOT_FOUND"),
+        ("skbpool.v1.FrameService/Ingest", "OK"),
+        ("skbpool.v1.FrameService/Subscribe", "CANCELLED"),
+        ("skbpool.v1.LeaseService/OpenSession", "DEADLINE_EXCEEDED"),
+        ("skbpool.v1.LeaseService/Allocate", "INVALID_ARGUMENT"),
+        ("unknown", "UNIMPLEMENTED"),
+    ],
+)
+def test_calls_are_counted_by_method_and_code_however_they_end(
+    daemon: Daemon, stubs: Stubs, method: str, code: str
+) -> None:
+    def call() -> None:
+        match method.rpartition("/")[2]:
+            case "GetServerInfo":
+                stubs.server.GetServerInfo(server_pb2.GetServerInfoRequest())
+            case "GetPoolStatistics":
+                stubs.pool.GetPoolStatistics(pool_pb2.GetPoolStatisticsRequest(name="nothing"))
+            case "Ingest":
+                list(stubs.frame.Ingest(iter([request(numbered(1), 1)])))
+            case "Subscribe":
+                subscribed(stubs).cancel()
+            case "OpenSession":
+                list(stubs.lease.OpenSession(lease_pb2.OpenSessionRequest(), timeout=0.2))
+            case "Allocate":
+                stubs.raw(f"/{method}", b"\xff\xff")
+            case _:
+                stubs.raw("/no.such/Method", b"")
+
+    before = scrape(daemon)
+    if code in ("OK", "CANCELLED"):
+        call()
+    else:
+        assert refusal(call)[0] == grpc.StatusCode[code]
+    labels = frozenset({"method": method, "code": code}.items())
+    after = eventually(
+        lambda: scrape(daemon),
+        lambda samples: (
+            ("skbpool_rpc_handled_total", labels) in samples
+            and samples["skbpool_rpc_handled_total", labels]
+            == before.get(("skbpool_rpc_handled_total", labels), 0) + 1
+        ),
+    )
+    started = ("skbpool_rpc_started_total", frozenset({"method": method}.items()))
+    assert after[started] == before.get(started, 0) + 1
+    assert after["skbpool_rpc_duration_seconds_count", labels] == 1
+
+
+def test_metrics_can_be_switched_off(start) -> None:
+    daemon, _ = start(metrics="")
+    assert daemon.metrics_url is None

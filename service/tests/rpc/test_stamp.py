@@ -1,0 +1,76 @@
+"""StampService."""
+
+from typing import Any
+
+import grpc
+from batches import numbered, request
+from daemon_support import Stubs, eventually, refusal
+from skbpool._native import EmulatedNic
+from skbpool.v1 import frame_pb2, stamp_pb2
+
+Code = grpc.StatusCode
+
+
+def attach(stubs: Stubs, stream: int = 1, quota: int = 0):
+    call = stubs.stamp.AttachStampReader(
+        stamp_pb2.AttachStampReaderRequest(stream=stream, quota=quota)
+    )
+    return call, stamp_pb2.GetStampReportRequest(reader_id=next(call).reader_id)
+
+
+def test_a_reader_sees_every_stamped_frame(stubs: Stubs) -> None:
+    call, wanted = attach(stubs, stream=5, quota=512)
+    nic = EmulatedNic(rate="10kpps", size=64, frames=500, stream=5, buffers=256, ring=64)
+    nic.start()
+
+    def requests():
+        sequence = 1
+        while message := nic.next_request(1 << 16, 0.001, sequence):
+            yield message
+            sequence += 1
+
+    ingest: Any = stubs.channel.stream_stream(
+        "/skbpool.v1.FrameService/Ingest",
+        response_deserializer=frame_pb2.IngestResponse.FromString,
+    )
+    assert list(ingest(requests()))[-1].accepted == 500
+    nic.stop()
+    report = eventually(lambda: stubs.stamp.GetStampReport(wanted), lambda r: r.received == 500)
+    assert (report.lost, report.duplicated, report.reordered, report.foreign) == (0, 0, 0, 0)
+    assert report.latency_count == 500
+    assert 0 < report.latency_p50_seconds <= report.latency_p99_seconds
+    assert report.latency_p99_seconds <= report.latency_max_seconds
+    call.cancel()
+    stubs.await_home()
+
+
+def test_frames_without_its_stamps_are_foreign(stubs: Stubs) -> None:
+    call, wanted = attach(stubs)
+    list(stubs.frame.Ingest(iter([request(numbered(9), 1)])))
+    report = eventually(lambda: stubs.stamp.GetStampReport(wanted), lambda r: r.foreign == 9)
+    assert report.received == 0
+    assert report.latency_count == 0
+    call.cancel()
+
+
+def test_a_reader_is_gone_with_its_stream(stubs: Stubs) -> None:
+    call, wanted = attach(stubs)
+    stubs.stamp.GetStampReport(wanted)
+    call.cancel()
+    stubs.await_home()
+    assert refusal(lambda: stubs.stamp.GetStampReport(wanted))[0] == Code.NOT_FOUND
+
+
+def test_readers_that_cannot_be_are_refused(stubs: Stubs) -> None:
+    assert refusal(lambda: attach(stubs, quota=8193))[0] == Code.OUT_OF_RANGE
+    assert refusal(lambda: attach(stubs, quota=8192))[0] == Code.RESOURCE_EXHAUSTED
+    unknown = stamp_pb2.GetStampReportRequest(reader_id="nobody")
+    assert refusal(lambda: stubs.stamp.GetStampReport(unknown))[0] == Code.NOT_FOUND
+    stubs.await_home()
+
+
+def test_readers_count_as_streams(start) -> None:
+    _, stubs = start(limits={"max_streams": 1})
+    call, _ = attach(stubs)
+    assert refusal(lambda: attach(stubs))[0] == Code.RESOURCE_EXHAUSTED
+    call.cancel()

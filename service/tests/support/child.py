@@ -1,0 +1,90 @@
+"""A client process that tests stop and kill: `child.py WHAT ADDRESS [NUMBER]`.
+
+It prints "ready" once the daemon has set it up, and then does nothing that could end it.
+"""
+
+import itertools
+import sys
+import threading
+from collections.abc import Iterator
+
+import grpc
+from skbpool.v1 import (
+    frame_pb2,
+    frame_pb2_grpc,
+    lease_pb2,
+    lease_pb2_grpc,
+    stamp_pb2,
+    stamp_pb2_grpc,
+)
+
+
+def ready() -> None:
+    """Tell the test."""
+    print("ready", flush=True)
+
+
+def session(channel: grpc.Channel, number: int) -> None:
+    """Hold buffers, half of them with skbs."""
+    stub = lease_pb2_grpc.LeaseServiceStub(channel)
+    stream = stub.OpenSession(lease_pb2.OpenSessionRequest(name="child"))
+    session_id = next(stream).session_id
+    request = lease_pb2.AllocateRequest(session_id=session_id, count=number)
+    buffers = stub.Allocate(request).buffers
+    specs = [
+        lease_pb2.SkbSpec(buffer=buffer, offset=offset, length=64, link_type=1)
+        for buffer in buffers[: number // 2]
+        for offset in (0, 64)
+    ]
+    stub.MakeSkb(lease_pb2.MakeSkbRequest(session_id=session_id, skbs=specs))
+    ready()
+    next(stream, None)
+
+
+def subscribe(channel: grpc.Channel, quota: int) -> None:
+    """Take frames as fast as they come, and print how many of which it missed at the end."""
+    stub = frame_pb2_grpc.FrameServiceStub(channel)
+    stream = stub.Subscribe(frame_pb2.SubscribeRequest(name="child", quota=quota))
+    stream.initial_metadata()
+    ready()
+    frames = missed = 0
+    for response in stream:
+        frames += len(response.batch.length)
+        missed += sum(drop.frames for drop in response.missed)
+    print(f"{frames} {missed}", flush=True)
+
+
+def ingest(channel: grpc.Channel, frames: int) -> None:
+    """Send batches without end."""
+    stub = frame_pb2_grpc.FrameServiceStub(channel)
+    began = threading.Event()
+
+    def requests() -> Iterator[frame_pb2.IngestRequest]:
+        for sequence in itertools.count(1):
+            request = frame_pb2.IngestRequest(driver="child")
+            request.batch.frames = bytes(64 * frames)
+            request.batch.length.extend([64] * frames)
+            request.batch.link_type = 1
+            request.batch.sequence = sequence
+            yield request
+
+    for response in stub.Ingest(requests()):
+        if response.accepted and not began.is_set():
+            began.set()
+            ready()
+
+
+def stamps(channel: grpc.Channel, quota: int) -> None:
+    """Attach a stamp reader."""
+    stub = stamp_pb2_grpc.StampServiceStub(channel)
+    stream = stub.AttachStampReader(stamp_pb2.AttachStampReaderRequest(stream=1, quota=quota))
+    next(stream)
+    ready()
+    next(stream, None)
+
+
+if __name__ == "__main__":
+    what, address, number = sys.argv[1:]
+    {"session": session, "subscribe": subscribe, "ingest": ingest, "stamps": stamps}[what](
+        grpc.insecure_channel(address), int(number)
+    )

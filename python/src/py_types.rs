@@ -66,7 +66,6 @@ pub(crate) fn skb_into_py(py: Python<'_>, skb: Skb) -> PyResult<Py<PyAny>> {
 }
 
 /// Makes a batch a Python `SkbBatch`. On failure its skbs are released.
-#[allow(dead_code, reason = "for classes that deliver batches")]
 pub(crate) fn batch_into_py(py: Python<'_>, batch: SkbBatch) -> PyResult<Py<PyAny>> {
     let objects = objects()?;
     let mut raw = Box::into_raw(Box::new(batch));
@@ -84,7 +83,6 @@ pub(crate) fn batch_into_py(py: Python<'_>, batch: SkbBatch) -> PyResult<Py<PyAn
 ///
 /// # Errors
 /// TypeError, `BufferReleased`, `Exported` if memoryviews of it are alive.
-#[allow(dead_code, reason = "for classes that take views")]
 pub(crate) fn skb_from_py(object: &Bound<'_, PyAny>) -> PyResult<Skb> {
     let mut raw = RawSkb::released();
     // SAFETY: attached; the object is alive, and `raw` is a place for its skb.

@@ -12,10 +12,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use rustix::event::EventfdFlags;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Owners to be let go of, the latest first.
@@ -29,9 +29,10 @@ static RETURNED: AtomicU64 = AtomicU64::new(0);
 static WAITING: AtomicU64 = AtomicU64::new(0);
 static LEAKED: AtomicU64 = AtomicU64::new(0);
 
-/// What the reaper sleeps on. One for the life of the process, so that it is valid for a thread that
-/// drops a view at the very end.
-static WAKE: OnceLock<OwnedFd> = OnceLock::new();
+/// The eventfd that this process's reaper sleeps on, -1 before there is one. Never closed, so that it is
+/// valid for a thread that drops a view at the very end. A forked child makes one of its own: on an
+/// inherited one its parent's reaper would take the wake-ups away.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 /// The reaper's thread, and the process that it is a thread of: a forked child has to start its own.
 /// Taken only with the interpreter lock held, so a fork never copies it locked.
@@ -77,14 +78,6 @@ pub(crate) fn start() -> PyResult<()> {
             "the interpreter is exiting; no memory is adopted now",
         ));
     }
-    let wake = match WAKE.get() {
-        Some(wake) => wake,
-        None => {
-            let made =
-                rustix::event::eventfd(0, EventfdFlags::CLOEXEC).map_err(std::io::Error::from)?;
-            WAKE.get_or_init(|| made)
-        }
-    };
     let mut thread = thread();
     let process = std::process::id();
     match thread.take() {
@@ -92,11 +85,22 @@ pub(crate) fn start() -> PyResult<()> {
         inherited => {
             // The parent's thread is not here to be joined.
             std::mem::forget(inherited);
+            let eventfd = rustix::event::eventfd(0, EventfdFlags::CLOEXEC)
+                .map_err(std::io::Error::from)?
+                .into_raw_fd();
+            // SYNC: Release pairs with the Acquire in `wake`.
+            WAKE.store(eventfd, Ordering::Release);
             let reaper = std::thread::Builder::new().name("skbpool-reaper".to_owned());
-            *thread = Some((process, reaper.spawn(move || reap(wake))?));
+            *thread = Some((process, reaper.spawn(move || reap(eventfd))?));
         }
     }
     Ok(())
+}
+
+/// The eventfd of that number.
+fn eventfd(number: RawFd) -> BorrowedFd<'static> {
+    // SAFETY: `start` made it, and it is never closed.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 fn is_closed() -> bool {
@@ -151,9 +155,11 @@ fn push(owner: NonNull<PythonOwner>) {
 }
 
 fn wake() {
-    if let Some(wake) = WAKE.get() {
+    // SYNC: Acquire pairs with the Release in `start`.
+    let number = WAKE.load(Ordering::Acquire);
+    if number != -1 {
         // An eventfd takes 2^64 - 2 of these before it would refuse one.
-        let _ = rustix::io::write(wake.as_fd(), &1u64.to_ne_bytes());
+        let _ = rustix::io::write(eventfd(number), &1u64.to_ne_bytes());
     }
 }
 
@@ -183,11 +189,11 @@ fn drain(_py: Python<'_>) {
 }
 
 /// The reaper's loop.
-fn reap(wake: &OwnedFd) {
+fn reap(number: RawFd) {
     let mut counter = [0u8; 8];
     while !is_closed() {
         // An interrupted read is repeated; there is no other way for it to fail.
-        let _ = rustix::io::read(wake, &mut counter);
+        let _ = rustix::io::read(eventfd(number), &mut counter);
         if !is_closed() {
             Python::attach(drain);
         }

@@ -40,7 +40,7 @@ EXAMPLES = {name: inspect.getdoc(thing) or "" for name, thing in THINGS.items()}
 def test_its_example_runs(name: str) -> None:
     example = doctest.DocTestParser().get_doctest(EXAMPLES[name], {}, name, None, None)
     report: list[str] = []
-    doctest.DocTestRunner().run(example, out=report.append)
+    doctest.DocTestRunner(verbose=False).run(example, out=report.append)
     assert not report, "".join(report)
 
 

@@ -41,7 +41,7 @@ def serve(
         typer.Option(help="Read settings from a TOML file.", envvar="SKBPOOL_CONFIG"),
     ] = None,
     buffers: Annotated[
-        str | None, typer.Option(help="Buffers of the pool. Default: 65536.", metavar="COUNT")
+        str | None, typer.Option(help="Buffers of the pool. Default: 131072.", metavar="COUNT")
     ] = None,
     order: Annotated[
         str | None,

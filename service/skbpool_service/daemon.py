@@ -36,7 +36,8 @@ REFUSERS = 4
 """Threads of the stream pool beyond what all limits together admit: they refuse what is over."""
 
 PATIENCE = 0.5
-"""Seconds that a stopping daemon waits for Ingest streams to finish the batch they are at."""
+"""Seconds that a stopping daemon waits for Ingest streams to finish the batch they are at, and for
+health watchers to be told."""
 
 
 class Service(Protocol):
@@ -178,6 +179,8 @@ class Daemon:
         for teller in tellers:
             teller.join(max(deadline - time.monotonic(), 0))
         self._await_streams(deadline)
+        self._health.stop()
+        self._gates["max_tool_streams"].wait_empty(PATIENCE)
         self._undo_all()
         log.info("stopped")
 

@@ -140,7 +140,7 @@ impl Subscription {
             self.sequence += 1;
             let mut rest = self.taken.split_off(planned.frames);
             self.taken.release(&mut self.cache);
-            
+            self.taken.append(&mut rest);
         }
         self.encoder.clear();
         self.missed.clear();

@@ -5,8 +5,8 @@ mod common;
 use common::rig::{Listed, Rig, check_all_home, pattern, pool, stamped};
 use skbpool_deliver::{Consumer, DriverPort};
 use skbpool_nic::{
-    CloseWhen, FrameMeta, FrameSource, Hardware, NicConfig, Rate, RxLoop, SourceError, StampReader,
-    StampReport, StampedTraffic,
+    CloseWhen, FrameMeta, FrameSource, Hardware, NicConfig, Polled, Rate, RxLoop, SourceError,
+    StampReader, StampReport, StampedTraffic,
 };
 use skbpool_pool::clock::monotonic_ns;
 use skbpool_pool::{DropReason, Pool, SkbBatch};
@@ -190,18 +190,25 @@ fn without_a_driver_the_hardware_keeps_no_buffer() {
     assert_eq!(stats.missed, stats.offered - 70);
 }
 
-#[test]
-fn a_driver_that_leaves_in_the_middle_of_a_frame_counts_it() {
+/// What a driver that leaves after its first poll counts as detached, of frames of these lengths.
+fn detached(close: CloseWhen, lengths: &[usize]) -> (u64, u64) {
     let pool = pool(64);
-    let config = NicConfig { descriptors: 4, close: CloseWhen::Burst, ..NicConfig::default() };
-    let source = Listed::new([pattern(0, 9000), pattern(1, 60)]);
+    let config = NicConfig { descriptors: 4, close, ..NicConfig::default() };
+    let source = Listed::new(lengths.iter().map(|&len| pattern(0, len)));
     let mut rig = Rig::new(&pool, config, source, 64);
-    rig.hardware.step(0, 2).unwrap();
-    assert_eq!(rig.rx.poll(1).frames, 0, "the first of three parts");
+    rig.hardware.step(0, lengths.len() as u32).unwrap();
+    assert_eq!(rig.rx.poll(1), Polled { buffers: 1, ..Polled::default() }, "a part, and no frame");
     let Rig { hardware, rx, consumer, hub, .. } = rig;
     drop(rx);
     let drops = hub.stats().detached_drivers.dropped;
-    assert_eq!(common::rig::count(&drops, DropReason::Detached), (2, 9060));
     drop((hardware, consumer, hub));
     check_all_home(&pool);
+    common::rig::count(&drops, DropReason::Detached)
+}
+
+#[test]
+fn a_driver_that_leaves_in_the_middle_of_a_frame_counts_it() {
+    assert_eq!(detached(CloseWhen::Burst, &[9000, 60]), (2, 9060));
+    // The rest of it is still in the hardware's hands.
+    assert_eq!(detached(CloseWhen::Full, &[5000]), (1, 4096));
 }

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from skbpool._native import EmulatedNic, server_boot_id
 from skbpool.cli.nic_report import NicReport, Seen
-from skbpool.client import Acknowledgement, Client, StampReader
+from skbpool.client import Acknowledgement, Client, ResourceExhausted, StampReader
 from skbpool.client.drops import drops_of
 from skbpool.v1 import stamp_pb2
 
@@ -57,7 +57,7 @@ class NicRun:
             same_host = self._client.server_info().boot_id == server_boot_id()
             reader = None
             if self._stamped:
-                reader = stack.enter_context(self._client.stamp_reader(self.stream))
+                reader = stack.enter_context(self._attach_reader())
             last = Acknowledgement()
             begin = time.monotonic()
             for last in self._client.ingest_messages(self._messages(card), driver=driver):
@@ -70,6 +70,13 @@ class NicRun:
             if self._duration is not None:
                 up = min(up, self._duration)
             return NicReport.of(figures, last, seen, took if self._unpaced else up)
+
+    def _attach_reader(self) -> StampReader:
+        """Attach the reader, with room for the time that a busy machine keeps it from running."""
+        try:
+            return self._client.stamp_reader(self.stream, quota=self._client.limits.max_quota // 2)
+        except ResourceExhausted:  # the pool has others to provide for
+            return self._client.stamp_reader(self.stream)
 
     def _messages(self, card: EmulatedNic) -> Iterator[bytes]:
         card.start()

@@ -41,9 +41,10 @@ class Prometheus:
             seen.append(line.decode())
             if found := re.search(r'"Listening on" address=(\S+)', seen[-1]):
                 self._address = found[1]
+            if "ready to receive web requests" in seen[-1]:
                 break
         else:
-            raise AssertionError(f"Prometheus does not listen: {seen}")
+            raise AssertionError(f"Prometheus does not start: {seen}")
         self._drain = threading.Thread(target=self._log.read, daemon=True)
         self._drain.start()
 

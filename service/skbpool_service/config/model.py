@@ -20,7 +20,7 @@ MAX_ORDER = 10
 MESSAGE_OVERHEAD = 1024
 """Bytes that a message needs beside the bytes of a single frame, amply."""
 
-FALLBACK_QUOTA = 16_384
+FALLBACK_QUOTA = 32_768
 """Most views that the default quota grants when the configuration does not say."""
 
 
@@ -33,7 +33,7 @@ class PoolSettings(_Table):
 
     name: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,63}$")
     """Name of the pool."""
-    buffers: int = Field(default=65_536, ge=1, le=MAX_BUFFERS)
+    buffers: int = Field(default=131_072, ge=1, le=MAX_BUFFERS)
     """Number of buffers; their memory is taken at the start."""
     order: int = Field(default=0, ge=0, le=MAX_ORDER)
     """Size of a buffer: 4096 << order bytes."""
@@ -66,7 +66,7 @@ class Limits(_Table):
     """Largest quota a consumer may ask for, in views; unset: the buffers of the pool."""
     default_quota: int | None = Field(default=None, ge=1, le=1 << 24)
     """Quota of a consumer that asks for none, in views; unset: a quarter of the buffers of the
-    pool, at most 16,384."""
+    pool, at most 32,768."""
     max_pools: int = Field(default=16, ge=1, le=1024)
     """Most pools at a time, the configured one included."""
     max_pool_bytes: int = Field(default=1 << 30, ge=0)

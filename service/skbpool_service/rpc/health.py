@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from skbpool_service.rpc.call import Gate, Stream, first, parse
-from skbpool_service.rpc.refusal import Refusal
+from skbpool_service.rpc.refusal import Refusal, stopping
 from skbpool_service.rpc.table import MethodTable
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -51,12 +51,11 @@ class HealthService:
         """Serve Watch: returns, and the watcher is sent each change until the stream ends."""
         request = parse(health_pb2.HealthCheckRequest, first(requests, MAX_REQUEST_BYTES))
         known = request.service in self._services
-        watcher = _Watcher(stream)
+        watcher = _Watcher(stream, known)
         stream.on_end(lambda: self._forget(watcher))
         with self._lock:
             watcher.status = self._status if known else Status.SERVICE_UNKNOWN
-            if known:
-                self._watchers.add(watcher)
+            self._watchers.add(watcher)
         watcher.tell()
 
     def set(self, serving: bool) -> None:
@@ -64,8 +63,15 @@ class HealthService:
         with self._lock:
             self._status = Status.SERVING if serving else Status.NOT_SERVING
             for watcher in self._watchers:
-                watcher.status = self._status
+                if watcher.known:
+                    watcher.status = self._status
                 self._threads.submit(watcher.tell)
+
+    def stop(self) -> None:
+        """Have every watcher told the status that was set last, and then the end."""
+        with self._lock:
+            for watcher in self._watchers:
+                self._threads.submit(watcher.finish)
 
     def _forget(self, watcher: "_Watcher") -> None:
         with self._lock:
@@ -75,7 +81,9 @@ class HealthService:
 class _Watcher:
     """One Watch stream."""
 
-    def __init__(self, stream: Stream):
+    def __init__(self, stream: Stream, known: bool):
+        self.known = known
+        """The service is one of this daemon."""
         self._stream = stream
         self._sending = threading.Lock()
         self._told: _Value | None = None
@@ -89,3 +97,8 @@ class _Watcher:
                 self._told = status
                 response = Status(status=status)
                 self._stream.send(response.SerializeToString())
+
+    def finish(self) -> None:
+        """Send the status if need be, then the end."""
+        self.tell()
+        self._stream.end(stopping())

@@ -108,7 +108,7 @@ def test_quotas_follow_the_pool_unless_they_are_set() -> None:
     small = load_settings({"pool": {"buffers": 100}})
     assert (small.default_quota, small.max_quota) == (25, 100)
     large = load_settings({"pool": {"buffers": 1_000_000}})
-    assert (large.default_quota, large.max_quota) == (16_384, 1_000_000)
+    assert (large.default_quota, large.max_quota) == (32_768, 1_000_000)
     told = load_settings({"limits": {"default_quota": 7, "max_quota": 9}})
     assert (told.default_quota, told.max_quota) == (7, 9)
     with pytest.raises(ConfigError, match=r"limits.default_quota: 9 is more than max_quota = 7"):

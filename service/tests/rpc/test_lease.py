@@ -6,7 +6,7 @@ import grpc
 import pytest
 from batches import frames_of
 from daemon_support import Stubs, eventually, refusal
-from skbpool.v1 import frame_pb2, lease_pb2
+from skbpool.v1 import frame_pb2, lease_pb2, server_pb2
 
 Code = grpc.StatusCode
 BUFFER = 4096
@@ -267,6 +267,8 @@ def test_the_end_of_a_session_brings_everything_home(stubs: Stubs) -> None:
     lease.stream.cancel()
     stubs.await_home()
     assert refusal(lambda: lease.allocate(1))[0] == Code.NOT_FOUND
+    answer = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
+    assert list(answer.holders) == []
 
 
 def test_a_lost_connection_ends_its_session(daemon, stubs: Stubs) -> None:

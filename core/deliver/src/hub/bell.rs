@@ -44,7 +44,7 @@ impl Bell {
         }
     }
 
-    /// Calls `token` ready. Takes a lock; hot paths call it through a [`Doorbell`], which does so
+    /// Calls `token` ready. Takes a lock; drivers do so through a doorbell of the consumer,
     /// only for a consumer that sleeps.
     pub fn ring(&self, token: Token) {
         self.ready().push_back(token);

@@ -196,8 +196,9 @@ impl Hub {
 
     /// Refuses whoever comes from now on, and wakes every consumer.
     pub fn close(&self) {
-        // SYNC: Release pairs with the Acquire of `is_closed`.
-        self.closed.store(true, Ordering::Release);
+        // Relaxed: drivers see it by the version raised next, sleepers by the fence in `press`, and
+        // whoever attaches by the lock.
+        self.closed.store(true, Ordering::Relaxed);
         self.raise_version();
         for consumer in &self.control().consumers {
             consumer.shared.doorbell.press();
@@ -206,8 +207,8 @@ impl Hub {
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        // SYNC: Acquire pairs with the Release of `close`.
-        self.closed.load(Ordering::Acquire)
+        // Relaxed: see `close`.
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Everybody's figures. Takes the lock.
@@ -231,7 +232,8 @@ impl Hub {
 
     #[inline(always)]
     pub(super) fn version(&self) -> u64 {
-        // SYNC: Acquire pairs with the Release of `raise_version`; the lists are read under the lock.
+        // SYNC: Acquire pairs with the Release of `raise_version`: who sees that something changed sees
+        // whether the hub was closed. The lists are read under the lock.
         self.version.load(Ordering::Acquire)
     }
 

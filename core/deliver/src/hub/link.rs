@@ -59,6 +59,14 @@ impl LinkCounters {
             drops: DropCounters::default(),
         }
     }
+
+    /// Counts frames that were counted as offered before.
+    #[cold]
+    fn count_drop(&self, reason: DropReason, frames: u64, bytes: u64) {
+        // SYNC: Release fence pairs with the Acquire fence of `stats`.
+        fence(Ordering::Release);
+        self.drops.count(reason, frames, bytes);
+    }
 }
 
 impl ConsumerShared {
@@ -110,6 +118,9 @@ impl ConsumerShared {
         let (mut enqueued, mut enqueued_bytes) = (gone.enqueued, gone.enqueued_bytes);
         for link in &links.live {
             add_drops(&mut stats.dropped, &link.drops.snapshot());
+            // SYNC: Acquire fence pairs with the Release fence of `count_drop`: what was dropped was
+            // offered before.
+            fence(Ordering::Acquire);
             enqueued_bytes += read(&link.enqueued_bytes);
             enqueued += read(&link.enqueued);
             stats.offered += read(&link.offered);
@@ -199,7 +210,7 @@ impl LinkTx {
         let offered = views as u64 + refused.0;
         count(&self.counters.offered, offered);
         if refused.0 != 0 {
-            self.counters.drops.count(fit.reason, refused.0, refused.1);
+            self.counters.count_drop(fit.reason, refused.0, refused.1);
         }
         if views == 0 {
             return true;
@@ -232,7 +243,7 @@ impl LinkTx {
     pub(crate) fn refuse(&mut self, frames: u64, bytes: u64) {
         self.shared.quota.settle(frames);
         count(&self.counters.offered, frames);
-        self.counters.drops.count(DropReason::SharedLimit, frames, bytes);
+        self.counters.count_drop(DropReason::SharedLimit, frames, bytes);
     }
 }
 

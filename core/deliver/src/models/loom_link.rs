@@ -147,3 +147,26 @@ fn what_one_driver_publishes_another_is_not_granted() {
         drop((tx, rx, other, other_rx));
     });
 }
+
+/// Somebody reads the figures while a frame is offered, published and taken (I9).
+#[test]
+fn a_scrape_never_sees_more_taken_than_offered() {
+    check(|| {
+        let Link { pool, shared, tx, mut rx } = link_of(1, 1);
+        let (busy, taken) = (pool.clone(), Arc::clone(&shared));
+        let busy = thread::spawn(move || {
+            let tx = deliver(&busy, tx, 2);
+            let mut got = SkbBatch::new();
+            rx.ring.dequeue(got.as_mut_vec(), 1);
+            count(&taken.bytes, got.bytes());
+            count(&taken.frames, 1);
+            drop(got);
+            (tx, rx)
+        });
+        let stats = shared.stats();
+        let dropped: u64 = stats.dropped.iter().map(|drop| drop.frames).sum();
+        assert!(stats.offered >= stats.frames + stats.queued + dropped);
+        drop(busy.join().unwrap());
+        check_quiet(&pool, &shared, 2);
+    });
+}

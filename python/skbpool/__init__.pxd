@@ -12,6 +12,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from "skbpool.h" nogil:
     const int SKBPOOL_API_MAJOR
     const int SKB_HEADER_BYTES
+    const uint16_t SKB_ORIGINAL_LENGTH
 
     enum:
         SKB_OK

@@ -7,7 +7,7 @@ from cpython.slice cimport PySlice_GetIndicesEx
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
-    import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
+    SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
     skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable, skb_len,
     skb_linearize, skb_pull, skb_pull_up, skb_push, skb_put, skb_release, skb_reserve,
     skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
@@ -346,12 +346,15 @@ cdef class Skb:
     def original_length(self):
         """Bytes the frame had before it was cut short."""
         self.live()
-        return self.skb.original_length or skb_len(&self.skb)
+        if self.skb.flags & SKB_ORIGINAL_LENGTH:
+            return self.skb.original_length
+        return skb_len(&self.skb)
 
     @original_length.setter
     def original_length(self, uint32_t value):
         self.live()
         self.skb.original_length = value
+        self.skb.flags |= SKB_ORIGINAL_LENGTH
 
     @property
     def hash(self):

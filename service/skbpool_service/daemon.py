@@ -22,6 +22,7 @@ from skbpool_service.metrics.rpc import RpcMetrics
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.frame import FrameService
 from skbpool_service.rpc.health import HealthService
+from skbpool_service.rpc.laggards import Laggards
 from skbpool_service.rpc.lease import LeaseService
 from skbpool_service.rpc.pool import PoolService
 from skbpool_service.rpc.reflection import ReflectionService
@@ -112,7 +113,8 @@ class Daemon:
         reaper = self._threads(1, "reaper")
         stream_threads = self._threads(streams + REFUSERS, "stream")
         unary_threads = self._threads(limits.max_unary_workers, "unary")
-        table = MethodTable(recorder, stream_threads, reaper, limits.max_message_bytes)
+        laggards = Laggards(settings.request_timeout)
+        table = MethodTable(recorder, laggards, stream_threads, reaper, limits.max_message_bytes)
         # Addresses come first: they cost nothing and are wrong more often than the pool.
         if settings.metrics:
             address = parse_address(settings.metrics)
@@ -150,8 +152,9 @@ class Daemon:
         recorder.expect(table.methods)
         registry.register(EngineCollector(engine, sessions, gates))
         self._gates = gates
-        dispatcher.start()
-        self._undo.append(dispatcher.stop)
+        for thread in (dispatcher, laggards):
+            thread.start()
+            self._undo.append(thread.stop)
         for listener in self.listeners:
             listener.server.start()
 

@@ -14,7 +14,7 @@ Start = Callable[..., tuple[Daemon, Stubs]]
 
 # A stream reserves a cache of 256 buffers beside its quota.
 SMALL = {
-    "metrics": "127.0.0.1:0",
+    "metrics": "",
     "shutdown_deadline": 5.0,
     "pool": {"buffers": 8192},
     "limits": {"default_quota": 256, "max_streams": 8, "max_sessions": 4},

@@ -1,22 +1,17 @@
 //! A frame on the wire and the same frame as an skb.
 
-use skbpool_pool::{Skb, SkbFlags};
+use skbpool_pool::Skb;
 use skbpool_wire::{EncodeFrame, Frame, FrameSink};
-
-/// Set on an skb whose frame had 0 bytes before it was cut short, as a capture may claim of a frame
-/// that has some; a plain 0 in [`Skb::original_length`] means "as many as it has".
-pub const ORIGINAL_LENGTH_ZERO: SkbFlags = SkbFlags(1);
 
 /// Writes into `skb` what is known about `frame` beside its bytes. The interface was checked to fit.
 #[inline(always)]
 pub(crate) fn describe(skb: &mut Skb, frame: &Frame<'_>, birth: u32) {
     skb.timestamp_ns = frame.timestamp_ns;
-    skb.original_length = frame.original_length;
     skb.link_type = frame.link_type;
     skb.port = frame.interface as u16;
     skb.birth = birth;
-    if frame.original_length == 0 {
-        skb.flags.0 |= ORIGINAL_LENGTH_ZERO.0;
+    if frame.original_length as usize != frame.bytes.len() {
+        skb.set_original_length(frame.original_length);
     }
 }
 
@@ -31,7 +26,7 @@ impl EncodeFrame for SkbFrame<'_> {
 
     #[inline(always)]
     fn original_length(&self) -> u32 {
-        if self.0.flags.0 & ORIGINAL_LENGTH_ZERO.0 != 0 { 0 } else { self.0.original_length() }
+        self.0.original_length()
     }
 
     #[inline(always)]

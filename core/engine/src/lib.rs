@@ -31,7 +31,6 @@ pub use boot::boot_id;
 pub use capture_output::{CaptureFormat, CaptureOutput, CaptureOutputError};
 pub use compose::FrameComposer;
 pub use error::{MessageError, NicRunError};
-pub use frame::ORIGINAL_LENGTH_ZERO;
 pub use ingest::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig};
 pub use landing::BURST_FRAMES;
 pub use lease::{LeaseDelivered, LeasePort};

@@ -3,7 +3,7 @@
     python core/pool/mutants/run.py [LIST...] [--only TEXT]
 
 LIST is `orderings` (judged by the loom models) or `behaviour` (judged by the tests); both unless
-named. Every mutation is made in a copy of the crate. Prints one line for each: the tests that failed.
+named. Every mutation is made in a copy of the crate. Prints one line for each: which tests failed.
 Exits with 1 if one survived or no longer applies.
 """
 
@@ -23,10 +23,10 @@ CRATE = HERE.parent
 CORE = CRATE.parent
 SECONDS = 300
 
+TEST = ["cargo", "test", "-p", "skbpool-pool"]
 COMMANDS = {
-    "orderings": ["cargo", "test", "--release", "-p", "skbpool-pool", "--lib"],
-    "behaviour": ["cargo", "test", "-p", "skbpool-pool", "--no-fail-fast"]
-    + ["--test", "pool", "--test", "model"],
+    "orderings": [*TEST, "--release", "--lib"],
+    "behaviour": [*TEST, "--no-fail-fast", "--test", "pool", "--test", "model"],
 }
 ENVIRONMENTS = {
     "orderings": {

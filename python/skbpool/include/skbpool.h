@@ -72,15 +72,18 @@ typedef struct skb_t {
     uint32_t offset;           /* read only: first byte of the data */
     uint32_t len;              /* read only: bytes of data in this buffer, fragments not included */
     uint32_t end;              /* read only: first byte after the window */
-    uint32_t original_length;  /* bytes the frame had before it was cut short; 0: as many as it has */
+    uint32_t original_length;  /* bytes the frame had before it was cut short, if the flag says so */
     uint32_t truesize;         /* read only: bytes its holder is charged for */
     uint32_t hash;             /* flow hash; 0: not computed */
     uint32_t birth;            /* coarse tick of its arrival; 0: not measured */
     uint16_t port;             /* interface the frame came in by */
     uint16_t holder;           /* read only: who answers for it */
     uint16_t link_type;        /* LINKTYPE_ number as in capture files; 1: Ethernet */
-    uint16_t flags;
+    uint16_t flags;            /* SKB_ORIGINAL_LENGTH */
 } skb_t;
+
+/* In skb_t.flags: original_length tells; otherwise the frame has as many bytes as it had. */
+#define SKB_ORIGINAL_LENGTH ((uint16_t)1)
 
 /* A buffer armed for a number of views; all zeros: none. Only through a pointer, never copied. */
 typedef struct skb_armed {

@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     """Seconds without traffic after which a connection is asked for a sign of life."""
     keepalive_timeout: float = Field(default=20.0, ge=1, le=7200)
     """Seconds for that sign of life; then the connection, and what it held, is given up."""
+    request_timeout: float = Field(default=10.0, gt=0, le=3600)
+    """Seconds that a call has to send its request; Ingest may wait."""
     pool: PoolSettings = PoolSettings()
     limits: Limits = Limits()
     log: LogSettings = LogSettings()

@@ -15,6 +15,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
+from skbpool_service.rpc.laggards import Laggards
 from skbpool_service.rpc.refusal import Refusal, bad_request, over_limit, refusal_of
 
 log = structlog.get_logger()
@@ -223,6 +224,7 @@ def unary(
     kind: type[Request],
     answer: Callable[[Request], Message],
     recorder: Recorder,
+    laggards: Laggards,
     max_message_bytes: int,
 ) -> Handler:
     """Return the handler of a method with one request and one response."""
@@ -230,7 +232,8 @@ def unary(
     def behaviour(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = Call(method, context, recorder)
         try:
-            request = parse(kind, first(requests, max_message_bytes))
+            message = first(laggards.watch(requests, context), max_message_bytes)
+            request = parse(kind, message)
             response = answer(request).SerializeToString()
             if len(response) > max_message_bytes:
                 text = f"the response has {len(response)} bytes; ask for less at a time"
@@ -260,6 +263,7 @@ def streaming(
     method: str,
     serve: Callable[[Stream, Iterator[bytes]], None],
     recorder: Recorder,
+    laggards: Laggards | None,
     gate: Gate,
     threads: ThreadPoolExecutor,
     reaper: Executor,
@@ -267,6 +271,7 @@ def streaming(
     """Return the handler of a method that streams responses.
 
     `serve` gets the open stream and may return while it is open. What it raises ends the call.
+    Without `laggards` a client may take its time for its first request.
     """
 
     def behaviour(requests: Iterator[bytes], context: grpc.ServicerContext, send: Send) -> None:
@@ -278,7 +283,8 @@ def streaming(
             _abort(context, refusal)
         stream = Stream(call, context, send, reaper)
         stream.on_end(gate.leave)
-        stream.serve(lambda: serve(stream, requests))
+        watched = laggards.watch(requests, context) if laggards else requests
+        stream.serve(lambda: serve(stream, watched))
 
     # What grpcio looks at: it runs the behaviour in this pool, hands it a function to send with,
     # and leaves the call open when it returns.

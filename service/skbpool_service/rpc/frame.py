@@ -40,7 +40,7 @@ class FrameService:
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
-        table.add_streaming(SERVICE, "Ingest", self._gate, self.ingest)
+        table.add_streaming(SERVICE, "Ingest", self._gate, self.ingest, may_idle=True)
         table.add_streaming(SERVICE, "Subscribe", self._gate, self.subscribe)
 
     def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:

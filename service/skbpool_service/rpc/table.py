@@ -16,6 +16,7 @@ from skbpool_service.rpc.call import (
     streaming,
     unary,
 )
+from skbpool_service.rpc.laggards import Laggards
 from skbpool_service.rpc.refusal import Refusal
 
 UNKNOWN = "unknown"
@@ -28,11 +29,13 @@ class MethodTable(grpc.GenericRpcHandler):
     def __init__(
         self,
         recorder: Recorder,
+        laggards: Laggards,
         threads: ThreadPoolExecutor,
         reaper: Executor,
         max_message_bytes: int,
     ):
         self._recorder = recorder
+        self._laggards = laggards
         self._threads = threads
         self._reaper = reaper
         self._max_message_bytes = max_message_bytes
@@ -49,7 +52,9 @@ class MethodTable(grpc.GenericRpcHandler):
     ) -> None:
         """Add a method with one request and one response."""
         method = f"{service}/{name}"
-        handler = unary(method, kind, answer, self._recorder, self._max_message_bytes)
+        handler = unary(
+            method, kind, answer, self._recorder, self._laggards, self._max_message_bytes
+        )
         self._handlers[f"/{method}"] = (method, handler)
 
     def add_streaming(
@@ -58,10 +63,18 @@ class MethodTable(grpc.GenericRpcHandler):
         name: str,
         gate: Gate,
         serve: Callable[[Stream, Iterator[bytes]], None],
+        *,
+        may_idle: bool = False,
     ) -> None:
-        """Add a method that streams responses, of which `gate` admits so many at a time."""
+        """Add a method that streams responses, of which `gate` admits so many at a time.
+
+        `may_idle`: the client may wait with its first request.
+        """
+        laggards = None if may_idle else self._laggards
         method = f"{service}/{name}"
-        handler = streaming(method, serve, self._recorder, gate, self._threads, self._reaper)
+        handler = streaming(
+            method, serve, self._recorder, laggards, gate, self._threads, self._reaper
+        )
         self._handlers[f"/{method}"] = (method, handler)
 
     @property

@@ -43,6 +43,13 @@ def subscribed(stubs: Stubs, **fields: Any) -> Any:
     return stream
 
 
+@pytest.fixture
+def daemon(start: Any) -> Daemon:
+    """Start a daemon that serves metrics."""
+    daemon: Daemon = start(metrics="127.0.0.1:0")[0]
+    return daemon
+
+
 def test_both_formats_are_valid_and_say_the_same(daemon: Daemon) -> None:
     families = {family.name: family.type for family in parse_text(fetch(daemon))}
     strict = {family.name: family.type for family in parse_openmetrics(fetch(daemon, OPENMETRICS))}
@@ -141,7 +148,7 @@ def test_drops_are_counted_by_reason(daemon: Daemon, stubs: Stubs) -> None:
 
 
 def test_names_beyond_the_cap_are_one_label(start) -> None:
-    daemon, stubs = start(limits={"max_metric_names": 2})
+    daemon, stubs = start(metrics="127.0.0.1:0", limits={"max_metric_names": 2})
     for number in range(6):
         list(stubs.frame.Ingest(iter([request(numbered(number + 1), 1, f"card-{number}")])))
     samples = scrape(daemon)
@@ -221,5 +228,5 @@ def test_calls_are_counted_by_method_and_code_however_they_end(
 
 
 def test_metrics_can_be_switched_off(start) -> None:
-    daemon, _ = start(metrics="")
+    daemon, _ = start()
     assert daemon.metrics_url is None

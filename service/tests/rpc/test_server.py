@@ -1,5 +1,6 @@
 """ServerService, reflection, and what every call has in common."""
 
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
@@ -82,6 +83,27 @@ def test_a_call_without_a_request_is_refused(stubs: Stubs) -> None:
     method = "/skbpool.v1.ServerService/GetServerInfo"
     code, text = refusal(lambda: stubs.raw_stream(method, []))
     assert (code, text) == (Code.INVALID_ARGUMENT, "the call has no request message")
+
+
+@pytest.mark.parametrize("method", ["ServerService/GetServerInfo", "FrameService/Subscribe"])
+def test_calls_that_send_nothing_do_not_keep_threads_for_ever(start: Any, method: str) -> None:
+    _, stubs = start(request_timeout=0.2, limits={"max_unary_workers": 2, "max_streams": 2})
+    silence = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        silence.wait()
+        yield from ()
+
+    open_call: Any = stubs.channel.stream_stream(f"/skbpool.v1.{method}")
+    silent = [open_call(requests()) for _ in range(4)]
+    try:
+        assert stubs.server.GetServerInfo(
+            server_pb2.GetServerInfoRequest(), timeout=PATIENCE
+        ).version
+        for call in silent:
+            assert refusal(partial(list, call))[0] in (Code.CANCELLED, Code.RESOURCE_EXHAUSTED)
+    finally:
+        silence.set()
 
 
 def test_a_message_over_the_limit_is_refused_with_the_limit(start) -> None:

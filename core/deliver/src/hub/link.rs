@@ -230,7 +230,7 @@ impl LinkTx {
         self.shared.quota.settle(views as u64);
         count(&self.counters.enqueued_bytes, bytes);
         count(&self.counters.enqueued, views as u64);
-        let enqueued = self.ring.enqueue(&mut batch.drain(), views as u32);
+        let enqueued = self.ring.enqueue_vec(batch.as_mut_vec());
         debug_assert_eq!(enqueued as usize, views, "the caller asked `fit` first");
         self.shared.doorbell.press();
         // The fence in `press` pairs with the one in `detach`: either the consumer's last look saw

@@ -35,9 +35,9 @@ impl Drop for Value {
 }
 
 fn enqueue_all<T>(tx: &mut Enqueue<T>, values: impl Iterator<Item = T>) {
-    let mut values = values.peekable();
-    while values.peek().is_some() {
-        if tx.enqueue(&mut values, 2) == 0 {
+    let mut values: Vec<T> = values.collect();
+    while !values.is_empty() {
+        if tx.enqueue_vec(&mut values) == 0 {
             thread::yield_now();
         }
     }

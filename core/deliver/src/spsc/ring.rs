@@ -70,7 +70,8 @@ impl<T> Ring<T> {
 
     #[inline(always)]
     fn slot(&self, index: u32) -> &UnsafeCell<MaybeUninit<T>> {
-        &self.slots[(index & self.mask) as usize]
+        // SAFETY: there are `mask + 1` slots.
+        unsafe { self.slots.get_unchecked((index & self.mask) as usize) }
     }
 }
 
@@ -127,12 +128,43 @@ impl<T> Enqueue<T> {
             });
             done += 1;
         }
-        if done != 0 {
-            self.tail = self.tail.wrapping_add(done);
-            // SYNC: Release pairs with the Acquire of `dequeue`: the values are in their slots first.
+        self.publish(done);
+        done
+    }
+
+    /// Moves values from the front of `values` into the ring until one of the two ends; returns how
+    /// many. Copies each value once, from where it is to its slot.
+    #[inline]
+    pub fn enqueue_vec(&mut self, values: &mut Vec<T>) -> u32 {
+        let len = values.len();
+        let wanted = u32::try_from(len).unwrap_or(u32::MAX);
+        let count = self.room(wanted).min(wanted);
+        let rest = len - count as usize;
+        let from = values.as_mut_ptr();
+        // SAFETY: the values move out below, the first of them to slots, the rest to the front of the
+        // vector; nothing in between can panic. Slots as in `enqueue`.
+        unsafe {
+            values.set_len(0);
+            for done in 0..count {
+                self.ring.slot(self.tail.wrapping_add(done)).with_mut(|slot| {
+                    (*slot).as_mut_ptr().copy_from_nonoverlapping(from.add(done as usize), 1);
+                });
+            }
+            from.copy_from(from.add(count as usize), rest);
+            values.set_len(rest);
+        }
+        self.publish(count);
+        count
+    }
+
+    /// Hands the next `count` slots, which are filled, to the consumer.
+    #[inline(always)]
+    fn publish(&mut self, count: u32) {
+        if count != 0 {
+            self.tail = self.tail.wrapping_add(count);
+            // SYNC: Release pairs with the Acquire of `filled`: the values are in their slots first.
             self.ring.tail.store(self.tail, Ordering::Release);
         }
-        done
     }
 }
 
@@ -160,7 +192,7 @@ impl<T> Dequeue<T> {
         if known >= wanted {
             return known;
         }
-        // SYNC: Acquire pairs with the Release of `enqueue`: the values are in their slots.
+        // SYNC: Acquire pairs with the Release of `publish`: the values are in their slots.
         self.tail_seen = self.ring.tail.load(Ordering::Acquire);
         self.tail_seen.wrapping_sub(self.head)
     }
@@ -170,14 +202,18 @@ impl<T> Dequeue<T> {
     pub fn dequeue(&mut self, into: &mut Vec<T>, at_most: u32) -> u32 {
         let count = self.filled(at_most).min(at_most);
         into.reserve(count as usize);
-        for done in 0..count {
-            // SAFETY: slots from head on for `count` slots are full and belong to the consumer; the
-            // value moves out, and the slot counts as empty from the store below on.
-            let value = self
-                .ring
-                .slot(self.head.wrapping_add(done))
-                .with(|slot| unsafe { (*slot).assume_init_read() });
-            into.push(value);
+        let len = into.len();
+        // SAFETY: slots from head on for `count` slots are full and belong to the consumer, and the
+        // vector has room for as many values; they move, and the slots count as empty from the store
+        // below on. Nothing in between can panic.
+        unsafe {
+            let to = into.as_mut_ptr().add(len);
+            for done in 0..count {
+                self.ring.slot(self.head.wrapping_add(done)).with(|slot| {
+                    to.add(done as usize).copy_from_nonoverlapping((*slot).as_ptr(), 1);
+                });
+            }
+            into.set_len(len + count as usize);
         }
         if count != 0 {
             self.head = self.head.wrapping_add(count);
@@ -242,6 +278,24 @@ mod tests {
                 assert!(got.into_iter().eq(0..COUNT), "every value once, in order");
             });
         }
+    }
+
+    #[test]
+    fn a_vector_moves_as_far_as_there_is_room() {
+        let (mut tx, mut rx) = Ring::channel(4, u32::MAX - 2).unwrap();
+        let text = |number: u32| number.to_string();
+        let mut values: Vec<String> = (0..6).map(text).collect();
+        assert_eq!(tx.enqueue_vec(&mut values), 4);
+        assert_eq!(values, ["4", "5"]);
+        assert_eq!(tx.enqueue_vec(&mut values), 0);
+        assert_eq!(values, ["4", "5"]);
+        let mut into = vec![text(9)];
+        assert_eq!(rx.dequeue(&mut into, 3), 3);
+        assert_eq!(tx.enqueue_vec(&mut values), 2);
+        assert!(values.is_empty());
+        assert_eq!(tx.enqueue_vec(&mut values), 0);
+        assert_eq!(rx.dequeue(&mut into, 9), 3);
+        assert_eq!(into, ["9", "0", "1", "2", "3", "4", "5"]);
     }
 
     #[test]

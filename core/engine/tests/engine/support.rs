@@ -115,10 +115,7 @@ pub fn given(batch: &SkbBatch) -> Vec<Given> {
     frames
         .map(|skb| Given {
             bytes: skb.parts().collect::<Vec<_>>().concat(),
-            original_length: match skb.flags.0 & skbpool_engine::ORIGINAL_LENGTH_ZERO.0 {
-                0 => skb.original_length(),
-                _ => 0,
-            },
+            original_length: skb.original_length(),
             timestamp_ns: skb.timestamp_ns,
             link_type: skb.link_type,
             interface: u32::from(skb.port),

@@ -181,7 +181,7 @@ impl<S: RxSink> RxLoop<S> {
 
     /// Adds one part to a frame that spans buffers.
     fn wrap_part(&mut self, mut part: Skb, frame: &RxFrame, polled: &mut Polled) {
-        part.original_length = frame.original_length;
+        part.set_original_length(frame.original_length);
         if let Some(reason) = self.dropping {
             self.cache.release(part);
             return self.drop_part(frame, reason, polled);
@@ -201,8 +201,8 @@ impl<S: RxSink> RxLoop<S> {
             self.partial = Some(whole);
             return;
         }
-        if whole.original_length == whole.len() {
-            whole.original_length = 0;
+        if whole.original_length() == whole.len() {
+            whole.clear_original_length();
         }
         polled.bytes += u64::from(whole.len());
         self.batch.push(whole);
@@ -315,8 +315,9 @@ fn wrap_whole(
 fn wrap_frame(armed: &mut Armed, frame: &RxFrame, birth: u32) -> Result<Skb, SkbError> {
     let data = frame.offset..frame.offset.saturating_add(frame.len);
     let mut skb = armed.skb_in(frame.head..frame.end, data)?;
-    let whole = frame.original_length == frame.len;
-    skb.original_length = if whole { 0 } else { frame.original_length };
+    if frame.original_length != frame.len {
+        skb.set_original_length(frame.original_length);
+    }
     skb.timestamp_ns = frame.timestamp_ns;
     skb.link_type = frame.link_type;
     skb.port = frame.interface;

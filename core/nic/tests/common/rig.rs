@@ -6,7 +6,7 @@ use skbpool_nic::{
     EmulatedNic, FrameMeta, FrameSource, Hardware, NicConfig, RxLoop, SourceError, StampedTraffic,
     TrafficConfig,
 };
-use skbpool_pool::{Accounts, DropCount, DropReason, Pool, Skb, SkbBatch};
+use skbpool_pool::{Accounts, DropCount, DropReason, Pool, Skb, SkbBatch, SkbFlags};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -99,7 +99,8 @@ pub fn check_all_home(pool: &Pool) {
 }
 
 pub fn frame(skb: &Skb) -> Frame {
-    assert!(skb.is_empty() || skb.original_length != skb.len(), "told only where it differs");
+    let told = skb.flags.contains(SkbFlags::ORIGINAL_LENGTH);
+    assert_eq!(told, skb.original_length() != skb.len(), "told only where it differs");
     Frame {
         timestamp_ns: skb.timestamp_ns,
         original_length: skb.original_length(),

@@ -66,10 +66,10 @@ impl Depot {
         self.magazine_size
     }
 
-    /// Takes a magazine's worth of buffers into `into`, or one loose buffer if there is no
-    /// magazine. Returns how many; 0 means that the depot is empty.
+    /// Takes up to a magazine's worth of buffers into `into`: a magazine, or loose buffers if there is
+    /// none. Returns how many; 0 means that the depot is empty.
     ///
-    /// Two compare-and-swaps when uncontended.
+    /// Two compare-and-swaps for a magazine, one for each loose buffer, when uncontended.
     pub(crate) fn take(&self, into: &mut [u32]) -> usize {
         debug_assert!(into.len() >= self.magazine_size);
         if let Some(index) = self.full.pop(&self.magazine_links) {
@@ -79,13 +79,13 @@ impl Depot {
             self.spare.push(&self.magazine_links, index);
             return taken;
         }
-        match self.take_one() {
-            Some(index) => {
-                into[0] = index;
-                1
-            }
-            None => 0,
+        let mut taken = 0;
+        while taken < self.magazine_size {
+            let Some(index) = self.loose.pop(&self.buffer_links) else { break };
+            into[taken] = index;
+            taken += 1;
         }
+        taken
     }
 
     /// Puts at most a magazine's worth of buffers back. Never fails: without a spare magazine the

@@ -53,7 +53,7 @@ pub struct PoolStats {
     pub alloc_slow: u64,
     /// Allocations that found no buffer.
     pub alloc_empty: u64,
-    /// Magazines taken from the depot by caches.
+    /// How often caches took buffers from the depot, a magazine's worth at most.
     pub refills: u64,
     /// Buffers that came home.
     pub releases: u64,

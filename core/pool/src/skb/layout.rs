@@ -15,6 +15,17 @@ use std::ptr::NonNull;
 #[repr(transparent)]
 pub struct SkbFlags(pub u16);
 
+impl SkbFlags {
+    /// The frame had another length before it was cut short, which the skb tells.
+    pub const ORIGINAL_LENGTH: SkbFlags = SkbFlags(1);
+
+    /// Whether all of `flags` are set.
+    #[inline(always)]
+    pub const fn contains(self, flags: SkbFlags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
+
 /// A view: where its bytes lie in one buffer, and what is known about the packet.
 ///
 /// ```text
@@ -43,8 +54,8 @@ pub struct Skb {
     pub(super) len: u32,
     /// First byte after the window; tailroom ends here.
     pub(super) end: u32,
-    /// Bytes the frame had before it was cut short, 0: as many as it has.
-    pub original_length: u32,
+    /// Bytes the frame had before it was cut short, if [`SkbFlags::ORIGINAL_LENGTH`] is set.
+    pub(super) original_length: u32,
     /// Bytes its holder is charged for: the buffer's size divided by the views armed on it.
     pub(super) truesize: u32,
     /// Flow hash, 0: not computed.
@@ -145,10 +156,29 @@ impl Skb {
         }
     }
 
-    /// Bytes the frame had when it was received: at least as many as it has now, unless said so.
+    /// Bytes the frame had when it was received: as many as it has now, unless it was told otherwise.
     #[inline(always)]
     pub fn original_length(&self) -> u32 {
-        if self.original_length == 0 { self.len() } else { self.original_length }
+        if self.flags.contains(SkbFlags::ORIGINAL_LENGTH) {
+            self.original_length
+        } else {
+            self.len()
+        }
+    }
+
+    /// Tells how many bytes the frame had when it was received; any number, 0 too, as captures may
+    /// claim it.
+    #[inline(always)]
+    pub fn set_original_length(&mut self, bytes: u32) {
+        self.original_length = bytes;
+        self.flags.0 |= SkbFlags::ORIGINAL_LENGTH.0;
+    }
+
+    /// Takes back what [`Skb::set_original_length`] told.
+    #[inline(always)]
+    pub fn clear_original_length(&mut self) {
+        self.original_length = 0;
+        self.flags.0 &= !SkbFlags::ORIGINAL_LENGTH.0;
     }
 
     /// What its holder is charged for, fragments included.

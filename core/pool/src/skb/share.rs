@@ -72,7 +72,7 @@ impl Skb {
         let mut slice =
             unsafe { Skb::new(self.header, first..first + len, first..first + len, self.truesize) };
         slice.describe_as(self);
-        slice.original_length = 0;
+        slice.clear_original_length();
         Ok(slice)
     }
 

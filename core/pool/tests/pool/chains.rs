@@ -51,7 +51,7 @@ fn linearize_brings_it_into_one_buffer() {
     let pool = pool(4);
     let mut frame = chain(&pool, &[b"one", b"two", b"three"]);
     frame.timestamp_ns = 42;
-    frame.original_length = 100;
+    frame.set_original_length(100);
     frame.linearize(&mut &pool).unwrap();
     assert_eq!((frame.data(), frame.is_chain()), (&b"onetwothree"[..], false));
     assert_eq!((frame.timestamp_ns, frame.original_length()), (42, 100));

@@ -127,7 +127,7 @@ fn a_slice_sees_only_its_bytes() {
     let pool = pool(1);
     let mut skb = skb_of(&pool, 16, b"0123456789");
     skb.timestamp_ns = 7;
-    skb.original_length = 1500;
+    skb.set_original_length(1500);
     let mut slice = skb.slice(2, 3).unwrap();
     assert_eq!(slice.data(), b"234");
     assert_eq!((slice.headroom(), slice.tailroom()), (0, 0));

@@ -1,0 +1,87 @@
+"""Requests with bits flipped, cut short and made up: refused with a reason, and nothing leaks."""
+
+import contextlib
+import random
+from typing import Any
+
+import grpc
+import pytest
+from batches import numbered, request
+from daemon_support import Stubs
+from google.protobuf.message import Message
+from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2, stamp_pb2
+
+ROUNDS = 400
+FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
+
+
+def mutate(dice: random.Random, message: bytes) -> bytes:
+    """Return `message` with a few things wrong."""
+    data = bytearray(message)
+    for _ in range(dice.randint(1, 4)):
+        kind = dice.randrange(4)
+        at = dice.randrange(len(data) or 1)
+        if kind == 0 and data:
+            data[at] ^= 1 << dice.randrange(8)
+        elif kind == 1 and data:
+            data[at] = dice.choice((0, 0x7F, 0x80, 0xFF))
+        elif kind == 2:
+            del data[at : at + dice.randrange(1, 40)]
+        else:
+            data[at:at] = dice.randbytes(dice.randrange(1, 12))
+    return bytes(data)
+
+
+def code_of(stubs: Stubs, method: str, message: bytes) -> grpc.StatusCode:
+    """Make a call and return how it ended; a stream that is opened by chance runs into its end."""
+    call: Any = stubs.channel.stream_stream(f"/skbpool.v1.{method}")
+    stream = call(iter([message]), timeout=1)
+    with contextlib.suppress(grpc.RpcError):
+        list(stream)
+    code = stream.code()
+    assert isinstance(code, grpc.StatusCode)
+    return code
+
+
+def test_mutated_batches(stubs: Stubs) -> None:
+    dice = random.Random(1)
+    good = request(numbered(20), 1, "card").SerializeToString()
+    seen = {code_of(stubs, "FrameService/Ingest", mutate(dice, good)) for _ in range(ROUNDS)}
+    assert grpc.StatusCode.INVALID_ARGUMENT in seen
+    assert not seen & FAULTS
+    stubs.await_home()
+    assert stubs.statistics().violations == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("ServerService/GetStatistics", server_pb2.GetStatisticsRequest()),
+        ("PoolService/CreatePool", pool_pb2.CreatePoolRequest(name="p", buffers=3, order=1)),
+        ("PoolService/GetPoolStatistics", pool_pb2.GetPoolStatisticsRequest(name="default")),
+        ("LeaseService/Allocate", lease_pb2.AllocateRequest(session_id="none", count=2)),
+        (
+            "LeaseService/Write",
+            lease_pb2.WriteRequest(
+                session_id="none", writes=[lease_pb2.BufferWrite(buffer=1, offset=2, data=b"xyz")]
+            ),
+        ),
+        (
+            "LeaseService/MakeSkb",
+            lease_pb2.MakeSkbRequest(
+                session_id="none", skbs=[lease_pb2.SkbSpec(buffer=1, length=2)]
+            ),
+        ),
+        ("LeaseService/Release", lease_pb2.ReleaseRequest(session_id="none", handles=[1, 2])),
+        ("StampService/GetStampReport", stamp_pb2.GetStampReportRequest(reader_id="none")),
+        ("FrameService/Subscribe", frame_pb2.SubscribeRequest(name="n", max_batch_bytes=1)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_mutated_requests(start: Any, method: str, message: Message) -> None:
+    _, stubs = start(limits={"max_pool_bytes": 1 << 20})
+    dice = random.Random(2)
+    good = message.SerializeToString()
+    for _ in range(ROUNDS // 10):
+        assert code_of(stubs, method, mutate(dice, good)) not in FAULTS
+    stubs.await_home()

@@ -1,12 +1,16 @@
 """Writes the dashboard: `make generate` runs this, `make lint` checks that the file is fresh.
 
-    python deploy/grafana/generate.py [--check]
+python deploy/grafana/generate.py [--check]
 """
 
 import sys
 from pathlib import Path
 
-from grafana_foundation_sdk.builders.common import VizLegendOptions, VizTooltipOptions
+from grafana_foundation_sdk.builders.common import (
+    StackingConfig,
+    VizLegendOptions,
+    VizTooltipOptions,
+)
 from grafana_foundation_sdk.builders.dashboard import (
     Dashboard,
     DatasourceVariable,
@@ -26,7 +30,6 @@ from grafana_foundation_sdk.models.common import (
     StackingMode,
     TooltipDisplayMode,
 )
-from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models.dashboard import (
     DataSourceRef,
     Threshold,
@@ -43,12 +46,7 @@ FROM = 'job=~"$job", instance=~"$instance"'
 
 def query(expression: str, legend: str) -> Dataquery:
     """A range query; `@` in the expression stands for the chosen daemons."""
-    return (
-        Dataquery()
-        .expr(expression.replace("@", FROM))
-        .legend_format(legend)
-        .datasource(SOURCE)
-    )
+    return Dataquery().expr(expression.replace("@", FROM)).legend_format(legend).datasource(SOURCE)
 
 
 def panel(title: str, text: str, unit: str, *queries: tuple[str, str]) -> TimeSeries:
@@ -120,9 +118,7 @@ def latency_heatmap() -> Heatmap:
 def occupancy(board: Dashboard) -> Dashboard:
     """Where the buffers are."""
     green, amber, red = "green", "orange", "red"
-    used = (
-        'sum(skbpool_pool_buffers{place="in_flight", @}) / sum(skbpool_pool_buffers{@})'
-    )
+    used = 'sum(skbpool_pool_buffers{place="in_flight", @}) / sum(skbpool_pool_buffers{@})'
     received = "sum(rate(skbpool_driver_frames_total{@}[$__rate_interval]))"
     dropped = "sum(rate(skbpool_dropped_frames_total{@}[$__rate_interval]))"
     violations = "sum(skbpool_pool_violations_total{@})"
@@ -161,7 +157,7 @@ def occupancy(board: Dashboard) -> Dashboard:
         .with_panel(
             stacked(
                 "Buffers by place",
-                "Free in the depot, parked in a thread's cache, or held. The sum is the pool's size.",
+                "Free in the depot, parked in a thread's cache, or held; the sum is the pool.",
                 "short",
                 ("sum by (pool, place) (skbpool_pool_buffers{@})", "{{pool}} {{place}}"),
             )
@@ -192,8 +188,7 @@ def occupancy(board: Dashboard) -> Dashboard:
                 "Fast from a thread's cache, slow from the depot, empty when there was no buffer.",
                 "ops",
                 (
-                    "sum by (path)"
-                    " (rate(skbpool_pool_allocations_total{@}[$__rate_interval]))",
+                    "sum by (path) (rate(skbpool_pool_allocations_total{@}[$__rate_interval]))",
                     "{{path}}",
                 ),
                 ("sum(rate(skbpool_pool_releases_total{@}[$__rate_interval]))", "released"),
@@ -302,8 +297,7 @@ def latency(board: Dashboard) -> Dashboard:
                 "gRPC calls that ended, streams included.",
                 "ops",
                 (
-                    "sum by (method, code)"
-                    " (rate(skbpool_rpc_handled_total{@}[$__rate_interval]))",
+                    "sum by (method, code) (rate(skbpool_rpc_handled_total{@}[$__rate_interval]))",
                     "{{method}} {{code}}",
                 ),
             )
@@ -347,7 +341,9 @@ def build() -> str:
         .with_variable(DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .with_variable(variable("job", "Job", "label_values(skbpool_build_info, job)"))
         .with_variable(
-            variable("instance", "Instance", 'label_values(skbpool_build_info{job=~"$job"}, instance)')
+            variable(
+                "instance", "Instance", 'label_values(skbpool_build_info{job=~"$job"}, instance)'
+            )
         )
     )
     for section in (occupancy, rates, drops, latency):

@@ -7,7 +7,8 @@ from cpython.slice cimport PySlice_GetIndicesEx
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
-    SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
+    SKB_ORIGINAL_LENGTH,
+    import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
     skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable, skb_len,
     skb_linearize, skb_pull, skb_pull_up, skb_push, skb_put, skb_release, skb_reserve,
     skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,

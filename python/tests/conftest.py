@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from extension_builder import build, load
 from skbpool import Pool
+from skbpool_processes import Daemon
 
 C_API = Path(__file__).parent / "c_api"
 
@@ -27,6 +28,13 @@ def pool() -> Iterator[Pool]:
         assert pool.stats().in_flight == 0
         assert pool.stats().violations == 0
         pool.audit()
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run a daemon for the tests of a module."""
+    with Daemon(tmp_path_factory.mktemp("daemon")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -40,7 +40,9 @@ def _line(card: EmulatedNic, duration: float | None, frames: int | None) -> Rend
     parts.append(f"{seconds:5.1f} s")
     parts.append(f"{offered:,} frames")
     parts.append(with_unit(offered / seconds if seconds else 0.0, "frames/s"))
-    parts.append(f"{missed:,} dropped by the card")
+    parts.append(f"{missed:,} dropped")
     grid = Table.grid(padding=(0, 2))
+    for _ in parts:
+        grid.add_column(no_wrap=True)
     grid.add_row(*parts)
     return grid

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from skbpool._native import EmulatedNic, server_boot_id
 from skbpool.cli.nic_report import NicReport, Seen
-from skbpool.client import Acknowledgement, Client, ResourceExhausted, StampReader
+from skbpool.client import Acknowledgement, Client, ResourceExhausted, ServiceError, StampReader
 from skbpool.client.drops import drops_of
 from skbpool.v1 import stamp_pb2
 
@@ -60,9 +60,13 @@ class NicRun:
                 reader = stack.enter_context(self._attach_reader())
             last = Acknowledgement()
             begin = time.monotonic()
-            for last in self._client.ingest_messages(self._messages(card), driver=driver):
-                if last.acked_through == 0:
-                    begin = time.monotonic()
+            try:
+                for last in self._client.ingest_messages(self._messages(card), driver=driver):
+                    if last.acked_through == 0:
+                        begin = time.monotonic()
+            except ServiceError as error:
+                text = f"{error}; {last.accepted:,} frames were accepted before that"
+                raise type(error)(text, error.code) from None
             took = time.monotonic() - begin
             seen = Seen.of(wait_for_reader(reader, last.accepted), same_host) if reader else None
             figures = card.report()

@@ -28,7 +28,7 @@ def blocks() -> list[tuple[str, str]]:
 
 def script() -> str:
     """Return the README as a shell script."""
-    make = f"make() {{ command make -C {shlex.quote(str(ROOT))} \"$@\"; }}"
+    make = f'make() {{ command make -C {shlex.quote(str(ROOT))} "$@"; }}'
     lines = ["set -eu", make, "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
     for language, text in blocks():
         if language == "python":

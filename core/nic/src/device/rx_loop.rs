@@ -18,7 +18,7 @@ pub trait RxSink {
     fn count_drop(&mut self, reason: DropReason, frames: u64, bytes: u64);
 
     /// Counts frames that the card itself dropped. For sinks that keep all of a driver's drops in one
-    /// place; for the others they are in [`HardwareStats`](super::HardwareStats). Does nothing unless
+    /// place; for the others they are in [`HardwareStats`]. Does nothing unless
     /// implemented.
     fn count_card_drop(&mut self, reason: DropReason, frames: u64, bytes: u64) {
         let _ = (reason, frames, bytes);

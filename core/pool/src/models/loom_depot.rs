@@ -108,3 +108,24 @@ fn overflow() {
         shared.assert_holds_every_buffer_once();
     });
 }
+
+/// Two caches refill from loose buffers while a third caller brings one back.
+#[test]
+fn loose_buffers() {
+    check(|| {
+        let shared = Shared::new(2);
+        for buffer in shared.take() {
+            shared.depot.put_one(buffer);
+        }
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            for buffer in other.take() {
+                other.depot.put_one(buffer);
+            }
+        });
+        let taken = shared.take();
+        thread.join().unwrap();
+        shared.depot.put(&taken);
+        shared.assert_holds_every_buffer_once();
+    });
+}

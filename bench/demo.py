@@ -2,7 +2,9 @@
 
     python bench/demo.py [--rate RATE] [--size BYTES] [--duration TIME]
 
-Exits with 1 if a frame was dropped or lost. Leaves no process, file or socket behind.
+Exits with 1 if a frame is unaccounted for. A machine that is too busy drops frames with a reason,
+which the table shows and the last line says; `make bench-floor` judges that. Leaves no process, file
+or socket behind.
 """
 
 import argparse
@@ -55,9 +57,15 @@ def drive(daemon: PrivateDaemon, options: argparse.Namespace) -> int:
         return 1
     report = NicReport(**json.loads(printed), capture_error=None)
     show(report)
-    if not report.arrived_whole:
-        print("demo: frames were dropped or lost, which should not be", file=sys.stderr)
+    if report.lost:
+        print(f"demo: {report.lost:,} frames are unaccounted for", file=sys.stderr)
         return 1
+    if not report.arrived_whole:
+        print(
+            "demo: this machine was too busy to keep up; what it dropped is in the table",
+            file=sys.stderr,
+        )
+        return 0
     print(f"All {report.offered:,} frames arrived: none dropped, none lost.")
     return 0
 

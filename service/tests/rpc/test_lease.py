@@ -118,15 +118,20 @@ def test_delivered_to_nobody_is_unclaimed(lease: Lease, stubs: Stubs) -> None:
 
 
 def test_what_a_consumer_misses_is_told_by_reason(lease: Lease, stubs: Stubs) -> None:
-    # All eight are offered at once, and one fits.
     subscribe = stubs.frame.Subscribe(frame_pb2.SubscribeRequest(name="slow", quota=1))
     subscribe.initial_metadata()
     (buffer,) = lease.allocate(1)
     skbs = lease.make(*((buffer, 64 * at, 64) for at in range(8)))
     answer = lease.deliver(skbs)
     missed = sum(drop.frames for drop in answer.dropped)
-    assert answer.delivered == 1
-    assert missed == 7
+    # It may take one and make room while the rest is offered.
+    assert answer.delivered + missed == 8
+    assert answer.delivered >= 1
+    assert missed >= 1
+    told = 0
+    while told < missed:
+        told += sum(drop.frames for drop in next(subscribe).missed)
+    assert told == missed
     subscribe.cancel()
 
 

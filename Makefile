@@ -125,7 +125,7 @@ test-e2e: setup ## Run the tests with real processes: daemon, emulator, subscrib
 
 .PHONY: test-seed
 test-seed: setup ## Run the tests of S1 to S10 and print what each observed
-	$(CARGO) test $(WORKSPACE) -p skbpool-pool -p skbpool-deliver -p skbpool-nic --test 'seed_*' -- \
+	$(CARGO) test $(WORKSPACE) --workspace --exclude skbpool-python --test 'seed_*' -- \
 		--nocapture --test-threads=1
 	$(PYTEST) -p no:cacheprovider -q -s -m seed python/tests/seed
 

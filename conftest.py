@@ -4,8 +4,16 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip the test, or fail it if SKBPOOL_REQUIRE_ALL is 1."""
+    if os.environ.get("SKBPOOL_REQUIRE_ALL") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -19,20 +27,20 @@ def system_program() -> Callable[[str, str], str]:
         path = shutil.which(program)
         if path is not None:
             return path
-        reason = f"{program} is missing: install the package {package}"
-        if os.environ.get("SKBPOOL_REQUIRE_ALL") == "1":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
+        lacking(f"{program} is missing: install the package {package}")
 
     return find
 
 
 @pytest.fixture(scope="session")
 def captures_folder() -> Path:
-    """Return the folder of capture files that SKBPOOL_CAPTURES names; skip without one."""
+    """Return the folder of capture files that SKBPOOL_CAPTURES names.
+
+    Without it the test is skipped, or fails if SKBPOOL_REQUIRE_ALL is 1.
+    """
     name = os.environ.get("SKBPOOL_CAPTURES")
     if not name:
-        pytest.skip("SKBPOOL_CAPTURES names no folder of capture files")
+        lacking("SKBPOOL_CAPTURES names no folder of capture files")
     folder = Path(name)
     if not folder.is_dir():
         pytest.fail(f"SKBPOOL_CAPTURES={name} is not a folder", pytrace=False)

@@ -3,8 +3,8 @@
     python bench/demo.py [--rate RATE] [--size BYTES] [--duration TIME]
 
 Exits with 1 if a frame is unaccounted for. A machine that is too busy drops frames with a reason,
-which the table shows and the last line says; `make bench-floor` judges that. Leaves no process, file
-or socket behind.
+which the table shows and the last line says; `make bench-floor` judges that. Leaves no process,
+file or socket behind.
 """
 
 import argparse

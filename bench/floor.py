@@ -137,7 +137,7 @@ def show(rows: Iterable[Row]) -> None:
     """Print the table."""
     table = Table(title=f"{SIZE}-byte frames a second, {machine()}", box=box.SIMPLE_HEAD)
     for column in ("", "median", "least", "most", "dropped", "lost", "goal", "reached"):
-        table.add_column(column, justify="right" if column else "left")
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in rows:
         table.add_row(
             row.what,
@@ -150,7 +150,7 @@ def show(rows: Iterable[Row]) -> None:
             {None: "", True: "yes", False: "NO"}[row.reached],
         )
     console = Console(highlight=False)
-    Console(highlight=False, width=max(console.width, 110)).print(table)
+    Console(highlight=False, width=max(console.width, 120)).print(table)
 
 
 def as_dict(rows: Iterable[Row]) -> dict[str, Any]:

@@ -3,17 +3,17 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.slice cimport PySlice_GetIndicesEx
+from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
-    SKB_ORIGINAL_LENGTH,
+    SKB_ORIGINAL_LENGTH, skb_pool,
     import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
     skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable, skb_len,
     skb_linearize, skb_pull, skb_pull_up, skb_push, skb_put, skb_release, skb_reserve,
     skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
 )
-from skbpool._support cimport check, export_bytes, pool_of
+from skbpool._support cimport check, export_bytes, pool_of, refuse_exports
 
 from skbpool import errors
 
@@ -28,10 +28,16 @@ cdef class _Writable:
     """Bytes of a view that may be written while a memoryview of them is alive."""
 
     cdef Skb skb
-    cdef void *data
+    cdef uint8_t *data
     cdef Py_ssize_t length
 
+    @cython.nonecheck(True)  # whoever makes one by its type gets one of no view
     def __getbuffer__(self, Py_buffer *view, int flags):
+        # A memoryview's `obj` is this, so anybody can ask again when the bytes are long gone.
+        cdef uint8_t *first = NULL
+        check(skb_data_mut(&self.skb.skb, &first))
+        if self.data < first or self.data + self.length > first + self.skb.skb.len:
+            raise BufferError("the bytes are not among the view's data any more")
         export_bytes(view, self, self.data, self.length, False, flags)
         self.skb.exports += 1
         self.skb.writers += 1
@@ -41,7 +47,7 @@ cdef class _Writable:
         self.skb.writers -= 1
 
 
-cdef object writable(Skb skb, void *data, Py_ssize_t length):
+cdef object writable(Skb skb, uint8_t *data, Py_ssize_t length):
     cdef _Writable bytes_ = _Writable.__new__(_Writable)
     bytes_.skb = skb
     bytes_.data = data
@@ -87,21 +93,11 @@ cdef class Skb:
 
     cdef int unexport(self) except -1:
         """Refuse while memoryviews are alive."""
-        if self.exports != 0:
-            raise errors.Exported(
-                f"{self.exports} memoryviews of it are alive; release them first",
-                exports=self.exports,
-            )
-        return 0
+        return refuse_exports(self.exports, "memoryviews")
 
     cdef int unwrite(self) except -1:
         """Refuse to share bytes that somebody may write."""
-        if self.writers != 0:
-            raise errors.Exported(
-                f"{self.writers} writable memoryviews of it are alive; release them first",
-                exports=self.writers,
-            )
-        return 0
+        return refuse_exports(self.writers, "writable memoryviews")
 
     def release(self):
         """Give the reference to the buffer back, once; Exported if memoryviews are alive."""
@@ -143,13 +139,15 @@ cdef class Skb:
     def __getitem__(self, key):
         cdef Py_ssize_t start, stop, step, length
         cdef uint8_t byte = 0
-        self.live()
         if isinstance(key, slice):
-            PySlice_GetIndicesEx(key, skb_len(&self.skb), &start, &stop, &step, &length)
+            PySlice_Unpack(key, &start, &stop, &step)
+            self.live()
+            length = PySlice_AdjustIndices(skb_len(&self.skb), &start, &stop, step)
             if step != 1:
                 raise ValueError("a view is contiguous: slices have step 1")
             return self.part(start, length)
         start = key
+        self.live()
         if start < 0:
             start += skb_len(&self.skb)
         if start < 0 or start >= skb_len(&self.skb):
@@ -257,8 +255,9 @@ cdef class Skb:
 
         Raises Exported if memoryviews are alive; PoolExhausted and NoPool as `copy`.
         """
+        cdef const skb_pool *source = pool_of(pool)
         self.unexport()
-        check(skb_unshare(&self.skb, pool_of(pool)))
+        check(skb_unshare(&self.skb, source))
 
     def linearize(self, pool=None):
         """Bring the data of a chain into one buffer; nothing for a view that is none.
@@ -268,16 +267,18 @@ cdef class Skb:
             BufferTooSmall: The pool's buffers cannot hold it.
             PoolExhausted, NoPool: As `copy`.
         """
+        cdef const skb_pool *source = pool_of(pool)
         self.unexport()
-        check(skb_linearize(&self.skb, pool_of(pool)))
+        check(skb_linearize(&self.skb, source))
 
     def pull_up(self, uint32_t count, pool=None):
         """Make sure that the first `count` bytes lie in one piece; TooShort if there are fewer.
 
         Otherwise raises what `linearize` does.
         """
+        cdef const skb_pool *source = pool_of(pool)
         self.unexport()
-        check(skb_pull_up(&self.skb, count, pool_of(pool)))
+        check(skb_pull_up(&self.skb, count, source))
 
     @property
     def length(self):

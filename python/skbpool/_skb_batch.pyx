@@ -3,7 +3,7 @@
 
 cimport cython
 from cpython.pycapsule cimport PyCapsule_New
-from cpython.slice cimport PySlice_GetIndicesEx
+from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint64_t
 
 from array import array
@@ -44,6 +44,7 @@ cdef class _Clones:
     def __iter__(self):
         return self
 
+    @cython.nonecheck(True)  # whoever makes one by its type gets one of no batch
     def __next__(self):
         cdef size_t count = 0
         cdef skb_t *skbs = skb_batch_skbs(self.batch.batch, &count)
@@ -178,15 +179,19 @@ cdef class SkbBatch:
         cdef size_t count = 0
         cdef SkbBatch part
         cdef Skb clone
-        cdef skb_t *skbs = skb_batch_skbs(self.batch, &count)
+        cdef skb_t *skbs
+        # The key is made numbers first: its `__index__` may change the batch.
         if isinstance(key, slice):
-            PySlice_GetIndicesEx(key, count, &start, &stop, &step, &length)
+            PySlice_Unpack(key, &start, &stop, &step)
             part = SkbBatch.__new__(SkbBatch)
+            skbs = skb_batch_skbs(self.batch, &count)
+            length = PySlice_AdjustIndices(count, &start, &stop, step)
             for position in range(length):
                 clone = clone_of(&skbs[start + position * step])
                 check(skb_batch_push(part.batch, &clone.skb))
             return part
         start = key
+        skbs = skb_batch_skbs(self.batch, &count)
         if start < 0:
             start += count
         if start < 0 or start >= <Py_ssize_t>count:
@@ -212,8 +217,11 @@ cdef class SkbBatch:
     def lengths(self):
         """Return the bytes of each view as an `array.array` of unsigned 32-bit integers."""
         cdef size_t count = 0, position
+        cdef c_array.array lengths = c_array.clone(LENGTHS, len(self), zero=False)
+        # Making the array may collect garbage, and that runs anything.
         cdef skb_t *skbs = skb_batch_skbs(self.batch, &count)
-        cdef c_array.array lengths = c_array.clone(LENGTHS, count, zero=False)
+        if count != <size_t>len(lengths):
+            raise RuntimeError("the batch changed while its lengths were asked for")
         for position in range(count):
             lengths.data.as_uints[position] = skb_len(&skbs[position])
         return lengths

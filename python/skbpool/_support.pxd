@@ -15,8 +15,16 @@ cdef inline int check(int code) except -1:
     return 0
 
 
+cdef inline int refuse_exports(Py_ssize_t exports, str what) except -1:
+    """Raise Exported unless `exports` is 0; `what` names the memoryviews that are alive."""
+    if exports != 0:
+        from skbpool.errors import Exported
+        raise Exported(f"{exports} {what} of it are alive; release them first", exports=exports)
+    return 0
+
+
 cdef inline const skb_pool *pool_of(pool) except? NULL:
-    """Return the pool inside a `Pool`, or NULL for None."""
+    """Return the pool inside a `Pool`, or NULL for None; the imports may run anything."""
     if pool is None:
         return NULL
     from skbpool._native import _pool_address

@@ -15,6 +15,7 @@ mod py_types;
 mod python_owner;
 mod reaper;
 mod record;
+mod reservation;
 mod wait;
 
 use pyo3::prelude::*;
@@ -28,7 +29,7 @@ mod _native {
     #[pymodule_export]
     use crate::holders::holders;
     #[pymodule_export]
-    use crate::{armed::Armed, buffer::Buffer, fill::Fill, pool::Pool};
+    use crate::{armed::Armed, buffer::Buffer, fill::Fill, pool::Pool, reservation::Reservation};
 
     // For the daemon, the client and the command line.
     #[pymodule_export]
@@ -51,6 +52,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("MAX_HOLDERS", skbpool_pool::MAX_HOLDERS)?;
         module.add("_C_API", crate::c_api::capsule(module.py())?)?;
         // Names for others than this package.
         let all = module.index()?;

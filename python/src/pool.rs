@@ -4,6 +4,7 @@ use crate::arguments::{Number, Timeout};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
 use crate::record::{fields, record};
+use crate::reservation::Reservation;
 use crate::wait::wait_for;
 use pyo3::prelude::*;
 use skbpool_pool::{AllocError, HugePages, MAX_BUFFERS, MAX_ORDER};
@@ -120,12 +121,17 @@ impl Pool {
         Err(Error::from(last).into())
     }
 
-    /// Allocate several buffers: all or none. Never waits.
+    /// Allocate several buffers: all or none. Never waits for any.
+    ///
+    /// Args:
+    ///     count: How many.
+    ///     zero: Fill them with zeros, while other threads run; else they hold whatever they held.
     ///
     /// Raises:
     ///     PoolExhausted: Fewer are free.
     ///     PoolClosed: The pool was closed.
-    fn alloc_bulk(&self, count: Number) -> Result<Vec<Buffer>, Error> {
+    #[pyo3(signature = (count, *, zero = false))]
+    fn alloc_bulk(&self, py: Python<'_>, count: Number, zero: bool) -> Result<Vec<Buffer>, Error> {
         // Asking for more than there are is answered before the first is taken.
         if count.0 > self.pool.count() && !self.pool.is_closed() {
             let stats = self.pool.stats();
@@ -134,7 +140,28 @@ impl Pool {
         }
         // On failure those that were taken go home as the list is dropped.
         let taken: Result<Vec<_>, AllocError> = (0..count.0).map(|_| self.pool.alloc()).collect();
-        Ok(taken?.into_iter().map(Buffer::new).collect())
+        let mut taken = taken?;
+        if zero {
+            py.detach(|| {
+                taken.iter_mut().try_for_each(|buffer| buffer.as_mut_slice().map(|all| all.fill(0)))
+            })?;
+        }
+        Ok(taken.into_iter().map(Buffer::new).collect())
+    }
+
+    /// Promise `count` buffers to `what`, if all promises together still fit the pool: all or none.
+    /// A promise counts, it does not hold a buffer.
+    ///
+    /// Returns:
+    ///     A `Reservation` for each buffer.
+    ///
+    /// Raises:
+    ///     PoolTooSmall: They do not fit.
+    fn reserve(&self, count: Number, what: &str) -> Result<Vec<Reservation>, Error> {
+        // Refused as a whole before the first is taken, with the figures as they are.
+        drop(self.pool.reserve(count.0, what)?);
+        // Another thread may have come in between; those that were taken are then given back.
+        (0..count.0).map(|_| Ok(Reservation { _buffer: self.pool.reserve(1, what)? })).collect()
     }
 
     /// Return the pool's figures as a `PoolStats`. Takes a lock; not for hot loops.

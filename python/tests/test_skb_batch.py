@@ -104,3 +104,45 @@ def test_dropping_it_releases_the_views(pool: Pool) -> None:
     assert "2 views" in repr(batch)
     del batch
     assert pool.stats().in_flight == 0
+
+
+def test_an_index_may_empty_the_batch(pool: Pool) -> None:
+    class Evil:
+        def __index__(self) -> int:
+            batch.release()
+            return 0
+
+    for key in (Evil(), slice(Evil(), None), slice(None, None, Evil())):
+        batch = batch_of(pool, b"a", b"bc")
+        if isinstance(key, Evil):
+            with pytest.raises(IndexError):
+                batch[key]  # type: ignore[call-overload]
+        elif key.step is None:
+            assert len(batch[key]) == 0
+        else:
+            with pytest.raises(ValueError, match="zero"):
+                batch[key]
+        assert len(batch) == 0
+    assert pool.stats().in_flight == 0
+
+
+def test_an_index_may_move_the_batch_elsewhere(pool: Pool) -> None:
+    class Evil:
+        def __index__(self) -> int:
+            # Enough for the views to move to a larger piece of memory.
+            batch.extend(batch_of(pool, *[b"xyz"] * 1000))
+            return -1
+
+    batch = batch_of(pool, b"a", b"bc")
+    with batch[Evil()] as last:  # type: ignore[call-overload]
+        assert bytes(last) == b"xyz"
+    with batch[Evil() :] as part:
+        assert [bytes(skb) for skb in part] == [b"xyz"]
+    assert len(batch) == 2002
+    batch.release()
+
+
+def test_an_iterator_made_by_its_type_iterates_over_nothing(pool: Pool) -> None:
+    for iterator in (iter(SkbBatch()), SkbBatch().drain()):
+        with pytest.raises((AttributeError, TypeError)):
+            next(type(iterator)())

@@ -1,6 +1,7 @@
 """Chains: one frame in several buffers."""
 
 import pytest
+import skbpool
 from skbpool import BufferReleased, BufferTooSmall, Nonlinear, Pool, PoolExhausted, Skb
 
 
@@ -85,3 +86,23 @@ def test_a_used_view_cannot_follow(pool: Pool) -> None:
         with pytest.raises(BufferReleased):
             used.append_frag(skb)
         assert bytes(skb) == b"one two"
+
+
+def test_a_free_function_may_touch_the_chain_that_lets_go_of_its_memory() -> None:
+    for meddle in ("release", "append", "clone"):
+        chain = skbpool.adopt(bytes(100)).into_skb()
+
+        def free(_memory: object, chain: Skb = chain, meddle: str = meddle) -> None:
+            if meddle == "release":
+                chain.release()
+            elif meddle == "append":
+                chain.append_frag(skbpool.adopt(b"more").into_skb())
+            else:
+                chain.clone().release()
+
+        for _ in range(5):
+            chain.append_frag(skbpool.adopt(bytes(50), free=free).into_skb())
+        chain.trim(10)
+        if meddle != "release":
+            assert bytes(chain)[:10] == bytes(10)
+            chain.release()

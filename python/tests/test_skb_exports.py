@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 
 import pytest
-from skbpool import Exported, Pool, Shared, Skb, SkbBatch, adopt
+from skbpool import BufferReleased, Exported, OutOfRange, Pool, Shared, Skb, SkbBatch, adopt
 
 
 @pytest.fixture
@@ -62,6 +62,14 @@ def test_exports_hold_up_what_would_take_the_bytes_away(
     skb.release()
 
 
+def test_the_pool_is_looked_at_before_the_exports(skb: Skb) -> None:
+    with memoryview(skb):
+        for act in (skb.unshare, skb.linearize, lambda pool: skb.pull_up(1, pool)):
+            with pytest.raises(TypeError):
+                act(object())  # type: ignore[arg-type]
+    skb.release()
+
+
 def test_borders_may_move_under_an_export(skb: Skb) -> None:
     view = memoryview(skb)
     skb.pull(4)
@@ -89,6 +97,59 @@ def test_no_second_writer(skb: Skb) -> None:
         skb.data_mut()
     with skb.clone(), pytest.raises(Shared):
         skb.data_mut()
+    skb.release()
+
+
+def test_writable_bytes_are_asked_for_again_only_while_they_are_there(skb: Skb) -> None:
+    with skb.data_mut() as view:
+        again = view.obj
+    with memoryview(again) as view:
+        view[0] = ord("x")
+        assert skb.references == 1
+        with pytest.raises(Exported):
+            skb.release()
+    skb.trim(4)
+    with pytest.raises(BufferError, match="not among"):
+        memoryview(again)
+    skb.put(4)[:] = b"5678"
+    skb.pull(1)
+    with pytest.raises(BufferError, match="not among"):
+        memoryview(again)
+    skb.push(1)[:] = b"y"
+    with skb.clone(), pytest.raises(Shared):
+        memoryview(again)
+    assert bytes(memoryview(again)) == bytes(skb) == b"y2345678"
+    skb.release()
+    with pytest.raises(BufferReleased):
+        memoryview(again)
+
+
+def test_bytes_that_were_copied_elsewhere_are_not_written(pool: Pool, skb: Skb) -> None:
+    with skb.data_mut() as view:
+        again = view.obj
+    with skb.clone() as clone:
+        skb.unshare(pool)
+        with pytest.raises(BufferError, match="not among"):
+            memoryview(again)
+        assert bytes(clone) == b"12345678"
+    skb.release()
+
+
+@pytest.mark.parametrize("end", ["release", "trim"])
+def test_an_index_may_use_the_view_up(skb: Skb, end: str) -> None:
+    class Evil:
+        def __index__(self) -> int:
+            skb.release() if end == "release" else skb.trim(2)
+            return -3
+
+    told = BufferReleased if end == "release" else OutOfRange
+    with pytest.raises(told):
+        skb[Evil()]  # type: ignore[call-overload]
+    if end == "release":
+        with pytest.raises(BufferReleased):
+            skb[Evil() :]
+    else:
+        assert bytes(skb[Evil() :]) == b"12"
     skb.release()
 
 

@@ -3,10 +3,10 @@
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -136,21 +136,31 @@ def run(settings: Settings, *, as_json: bool) -> ExitCode:
 
 
 class _Stop:
-    """Waits for SIGTERM or SIGINT; the second one ends the process at once."""
+    """Waits for SIGTERM or SIGINT; the second one ends the process at once.
+
+    A handler in Python runs in the main thread between any two steps, where it may find every lock
+    taken by the very thread it interrupts, and it does not run while that thread is blocked in C.
+    So the interpreter only writes a byte for each signal, and a thread reads them.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._reader, self._writer = socket.socketpair()
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+            signal.signal(number, lambda *_: None)
+        threading.Thread(target=self._read, name="signals", daemon=True).start()
 
     def wait(self) -> None:
         """Return after the first signal."""
         self._event.wait()
 
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._event.is_set():
-            os._exit(ExitCode.FORCED)
+    def _read(self) -> None:
+        self._reader.recv(1)
         self._event.set()
+        self._reader.recv(1)
+        os._exit(ExitCode.FORCED)
 
 
 def _end_if_it_hangs(seconds: float) -> None:

@@ -11,7 +11,7 @@ from skbpool._native import Hub
 
 from skbpool_service.config import Settings
 from skbpool_service.ledger import Ledger
-from skbpool_service.rpc.refusal import Refusal, check_name, not_found, out_of_range, over_limit
+from skbpool_service.refusal import Refusal, check_name, not_found, out_of_range, over_limit
 
 
 class Attached(Protocol):

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import skbpool
 
+from skbpool_service.ledger import CONSUMER, DRIVER
 from skbpool_service.sessions import Sessions
 
-DRIVER = "driver"
-CONSUMER = "consumer"
 SESSION = "session"
 
 

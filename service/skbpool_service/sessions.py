@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import skbpool
 import structlog
+from skbpool._native import Reservation
 
-from skbpool_service.rpc.refusal import bad_request, not_found, over_limit
+from skbpool_service.refusal import bad_request, not_found, over_limit
 
 log = structlog.get_logger()
 
@@ -47,7 +48,8 @@ class Session:
         """Held while a verb runs: a session is used by one call at a time."""
         self._handles = handles
         self._max_handles = max_handles
-        self._held: dict[int, Held] = {}
+        # Views of one buffer share its loan, which ends with the last of them.
+        self._held: dict[int, tuple[Held, Reservation]] = {}
         self._closed = False
 
     def check_open(self) -> None:
@@ -61,14 +63,21 @@ class Session:
             text = f"the session holds {len(self._held)} handles and would take {more} more"
             raise over_limit("max_handles_per_session", text, self._max_handles, retry=False)
 
-    def add(self, things: Iterable[Held]) -> list[int]:
-        """Put `things` into the table and return a handle for each."""
+    def add(self, things: Iterable[tuple[Held, Reservation]]) -> list[int]:
+        """Put `things`, each with the loan of its buffer, into the table; return their handles."""
         added = {self._handles.take(): thing for thing in things}
         self._held.update(added)
         return list(added)
 
     def get(self, handle: int) -> Held:
         """Return what `handle` stands for, or raise Refusal."""
+        return self._entry(handle)[0]
+
+    def loan(self, handle: int) -> Reservation:
+        """Return the loan of the buffer behind `handle`, or raise Refusal."""
+        return self._entry(handle)[1]
+
+    def _entry(self, handle: int) -> tuple[Held, Reservation]:
         try:
             return self._held[handle]
         except KeyError:
@@ -102,14 +111,14 @@ class Session:
         with self.lock:
             self._closed = True
             held, self._held = self._held, {}
-        for thing in held.values():
+        for thing, _ in held.values():
             thing.release()
         return len(held)
 
     def holds(self) -> tuple[int, int]:
         """Return how many references the session holds, and the bytes they are charged for."""
         with self.lock:
-            things = list(self._held.values())
+            things = [thing for thing, _ in self._held.values()]
             sizes = [
                 len(thing) if isinstance(thing, skbpool.Buffer) else thing.truesize
                 for thing in things

@@ -107,15 +107,17 @@ impl StampConsumer {
         StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() }
     }
 
-    /// Reads what is there now to its end, stops, and detaches; returns what it saw.
+    /// Stops as [`Self::stop`] does, and detaches; returns what it saw.
     pub fn close(mut self) -> StampConsumerReport {
         self.stop();
         self.report()
     }
 
-    fn stop(&mut self) {
-        // Relaxed: a wish; the bell's lock orders it before the thread's next look.
-        self.shared.stop.store(true, Ordering::Relaxed);
+    /// Reads as many frames as are queued now, and no further ones; stays attached. Waits for no more
+    /// than a quota of frames, however fast drivers deliver meanwhile. A second call does nothing.
+    pub fn stop(&mut self) {
+        // SYNC: what was delivered before is in the figures that the thread looks at after it.
+        self.shared.stop.store(true, Ordering::Release);
         self.shared.bell.ring(0);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so; there is nothing to add.
@@ -134,14 +136,23 @@ impl Shared {
     fn run(&self, cache: &mut LocalCache) {
         let mut batch = SkbBatch::with_capacity(POLL);
         let mut idle_since = None;
+        // Frames still to be read, once it shall stop: without a bound, drivers that never pause would
+        // keep it here.
+        let mut left = None;
         loop {
-            if self.read(&mut batch) != 0 {
+            // SYNC: pairs with `stop`.
+            if left.is_none() && self.stop.load(Ordering::Acquire) {
+                left = Some(self.seen().consumer.stats().queued);
+            }
+            let most = left.map_or(POLL, |left: u64| left.min(POLL as u64) as usize);
+            let taken = self.read(&mut batch, most);
+            if taken != 0 {
                 batch.release(cache);
+                left = left.map(|left| left - taken as u64);
                 idle_since = None;
                 continue;
             }
-            // Relaxed: as in `stop`.
-            if self.stop.load(Ordering::Relaxed) || self.seen().consumer.is_finished() {
+            if left.is_some() || self.seen().consumer.is_finished() {
                 return;
             }
             if idle_since.get_or_insert_with(Instant::now).elapsed() < LOOK {
@@ -155,12 +166,12 @@ impl Shared {
         }
     }
 
-    /// Reads up to a burst of frames, which are then in `batch`; returns how many.
+    /// Reads up to `most` frames, which are then in `batch`; returns how many.
     #[inline]
-    fn read(&self, batch: &mut SkbBatch) -> usize {
+    fn read(&self, batch: &mut SkbBatch, most: usize) -> usize {
         let mut seen = self.seen();
         let Seen { reader, consumer } = &mut *seen;
-        let taken = consumer.poll(batch, POLL);
+        let taken = consumer.poll(batch, most);
         if taken != 0 {
             let now_ns = clock::monotonic_ns();
             for skb in batch.as_slice() {

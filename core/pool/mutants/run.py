@@ -1,6 +1,6 @@
 """Break the pool on purpose, one mutation at a time, and see what notices.
 
-    python core/pool/mutants/run.py [LIST...] [--only TEXT]
+    python core/pool/mutants/run.py [LIST...] [--only TEXT]...
 
 LIST is `orderings` (judged by the loom models) or `behaviour` (judged by the tests); both unless
 named. Every mutation is made in a copy of the crate. Prints one line for each: which tests failed.
@@ -51,8 +51,9 @@ class Mutant:
     def apply(self, source: str) -> str:
         """Return `source` with this mutation, or raise ValueError if it no longer applies."""
         start = source.find(self.item)
-        ends = [source.find(end, start) + len(end) for end in ("\n    }\n", "\n}\n")]
-        end = min((end for end in ends if end > start + len(self.item)), default=len(source))
+        line = source[source.rfind("\n", 0, start) + 1 :]
+        closing = "\n" + line[: len(line) - len(line.lstrip())] + "}\n"
+        end = source.find(closing, start) + len(closing)
         body = source[start:end]
         for find, replace in self.edits:
             if start < 0 or body.count(find) != 1:
@@ -96,13 +97,13 @@ def judge(judges: str, workspace: Path) -> str:
     return ", ".join(name.removeprefix("models::") for name in failed) or "the process was aborted"
 
 
-def run_list(judges: str, only: str) -> bool:
+def run_list(judges: str, only: list[str]) -> bool:
     """Run every mutation of a list, and return whether all were caught."""
     listed = tomllib.loads((HERE / f"{judges}.toml").read_text())["mutant"]
     all_caught = True
     for entry in listed:
         mutant = Mutant(**entry)
-        if only not in mutant.name:
+        if only and not any(text in mutant.name for text in only):
             continue
         with tempfile.TemporaryDirectory() as folder:
             crate = copy_workspace(Path(folder))
@@ -110,10 +111,10 @@ def run_list(judges: str, only: str) -> bool:
             try:
                 file.write_text(mutant.apply(file.read_text()))
                 caught_by = judge(judges, Path(folder))
+                print(f"{mutant.name}: {caught_by or 'SURVIVED'}", flush=True)
             except ValueError as error:
                 caught_by = ""
-                print(error)
-        print(f"{mutant.name}: {caught_by or 'SURVIVED'}", flush=True)
+                print(f"{mutant.name}: NOT APPLIED, {error}", flush=True)
         all_caught = all_caught and bool(caught_by)
     return all_caught
 
@@ -122,7 +123,9 @@ def main() -> None:
     """Run the lists named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lists", nargs="*", choices=[*COMMANDS, []], metavar="LIST")
-    parser.add_argument("--only", default="", metavar="TEXT", help="those whose name contains TEXT")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="those whose name contains TEXT"
+    )
     arguments = parser.parse_args()
     outcomes = [run_list(judges, arguments.only) for judges in arguments.lists or COMMANDS]
     sys.exit(0 if all(outcomes) else 1)

@@ -10,6 +10,7 @@ import typer
 import skbpool
 from skbpool.cli import nic, stat, subscribe
 from skbpool.cli.failure import explain
+from skbpool.cli.output import ReaderGone
 from skbpool.cli.plugins import CommandGroup
 from skbpool.exit_codes import ExitCode
 
@@ -82,8 +83,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command.main(args=arguments, prog_name="skbpool", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has had enough. What is left in the buffer has nowhere to go.
+    except (ReaderGone, BrokenPipeError):
+        # What is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except KeyboardInterrupt:

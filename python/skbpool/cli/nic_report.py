@@ -7,7 +7,7 @@ from typing import Any, Self
 from rich import box
 from rich.table import Table
 
-from skbpool.cli.output import count, data_console, reasons, seconds, with_unit
+from skbpool.cli.output import count, print_tables, reasons, seconds, with_unit
 from skbpool.client import Acknowledgement
 from skbpool.client.drops import Drops, add_drops, drops_of, frames_by_reason
 from skbpool.v1 import stamp_pb2
@@ -131,4 +131,4 @@ def summary(report: NicReport) -> Table:
 
 def show(report: NicReport) -> None:
     """Print the table on standard output."""
-    data_console().print(summary(report))
+    print_tables(summary(report))

@@ -7,16 +7,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 WIDTH_OF_A_FILE = 160
 """Columns of a table that goes into a pipe or a file."""
 
 
+class ReaderGone(Exception):
+    """Whoever read the output has had enough."""
+
+
+def print_data(text: str) -> None:
+    """Print text on standard output.
+
+    Raises:
+        ReaderGone: Nobody reads it any more.
+    """
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
 def print_json(data: Mapping[str, Any]) -> None:
     """Print one JSON object on one line of standard output."""
-    print(json.dumps(data), flush=True)
+    print_data(json.dumps(data) + "\n")
+
+
+def print_tables(*tables: RenderableType) -> None:
+    """Print tables for people on standard output."""
+    console = data_console()
+    with console.capture() as rendered:
+        for made in tables:
+            console.print(made)
+    print_data(rendered.get())
 
 
 def say(text: str) -> None:

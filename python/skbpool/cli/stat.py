@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from skbpool.cli.options import Json, Server, server_address
-from skbpool.cli.output import count, data_console, print_json, reasons, table
+from skbpool.cli.output import count, print_json, print_tables, reasons, table
 from skbpool.client import Client
 from skbpool.client.drops import drops_of, frames_by_reason
 from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
@@ -111,7 +111,6 @@ def _enum(name_of: Any, number: int, prefix: str) -> str:
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as tables; tables without rows are left out."""
-    console = data_console()
     pools = table("Pools", "pool", "buffers", "bytes each", "free", "cached", "in flight", "state")
     for pool in figures["pools"]:
         numbers = [pool[key] for key in ("buffers", "buffer_bytes", "free", "cached", "in_flight")]
@@ -129,7 +128,5 @@ def show(figures: dict[str, Any]) -> None:
     for consumer in figures["consumers"]:
         numbers = [consumer[key] for key in ("frames", "bytes", "held", "quota")]
         consumers.add_row(consumer["name"], *map(count, numbers), reasons(consumer["drops"]))
-    for made in (pools, holders, drivers, consumers):
-        if made.row_count:
-            console.print(made)
-    console.print(f"Dropped since the daemon started: {reasons(figures['drops'])}")
+    tables = [made for made in (pools, holders, drivers, consumers) if made.row_count]
+    print_tables(*tables, f"Dropped since the daemon started: {reasons(figures['drops'])}")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any, Self
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from skbpool._native import CaptureWriter, decode_subscribe
 from skbpool.cli.failure import Failure
 from skbpool.cli.options import Json, Server, server_address
-from skbpool.cli.output import print_json, reasons, say
+from skbpool.cli.output import ReaderGone, print_json, reasons, say
 from skbpool.cli.stopping import run_stoppable
 from skbpool.client import Client, Subscription
 from skbpool.client.drops import Drops, add_drops, frames_by_reason
@@ -73,8 +73,7 @@ def subscribe(
         say(f"subscribed to {client.address}")
         taking = Taking(subscription, writer, count)
         try:
-            with suppress(BrokenPipeError):
-                run_stoppable(taking.run, subscription.close)
+            run_stoppable(taking.run, subscription.close)
         finally:
             taking.end()
             if json:
@@ -129,7 +128,7 @@ class Output:
 
     Raises:
         Failure: It cannot be opened or written.
-        BrokenPipeError: Whoever read it has had enough.
+        ReaderGone: Whoever read it has had enough.
     """
 
     def __init__(self, name: str) -> None:
@@ -154,7 +153,7 @@ class Output:
         try:
             yield
         except BrokenPipeError:
-            raise
+            raise ReaderGone from None
         except OSError as error:
             hint = "check the path, its permissions and the room on the disk"
             text = f"{self._name}: cannot be written: {error.strerror or error}; {hint}"

@@ -17,6 +17,9 @@ DEFAULT_TIMEOUT = 10.0
 RECEIVE_LIMIT = 64 << 20
 """Largest message this client takes, in bytes."""
 
+ROUND_TRIP = "/skbpool.v1.ServerService/GetServerInfo"
+"""A call whose empty request is valid."""
+
 _OPTIONS = (
     ("grpc.max_receive_message_length", RECEIVE_LIMIT),
     ("grpc.max_send_message_length", -1),  # what counts is the daemon's limit, which is asked for
@@ -47,6 +50,17 @@ class Connection:
         with translated(self.address):
             return method(request, timeout=self.timeout)
 
+    def round_trip(self) -> None:
+        """Return when everything the daemon sent before now has been taken note of.
+
+        The answer to a call comes behind it on the connection, and through the queue that brings
+        the events of streams: the plain way of calling has a queue of its own.
+        """
+        method: UnaryUnaryMultiCallable[bytes, bytes]
+        method = self.channel.unary_unary(ROUND_TRIP, None, None)
+        with translated(self.address):
+            method.future(b"", timeout=self.timeout).result()
+
     def close(self) -> None:
         """Close the channel; its streams end."""
         self.channel.close()
@@ -56,6 +70,7 @@ class ServerStream(Generic[Response]):
     """A stream of responses that this side may end."""
 
     def __init__(self, connection: Connection, call: "_CallIterator[Response]") -> None:
+        self._connection = connection
         self._address = connection.address
         self._call = call
         self._closed = False
@@ -69,10 +84,11 @@ class ServerStream(Generic[Response]):
         """Wait until the daemon has set everything up, which it tells by its initial metadata.
 
         Raises:
-            ServiceError: It refused. A refusal that arrives a moment later is raised by the
-                iteration.
+            ServiceError: It refused.
         """
         self._call.initial_metadata()
+        # A refusal has initial metadata too, and its status is told after that.
+        self._connection.round_trip()
         if not self._call.is_active() and self._call.code() is not grpc.StatusCode.OK:
             self.first()
 

@@ -71,7 +71,13 @@ impl StampConsumer {
         ))
     }
 
-    /// Read what is there to its end, and detach.
+    /// Read what is queued now, and nothing further; it stays attached until it is closed, which then
+    /// takes no time.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        self.consumer.with(py, skbpool_engine::StampConsumer::stop)
+    }
+
+    /// Read what is queued now, and detach.
     fn close(&self, py: Python<'_>) {
         self.consumer
             .close(py, skbpool_engine::StampConsumer::report, |consumer| Some(consumer.close()));

@@ -117,6 +117,23 @@ def test_frames_nobody_wants_are_no_drops(client: Client) -> None:
     assert (done.accepted, done.unclaimed, done.dropped) == (10, 10, {})
 
 
+def test_a_subscription_tells_what_it_missed(client: Client) -> None:
+    with client.subscribe("slow", quota=16) as tap:
+        # Lands in bursts that are far larger than the quota.
+        client.ingest([bytes(60)] * 5000)
+        wait_until(lambda: not any(it.held for it in client.statistics().consumers), "it holds on")
+        client.ingest([b"the end"])
+        got = 0
+        for batch in tap:
+            got += len(batch)
+            if any(bytes(skb) == b"the end" for skb in batch):
+                break
+        assert set(tap.missed) <= {"quota", "ring_full"}
+        missed = sum(totals["frames"] for totals in tap.missed.values())
+        assert missed > 0
+        assert got + missed == 5001
+
+
 def test_a_subscription_is_closed_by_another_thread(client: Client) -> None:
     with client.subscribe("waits") as tap:
         threading.Timer(0.0, tap.close).start()
@@ -159,8 +176,10 @@ def test_a_frame_over_the_limit_is_refused_before_it_is_sent(client: Client) -> 
 
 
 def test_a_quota_over_the_limit_is_refused(client: Client) -> None:
-    with pytest.raises(RequestOutOfRange, match="max_quota"):
-        list(client.subscribe(quota=1 << 30))
+    # Every time: a refusal must not be taken for a subscription that ends.
+    for _ in range(50):
+        with pytest.raises(RequestOutOfRange, match="max_quota"):
+            client.subscribe(quota=1 << 30)
 
 
 def test_a_lease_goes_the_whole_way(client: Client) -> None:

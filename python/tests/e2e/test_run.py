@@ -155,6 +155,16 @@ def test_a_reader_that_had_enough_ends_the_subscription(daemon: Daemon) -> None:
         assert "Traceback" not in told
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_output_that_nobody_reads_is_no_failure(daemon: Daemon, flags: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "skbpool.cli", "stat", *flags, "--server", daemon.address]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=45, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_subscription_with_a_summary(
     daemon: Daemon, tmp_path: Path, number: signal.Signals
@@ -187,6 +197,23 @@ def test_a_signal_ends_the_card_with_its_report(daemon: Daemon, number: signal.S
         report = card.finish().json
     assert report["offered"] == report["accepted"] > 0
     assert report["lost"] == 0
+
+
+def test_a_second_signal_ends_the_command_at_once(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, daemon.start("nic", "--duration", "1h") as card:
+        wait_until(
+            lambda: any(driver["frames"] for driver in stats(daemon)["drivers"]),
+            "the card sends nothing",
+        )
+        # The first one stops the card, whose last frames are never acknowledged.
+        daemon.signal(signal.SIGSTOP)
+
+        def ended() -> bool:
+            card.signal(signal.SIGINT)
+            return card.process.poll() is not None
+
+        wait_until(ended, "it does not end")
+        assert card.finish().code == 130
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])

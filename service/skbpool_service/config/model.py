@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from skbpool._native import MAX_HOLDERS
 from skbpool.addresses import Address, TcpAddress, parse_address
 
 MAX_BUFFERS = (1 << 24) - 1
@@ -22,6 +23,14 @@ MESSAGE_OVERHEAD = 1024
 
 FALLBACK_QUOTA = 32_768
 """Most views that the default quota grants when the configuration does not say."""
+
+
+SPARE_HOLDERS = 32
+"""Holders left to those that left and whose frames others still have, and to other uses."""
+
+MAX_ATTACHED = MAX_HOLDERS - SPARE_HOLDERS
+"""Most streams and sessions together: each may attach a driver or consumer, which is accounted by
+name."""
 
 
 class _Table(BaseModel):
@@ -48,8 +57,9 @@ class Limits(_Table):
     """Largest message in either direction, in bytes."""
     max_frame_bytes: int = Field(default=262_144, ge=64, le=262_144)
     """Largest frame, in bytes."""
-    max_streams: int = Field(default=64, ge=1, le=4096)
-    """Most long streams at a time: Ingest, Subscribe, stamp readers. Each may need a thread."""
+    max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 1)
+    """Most long streams at a time: Ingest, Subscribe, stamp readers. Each may need a thread, and
+    together with max_sessions they are 224 at most."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
     """Most streams at a time that watch the health or use reflection."""
     max_unary_workers: int = Field(default=8, ge=1, le=1024)
@@ -58,8 +68,8 @@ class Limits(_Table):
     """Most calls at a time, on each listener, that run or wait for a thread."""
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time on one connection; a client waits with further ones."""
-    max_sessions: int = Field(default=64, ge=1, le=4096)
-    """Most lease sessions at a time."""
+    max_sessions: int = Field(default=64, ge=1, le=MAX_ATTACHED - 1)
+    """Most lease sessions at a time; together with max_streams 224 at most."""
     max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
     """Most handles, of buffers and skbs together, that a session may hold."""
     max_quota: int | None = Field(default=None, ge=1, le=1 << 24)
@@ -85,6 +95,17 @@ class Limits(_Table):
             raise ValueError(
                 f"a frame of {value} bytes does not fit a message of max_message_bytes = {room}; "
                 f"at most {room - MESSAGE_OVERHEAD} do"
+            )
+        return value
+
+    @field_validator("max_sessions")
+    @classmethod
+    def _holders_suffice(cls, value: int, info: ValidationInfo) -> int:
+        streams = info.data.get("max_streams")
+        if streams is not None and streams + value > MAX_ATTACHED:
+            raise ValueError(
+                f"{value} sessions and max_streams = {streams} are more than the {MAX_ATTACHED} "
+                "drivers and consumers that can be accounted by name; lower one of them"
             )
         return value
 

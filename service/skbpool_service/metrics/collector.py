@@ -14,12 +14,12 @@ from prometheus_client.registry import Collector
 from skbpool._native import latency_histogram
 
 from skbpool_service import __version__
+from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
-from skbpool_service.holders import CONSUMER, DRIVER, SESSION, holders
-from skbpool_service.ledger import Flow
+from skbpool_service.holders import SESSION, holders
+from skbpool_service.ledger import CONSUMER, DRIVER, Flow
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.convert import REASONS
-from skbpool_service.rpc.server import all_drops
 from skbpool_service.sessions import Sessions
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily

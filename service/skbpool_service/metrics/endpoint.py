@@ -1,20 +1,34 @@
 """The HTTP endpoint /metrics."""
 
+import socket
 import threading
 from collections.abc import Callable
-from wsgiref.simple_server import WSGIServer
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import structlog
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
+    make_wsgi_app,
 )
 from skbpool.addresses import TcpAddress
 
 from skbpool_service.listen import listen_error
+
+log = structlog.get_logger()
+
+MAX_SCRAPES = 8
+"""Most connections at a time; further ones are refused."""
+
+SOCKET_TIMEOUT = 5.0
+"""Seconds that a client may neither send nor take anything."""
+
+_BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 
 def new_registry() -> CollectorRegistry:
@@ -28,17 +42,73 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+class _Handler(WSGIRequestHandler):
+    timeout = SOCKET_TIMEOUT
+
+    def log_message(self, *_arguments: Any) -> None:
+        """Log nothing."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread a connection, of which there are only so many."""
+
+    daemon_threads = True
+
+    def __init__(self, *arguments: Any):
+        self._free = threading.BoundedSemaphore(MAX_SCRAPES)
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection on a thread, or refuse it."""
+        if not self._free.acquire(blocking=False):
+            try:
+                request.send(_BUSY, socket.MSG_DONTWAIT)
+            finally:
+                self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve a connection to its end."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, _request: Any, client_address: Any) -> None:
+        """Log what a client did, or did not do in time."""
+        log.debug("scrape failed", client=client_address, exc_info=True)
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
 class Endpoint:
-    """Serves a registry over HTTP, a thread a scrape."""
+    """Serves a registry over HTTP."""
 
     def __init__(self, address: TcpAddress, registry: CollectorRegistry):
         """Bind and serve; raise ListenError if the address cannot be used."""
-        self._server: WSGIServer
-        self._thread: threading.Thread
         try:
-            self._server, self._thread = start_http_server(address.port, address.host, registry)
+            found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            family, _, _, _, where = found[0]
+            self._server = make_server(
+                str(where[0]),
+                address.port,
+                make_wsgi_app(registry),
+                _Server6 if family == socket.AF_INET6 else _Server,
+                handler_class=_Handler,
+            )
         except OSError as error:
             raise listen_error(address, error) from None
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
+        self._thread.start()
         self.address = TcpAddress(address.host, self._server.server_port)
 
     @property

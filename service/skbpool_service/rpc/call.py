@@ -15,8 +15,8 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
 
+from skbpool_service.refusal import Refusal, bad_request, over_limit, refusal_of
 from skbpool_service.rpc.laggards import Laggards
-from skbpool_service.rpc.refusal import Refusal, bad_request, over_limit, refusal_of
 
 log = structlog.get_logger()
 

@@ -15,8 +15,9 @@ from skbpool.v1 import frame_pb2
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, DRIVER
+from skbpool_service.refusal import out_of_range, stopping
 from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
-from skbpool_service.rpc.refusal import out_of_range, stopping
+from skbpool_service.rpc.farewell import Farewell
 from skbpool_service.rpc.table import MethodTable
 
 log = structlog.get_logger()
@@ -37,6 +38,9 @@ class FrameService:
         self._limits = engine.settings.limits
         self._lock = threading.Lock()
         self._ingesting: set[_Ingest] = set()
+        self._stopping = False
+        # Those that have not asked for anything yet; the hub ends the others.
+        self._before_subscribing = Farewell()
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
@@ -45,11 +49,24 @@ class FrameService:
 
     def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Ingest: holds its thread, since grpcio reads requests by waiting for them."""
+        ingest = _Ingest(stream, self._limits.max_message_bytes)
+        # Before the first message: a client may take its time for that.
+        with self._lock:
+            if self._stopping:
+                raise stopping()
+            self._ingesting.add(ingest)
+        try:
+            self._ingest(ingest, stream, requests)
+        finally:
+            with self._lock:
+                self._ingesting.discard(ingest)
+        stream.end()
+
+    def _ingest(self, ingest: "_Ingest", stream: Stream, requests: Iterator[bytes]) -> None:
         credit = self._limits.ingest_credit_bytes
         stream.send(frame_pb2.IngestResponse(credit=credit).SerializeToString())
         message = next(requests, None)
         if message is None:  # closed without a word
-            stream.end()
             return
         check_size(message, self._limits.max_message_bytes)
         name = self._engine.name(ingest_driver_name(message), DRIVER)
@@ -59,27 +76,22 @@ class FrameService:
             max_frame_bytes=self._limits.max_frame_bytes,
             credit_bytes=credit,
         )
-        ingest = _Ingest(stream, port, self._limits.max_message_bytes)
         log.info("ingest begins", driver=name)
-        with self._lock:
-            self._ingesting.add(ingest)
         error: Exception | None = None
         try:
-            ingest.run(itertools.chain([message], requests))
+            ingest.run(port, itertools.chain([message], requests))
         except Exception as raised:
             error = raised
             raise
         finally:
-            with self._lock:
-                self._ingesting.discard(ingest)
             # Before the client learns the end, so that whoever asks then sees the buffers home.
             self._engine.detach(port, DRIVER, name)
             frames = port.stats()["frames"]
             log.info("ingest ends", driver=name, frames=frames, error=_told(error))
-        stream.end()
 
     def subscribe(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Subscribe: returns, and the dispatcher has it go on when frames arrive."""
+        self._before_subscribing.add(stream)
         most = self._limits.max_message_bytes
         request = parse(frame_pb2.SubscribeRequest, first(requests, most))
         name = self._engine.name(request.name, CONSUMER)
@@ -99,6 +111,7 @@ class FrameService:
             bell=self._dispatcher.bell,
             token=token,
         )
+        self._before_subscribing.discard(stream)
         subscriber = _Subscriber(stream, subscription)
         log.info("subscription begins", consumer=name, quota=quota)
 
@@ -116,9 +129,12 @@ class FrameService:
     def stop_ingest(self, patience: float) -> None:
         """Tell every Ingest stream that the daemon stops, after the batch it is at.
 
-        Waits `patience` seconds for all of them together.
+        Waits `patience` seconds for all of them together. Those that were to subscribe are told
+        too.
         """
+        self._before_subscribing.stop()
         with self._lock:
+            self._stopping = True
             ingesting = list(self._ingesting)
         deadline = time.monotonic() + patience
         for ingest in ingesting:
@@ -128,13 +144,12 @@ class FrameService:
 class _Ingest:
     """One Ingest stream."""
 
-    def __init__(self, stream: Stream, port: IngestPort, max_message_bytes: int):
+    def __init__(self, stream: Stream, max_message_bytes: int):
         self._stream = stream
-        self._port = port
         self._max_message_bytes = max_message_bytes
         self._busy = threading.Lock()
 
-    def run(self, requests: Iterator[bytes]) -> None:
+    def run(self, port: IngestPort, requests: Iterator[bytes]) -> None:
         """Hand every message to the engine and acknowledge it."""
         for message in requests:
             check_size(message, self._max_message_bytes)
@@ -142,7 +157,7 @@ class _Ingest:
             with self._busy:
                 if not self._stream.is_active:
                     return
-                if not self._stream.send(self._port.submit(message)):
+                if not self._stream.send(port.submit(message)):
                     return
 
     def stop(self, patience: float) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
+from skbpool_service.refusal import Refusal, stopping
 from skbpool_service.rpc.call import Gate, Stream, first, parse
-from skbpool_service.rpc.refusal import Refusal, stopping
 from skbpool_service.rpc.table import MethodTable
 
 SERVICE = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name

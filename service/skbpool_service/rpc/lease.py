@@ -5,20 +5,20 @@ Every verb looks at all of its arguments before it changes anything.
 
 import contextlib
 import itertools
-import threading
 import time
 from collections.abc import Iterator
 
 import skbpool
 import structlog
-from skbpool._native import LeasePort
+from skbpool._native import LeasePort, Reservation
 from skbpool.v1 import lease_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import DRIVER
+from skbpool_service.refusal import bad_request, exhausted, out_of_range, over_limit
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
-from skbpool_service.rpc.refusal import bad_request, out_of_range, over_limit, stopping
+from skbpool_service.rpc.farewell import Farewell
 from skbpool_service.rpc.table import MethodTable
 from skbpool_service.sessions import Session, Sessions, distinct
 
@@ -38,8 +38,7 @@ class LeaseService:
         self._sessions = sessions
         self._gate = gate
         self._limits = engine.settings.limits
-        self._lock = threading.Lock()
-        self._streams: dict[str, Stream] = {}
+        self._farewell = Farewell()
         self._ports: dict[str, LeasePort] = {}
 
     def register(self, table: MethodTable) -> None:
@@ -54,6 +53,7 @@ class LeaseService:
 
     def open_session(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve OpenSession: returns, and the session stays until the stream ends."""
+        self._farewell.add(stream)
         request = parse(
             lease_pb2.OpenSessionRequest, first(requests, self._limits.max_message_bytes)
         )
@@ -61,8 +61,6 @@ class LeaseService:
         session = self._sessions.open(name)
 
         def close() -> None:
-            with self._lock:
-                self._streams.pop(session.id, None)
             handles = self._sessions.close(session)
             # After the session closed, no call can make another one.
             port = self._ports.pop(session.id, None)
@@ -71,8 +69,6 @@ class LeaseService:
             log.info("session ends", session=name, handles_brought_home=handles)
 
         stream.on_end(close)
-        with self._lock:
-            self._streams[session.id] = stream
         log.info("session begins", session=name)
         response = lease_pb2.OpenSessionResponse(session_id=session.id, name=name)
         stream.send(response.SerializeToString())
@@ -84,14 +80,21 @@ class LeaseService:
         with self._session(request.session_id) as session:
             session.check_room(request.count)
             pool = self._engine.pools.get(request.pool)
-            buffers = pool.alloc_bulk(request.count)
+            # Leases take no buffer that was promised to a driver or consumer, nor do those get a
+            # promise of one that is lent.
+            try:
+                loans = pool.reserve(request.count, f'the leases of session "{session.name}"')
+            except skbpool.PoolTooSmall as error:
+                raise exhausted(
+                    f"{error.needed} buffers were asked for, and of {error.buffers} buffers of the "
+                    f"pool {error.reserved} are promised to drivers and consumers or lent; release "
+                    "some, or try again when others did"
+                ) from None
             # Nobody reads what somebody else wrote.
-            nothing = bytes(pool.buffer_bytes)
-            for buffer in buffers:
-                with memoryview(buffer) as memory:
-                    memory[:] = nothing
+            buffers = pool.alloc_bulk(request.count, zero=True)
             return lease_pb2.AllocateResponse(
-                buffers=session.add(buffers), buffer_bytes=pool.buffer_bytes
+                buffers=session.add(zip(buffers, loans, strict=True)),
+                buffer_bytes=pool.buffer_bytes,
             )
 
     def write(self, request: lease_pb2.WriteRequest) -> lease_pb2.WriteResponse:
@@ -129,11 +132,13 @@ class LeaseService:
                             f"views of buffer {one.buffer} overlap at offset {two.offset}"
                         )
             session.check_room(len(request.skbs) - len(by_buffer))
-            made: dict[int, skbpool.Skb] = {}
+            made: dict[int, tuple[skbpool.Skb, Reservation]] = {}
             for handle, specs in by_buffer.items():
+                loan = session.loan(handle)
                 with session.buffer(handle).arm(len(specs)) as armed:
                     for place, spec in specs:
-                        made[place] = _describe(armed.skb(spec.offset, spec.length), spec, now)
+                        skb = _describe(armed.skb(spec.offset, spec.length), spec, now)
+                        made[place] = skb, loan
             session.drop(by_buffer)
             handles = session.add(made[place] for place in range(len(made)))
         return lease_pb2.MakeSkbResponse(skbs=handles)
@@ -145,8 +150,10 @@ class LeaseService:
             port = self._ports.get(session.id)
             if port is None:
                 port = self._ports[session.id] = LeasePort(self._engine.hub, session.name)
-            session.drop(request.skbs)
-            delivered = port.deliver(skbs)
+            try:
+                delivered = port.deliver(skbs)
+            finally:
+                session.drop(request.skbs)
         return lease_pb2.DeliverResponse(
             delivered=delivered["delivered"],
             unclaimed=delivered["unclaimed"],
@@ -183,17 +190,14 @@ class LeaseService:
         """Answer Release."""
         with self._session(request.session_id) as session:
             held = [session.get(handle) for handle in distinct(request.handles)]
-            session.drop(request.handles)
             for thing in held:
                 thing.release()
+            session.drop(request.handles)
         return lease_pb2.ReleaseResponse(released=len(held))
 
     def stop(self) -> None:
         """Tell every session that the daemon stops."""
-        with self._lock:
-            streams = list(self._streams.values())
-        for stream in streams:
-            stream.end(stopping())
+        self._farewell.stop()
 
     @contextlib.contextmanager
     def _session(self, session_id: str) -> Iterator[Session]:

@@ -7,8 +7,8 @@ from skbpool.v1 import pool_pb2
 
 from skbpool_service.config.model import MAX_BUFFERS, MAX_ORDER
 from skbpool_service.engine import Pools
+from skbpool_service.refusal import Refusal, out_of_range
 from skbpool_service.rpc.convert import pool_message, pool_statistics
-from skbpool_service.rpc.refusal import Refusal, out_of_range
 from skbpool_service.rpc.table import MethodTable
 
 SERVICE = pool_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name

@@ -1,14 +1,13 @@
 """skbpool.v1.ServerService: what the daemon is, allows, and counted."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from skbpool._native import server_boot_id
 from skbpool.v1 import server_pb2
 
 from skbpool_service import __version__
+from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
-from skbpool_service.holders import CONSUMER, DRIVER, SESSION, holders
+from skbpool_service.holders import SESSION, holders
+from skbpool_service.ledger import CONSUMER, DRIVER
 from skbpool_service.rpc.convert import drops, pool_statistics
 from skbpool_service.rpc.table import MethodTable
 from skbpool_service.sessions import Sessions
@@ -102,20 +101,3 @@ class ServerService:
             ],
             drops=drops(all_drops(hub)),
         )
-
-
-def all_drops(hub: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Add up the drops of everybody, those that left included, by reason."""
-    total: dict[str, dict[str, int]] = {}
-    entries = [
-        *hub["drivers"],
-        hub["detached_drivers"],
-        *hub["consumers"],
-        hub["detached_consumers"],
-    ]
-    for entry in entries:
-        for reason, count in entry["dropped"].items():
-            sums = total.setdefault(reason, {"frames": 0, "bytes": 0})
-            sums["frames"] += count["frames"]
-            sums["bytes"] += count["bytes"]
-    return total

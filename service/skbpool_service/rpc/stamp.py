@@ -11,9 +11,10 @@ from skbpool.v1 import stamp_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER
+from skbpool_service.refusal import Refusal, not_found
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
-from skbpool_service.rpc.refusal import Refusal, not_found, stopping
+from skbpool_service.rpc.farewell import Farewell
 from skbpool_service.rpc.table import MethodTable
 
 log = structlog.get_logger()
@@ -28,7 +29,8 @@ class StampService:
         self._engine = engine
         self._gate = gate
         self._lock = threading.Lock()
-        self._readers: dict[str, tuple[StampConsumer, Stream]] = {}
+        self._readers: dict[str, StampConsumer] = {}
+        self._farewell = Farewell()
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
@@ -37,6 +39,7 @@ class StampService:
 
     def attach(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve AttachStampReader: returns, and the reader stays until the stream ends."""
+        self._farewell.add(stream)
         most = self._engine.settings.limits.max_message_bytes
         request = parse(stamp_pb2.AttachStampReaderRequest, first(requests, most))
         quota = self._engine.quota(request.quota)
@@ -51,12 +54,14 @@ class StampService:
         def close() -> None:
             with self._lock:
                 self._readers.pop(reader_id, None)
+            # It reads what is queued before anybody else has to wait for it.
+            reader.stop()
             self._engine.detach(reader, CONSUMER, name)
             log.info("stamp reader ends", consumer=name)
 
         stream.on_end(close)
         with self._lock:
-            self._readers[reader_id] = (reader, stream)
+            self._readers[reader_id] = reader
         log.info("stamp reader begins", consumer=name, stream=request.stream, quota=quota)
         stream.send(stamp_pb2.AttachStampReaderResponse(reader_id=reader_id).SerializeToString())
 
@@ -69,7 +74,7 @@ class StampService:
         if found is None:
             text = "there is no such stamp reader, or its stream has ended; attach another one"
             raise not_found("READER", text)
-        report = found[0].report()
+        report = found.report()
         latency = report["latency_seconds"] or {"p50": 0.0, "p99": 0.0, "max": 0.0}
         return stamp_pb2.GetStampReportResponse(
             received=report["received"],
@@ -86,7 +91,4 @@ class StampService:
 
     def stop(self) -> None:
         """Tell every stream that the daemon stops."""
-        with self._lock:
-            streams = [stream for _, stream in self._readers.values()]
-        for stream in streams:
-            stream.end(stopping())
+        self._farewell.stop()

@@ -6,6 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import grpc
 from google.protobuf.message import Message
 
+from skbpool_service.refusal import Refusal
 from skbpool_service.rpc.call import (
     Gate,
     Handler,
@@ -17,7 +18,6 @@ from skbpool_service.rpc.call import (
     unary,
 )
 from skbpool_service.rpc.laggards import Laggards
-from skbpool_service.rpc.refusal import Refusal
 
 UNKNOWN = "unknown"
 """What calls of methods that there are not are counted as."""

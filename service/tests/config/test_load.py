@@ -126,3 +126,12 @@ def test_set_reaches_every_key() -> None:
 def test_set_without_a_key_says_how_it_is_written(pair: str) -> None:
     with pytest.raises(ConfigError, match="write KEY=VALUE"):
         nest([pair])
+
+
+def test_streams_and_sessions_together_can_be_accounted() -> None:
+    fitting = {"max_streams": 200, "max_sessions": 24}
+    assert load_settings({"limits": fitting}).limits.max_sessions == 24
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 25 .* max_streams = 200 .* 224"):
+        load_settings({"limits": {**fitting, "max_sessions": 25}})
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_streams = 161"):
+        load_settings({"limits": {"max_streams": 161}})

@@ -1,6 +1,9 @@
 """/metrics: what a scrape says, and that it is right."""
 
+import socket
+import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -12,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2
 from skbpool_service import __version__
 from skbpool_service.daemon import Daemon
+from skbpool_service.metrics import endpoint
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -230,3 +234,31 @@ def test_calls_are_counted_by_method_and_code_however_they_end(
 def test_metrics_can_be_switched_off(start) -> None:
     daemon, _ = start()
     assert daemon.metrics_url is None
+
+
+def test_connections_are_limited_and_room_comes_back(daemon: Daemon) -> None:
+    assert daemon.metrics is not None
+    where = (daemon.metrics.address.host, daemon.metrics.address.port)
+    with ExitStack() as silent:
+        for _ in range(endpoint.MAX_SCRAPES):
+            silent.enter_context(socket.create_connection(where))
+        with socket.create_connection(where) as refused:
+            assert refused.recv(100).startswith(b"HTTP/1.0 503 ")
+
+    def served() -> bool:
+        try:
+            return "skbpool_build_info" in fetch(daemon)
+        except (urllib.error.HTTPError, ConnectionError):
+            return False
+
+    eventually(served)
+
+
+def test_a_connection_that_says_nothing_is_closed(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint._Handler, "timeout", 0.05)
+    assert daemon.metrics is not None
+    where = (daemon.metrics.address.host, daemon.metrics.address.port)
+    with socket.create_connection(where, timeout=20) as silent:
+        assert silent.recv(1) == b""

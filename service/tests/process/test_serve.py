@@ -1,16 +1,20 @@
 """`skbpool serve` as a process: what it prints, how it starts, and how it ends."""
 
+import queue
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 from batches import frames_of, numbered, request
-from daemon_support import DaemonProcess, Stubs
+from daemon_support import DaemonProcess, Stubs, eventually
 from skbpool.exit_codes import ExitCode
 from skbpool.v1 import frame_pb2, server_pb2
 
@@ -28,6 +32,16 @@ def serve(*arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run a daemon that should end by itself."""
     with DaemonProcess(*arguments, environment=environment) as daemon:
         return daemon.finish()
+
+
+def open_streams(daemon: DaemonProcess, limit: str) -> int:
+    """Return how many streams a running daemon counts against a limit."""
+    with urllib.request.urlopen(daemon.ready["metrics"]) as response:
+        found = re.search(
+            rf'^skbpool_open_streams{{limit="{limit}"}} (\d+)', response.read().decode(), re.M
+        )
+    assert found
+    return int(found[1])
 
 
 def test_it_prints_where_it_listens_and_ends_on_sigterm(path: str, tmp_path: Path) -> None:
@@ -98,6 +112,36 @@ def test_a_client_that_stopped_reading_does_not_keep_it(path: str) -> None:
         assert "did not end in time" in errors
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "FrameService/Ingest",
+        "FrameService/Subscribe",
+        "LeaseService/OpenSession",
+        "StampService/AttachStampReader",
+    ],
+)
+def test_streams_that_sent_nothing_are_told_and_do_not_keep_it(path: str, method: str) -> None:
+    arguments = ("--shutdown-deadline", "600", "--set", "request_timeout=600")
+    with DaemonProcess(*SMALL, "--listen", path, *arguments) as daemon, Stubs(path) as stubs:
+        daemon.await_ready()
+        silence: queue.Queue[None] = queue.Queue()
+        call: Any = stubs.channel.stream_stream(f"/skbpool.v1.{method}")
+        stream = call(iter(silence.get, None))
+        try:
+            limit = "max_sessions" if "OpenSession" in method else "max_streams"
+            eventually(lambda: open_streams(daemon, limit) == 1)
+            daemon.signal(signal.SIGTERM)
+            with pytest.raises(grpc.RpcError) as refused:
+                list(stream)
+            assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
+            assert "stopping" in refused.value.details()
+            code, _, errors = daemon.finish()
+        finally:
+            silence.put(None)
+    assert (code, "Traceback" in errors) == (ExitCode.OK, False), errors
+
+
 def test_a_second_signal_ends_it_at_once(path: str) -> None:
     arguments = (*SMALL, "--listen", path, "--shutdown-deadline", "600")
     with DaemonProcess(*arguments) as daemon, Stubs(path) as stubs:
@@ -119,8 +163,8 @@ def test_a_second_signal_ends_it_at_once(path: str) -> None:
 def test_a_busy_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        for arguments in (("--listen", address), ("--listen", "127.0.0.1:0", "--metrics", address)):
-            code, output, errors = serve("--buffers", "64", *arguments)
+        for listen, metrics in ((address, ""), ("127.0.0.1:0", address)):
+            code, output, errors = serve("--listen", listen, "--metrics", metrics)
             assert (code, output) == (ExitCode.ADDRESS, "")
             assert errors.splitlines() == [
                 f"skbpool serve: {address}: is in use; stop who uses it, or choose another "

@@ -147,6 +147,37 @@ def test_allocation_is_all_or_nothing(start) -> None:
     assert stubs.statistics().in_flight == 8192
 
 
+def test_what_is_promised_to_others_is_not_lent_nor_the_other_way_round(start) -> None:
+    _, stubs = start(limits={"max_handles_per_session": 10_000})
+    tap = stubs.frame.Subscribe(frame_pb2.SubscribeRequest(name="tap"))
+    tap.initial_metadata()
+    promised = stubs.statistics().reserved
+    assert promised >= 256
+    lease = Lease(stubs)
+    code, text = refusal(lambda: lease.allocate(8192 - promised + 1))
+    assert code == Code.RESOURCE_EXHAUSTED
+    assert f"of 8192 buffers of the pool {promised} are promised" in text
+    assert (stubs.statistics().in_flight, stubs.statistics().reserved) == (0, promised)
+    buffers = lease.allocate(8192 - promised)
+    late = frame_pb2.SubscribeRequest(name="late")
+    assert refusal(lambda: stubs.frame.Subscribe(late))[0] == Code.RESOURCE_EXHAUSTED
+    one, two = lease.make((buffers[0], 0, 1), (buffers[0], 1, 1))
+    assert lease.release(one) == 1
+    assert stubs.statistics().reserved == 8192  # another view of it is lent
+    assert lease.deliver([two]).delivered == 1
+    assert stubs.statistics().reserved == 8191
+    lease.release(*buffers[1:])
+    assert stubs.statistics().reserved == promised
+    lease.stream.cancel()
+    tap.cancel()
+
+
+def test_a_session_that_comes_while_the_daemon_stops_is_told(daemon, stubs: Stubs) -> None:
+    daemon._leases.stop()
+    code, text = refusal(lambda: Lease(stubs))
+    assert (code, "stopping" in text) == (Code.UNAVAILABLE, True)
+
+
 def test_a_lent_buffer_holds_nothing_of_who_had_it_before(start) -> None:
     _, stubs = start(pool={"buffers": 16})
     lease = Lease(stubs)

@@ -3,7 +3,7 @@
 use super::bell::{Bell, Deadline};
 use super::control::Hub;
 use super::link::{ConsumerShared, LinkRx};
-use super::stats::{ConsumerStats, count};
+use super::stats::ConsumerStats;
 use skbpool_pool::{DropCount, HolderId, Pool, SkbBatch};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,9 @@ impl Consumer {
         shared: Arc<ConsumerShared>,
         bell: Arc<Bell>,
     ) -> Self {
-        Self { hub, id, shared, links: Vec::new(), next: 0, seen: u64::MAX, bell, told: Vec::new() }
+        // Older than the consumer, so that the first poll fetches the links.
+        let seen = hub.version().wrapping_sub(1);
+        Self { hub, id, shared, links: Vec::new(), next: 0, seen, bell, told: Vec::new() }
     }
 
     /// Takes up to `at_most` skbs to the end of `batch`, from every driver in turn; returns how
@@ -58,8 +60,8 @@ impl Consumer {
         }
         let taken = &batch.as_slice()[before..];
         if !taken.is_empty() {
-            count(&self.shared.bytes, taken.iter().map(|skb| u64::from(skb.len())).sum());
-            count(&self.shared.frames, taken.len() as u64);
+            self.shared.bytes.add(taken.iter().map(|skb| u64::from(skb.len())).sum());
+            self.shared.frames.add(taken.len() as u64);
         }
         taken.len()
     }

@@ -104,11 +104,12 @@ impl std::fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// A hub for frames in buffers of `pool`.
+    /// A hub for frames in buffers of `pool`. Its counters begin where the pool's do.
     pub fn new(pool: Pool) -> Arc<Self> {
+        let start = pool.start_values().counter;
         Arc::new(Self {
             pool,
-            version: AtomicU64::new(0),
+            version: AtomicU64::new(start),
             closed: AtomicBool::new(false),
             control: Mutex::new(Control::default()),
         })
@@ -134,7 +135,7 @@ impl Hub {
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
         let mut control = self.open_control()?;
         let id = control.new_id();
-        let counters = Arc::new(DriverCounters::new());
+        let counters = Arc::new(DriverCounters::start_at(self.pool.start_values().counter));
         let mut inbox = Vec::new();
         for consumer in &mut control.consumers {
             let (tx, rx) = link(&consumer.shared, consumer.config.ring()?);
@@ -175,7 +176,8 @@ impl Hub {
         // Extends the sign, so that what begins short of its end does so in 64 bits as well.
         let quota = Quota::start_at(config.quota, config.start_index as i32 as u64);
         let doorbell = Doorbell::new(Arc::clone(&bell), token);
-        let shared = Arc::new(ConsumerShared::new(name, holder, quota, doorbell));
+        let start = self.pool.start_values().counter;
+        let shared = Arc::new(ConsumerShared::start_at(start, name, holder, quota, doorbell));
         let mut inbox = Vec::new();
         for driver in &mut control.drivers {
             let (tx, rx) = link(&shared, config.ring()?);

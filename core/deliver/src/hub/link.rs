@@ -2,9 +2,9 @@
 
 use super::bell::Doorbell;
 use super::quota::Quota;
-use super::stats::{ConsumerStats, add_drops, count, read};
+use super::stats::{ConsumerStats, Counter, add_drops};
 use crate::spsc::{Dequeue, Enqueue};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
 use skbpool_pool::{
     DropCount, DropCounters, DropReason, Holder, HolderId, LocalCache, Skb, SkbBatch,
 };
@@ -17,11 +17,13 @@ pub(crate) struct ConsumerShared {
     pub(crate) holder: Holder,
     quota: Quota,
     pub(crate) doorbell: Doorbell,
+    /// Where the raw counters of the consumer and its links begin.
+    start: u64,
     /// The consumer is gone; drivers drop their ends when they see it.
     detached: AtomicBool,
     /// Frames and bytes the consumer took out of its rings.
-    pub(crate) frames: AtomicU64,
-    pub(crate) bytes: AtomicU64,
+    pub(crate) frames: Counter,
+    pub(crate) bytes: Counter,
     /// Counters of the links there are, and the sums of those that are gone.
     links: Mutex<LinkList>,
 }
@@ -44,19 +46,19 @@ struct GoneLinks {
 /// Written by the driver's end.
 #[derive(Debug)]
 struct LinkCounters {
-    offered: AtomicU64,
-    enqueued: AtomicU64,
-    enqueued_bytes: AtomicU64,
+    offered: Counter,
+    enqueued: Counter,
+    enqueued_bytes: Counter,
     drops: DropCounters,
 }
 
 impl LinkCounters {
-    fn new() -> Self {
+    fn start_at(start: u64) -> Self {
         Self {
-            offered: AtomicU64::new(0),
-            enqueued: AtomicU64::new(0),
-            enqueued_bytes: AtomicU64::new(0),
-            drops: DropCounters::default(),
+            offered: Counter::start_at(start),
+            enqueued: Counter::start_at(start),
+            enqueued_bytes: Counter::start_at(start),
+            drops: DropCounters::start_at(start),
         }
     }
 
@@ -70,15 +72,23 @@ impl LinkCounters {
 }
 
 impl ConsumerShared {
-    pub(crate) fn new(name: &str, holder: Holder, quota: Quota, doorbell: Doorbell) -> Self {
+    /// A consumer whose raw counters begin at `start`.
+    pub(crate) fn start_at(
+        start: u64,
+        name: &str,
+        holder: Holder,
+        quota: Quota,
+        doorbell: Doorbell,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             holder,
             quota,
             doorbell,
+            start,
             detached: AtomicBool::new(false),
-            frames: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
+            frames: Counter::start_at(start),
+            bytes: Counter::start_at(start),
             links: Mutex::new(LinkList::default()),
         }
     }
@@ -103,7 +113,7 @@ impl ConsumerShared {
         // First of all: if it has left, what it took is final, and the rest was dropped.
         let detached = self.is_detached();
         let (held, _) = self.holder.held();
-        let (frames, bytes) = (read(&self.frames), read(&self.bytes));
+        let (frames, bytes) = (self.frames.get(), self.bytes.get());
         let gone = &links.gone;
         let mut stats = ConsumerStats {
             name: self.name.clone(),
@@ -121,9 +131,9 @@ impl ConsumerShared {
             // SYNC: Acquire fence pairs with the Release fence of `count_drop`: what was dropped was
             // offered before.
             fence(Ordering::Acquire);
-            enqueued_bytes += read(&link.enqueued_bytes);
-            enqueued += read(&link.enqueued);
-            stats.offered += read(&link.offered);
+            enqueued_bytes += link.enqueued_bytes.get();
+            enqueued += link.enqueued.get();
+            stats.offered += link.offered.get();
         }
         let left = enqueued.saturating_sub(frames);
         if detached {
@@ -161,11 +171,16 @@ pub(crate) struct LinkRx {
     pub(crate) ring: Dequeue<Skb>,
 }
 
-/// What fits a consumer now, and why not more.
+/// How many frames of a batch fit a consumer now, and why not more.
 #[derive(Clone, Copy)]
 pub(crate) struct Fit {
-    pub(crate) views: usize,
+    pub(crate) frames: usize,
     reason: DropReason,
+}
+
+/// How many views the frames of a batch are: a chain is one in every buffer it lies in.
+pub(crate) fn views(frames: &[Skb]) -> u64 {
+    frames.iter().map(|skb| u64::from(skb.views())).sum()
 }
 
 /// Both ends of a new link over `ring`.
@@ -173,7 +188,7 @@ pub(crate) fn link(
     shared: &Arc<ConsumerShared>,
     (tx, rx): (Enqueue<Skb>, Dequeue<Skb>),
 ) -> (LinkTx, LinkRx) {
-    let counters = Arc::new(LinkCounters::new());
+    let counters = Arc::new(LinkCounters::start_at(shared.start));
     shared.links().live.push(Arc::clone(&counters));
     let (shared_tx, shared_rx) = (Arc::clone(shared), Arc::clone(shared));
     (
@@ -183,15 +198,43 @@ pub(crate) fn link(
 }
 
 impl LinkTx {
-    /// How many of `wanted` views the consumer can take now. All of them have to be published or
-    /// refused, for the quota counts them as the consumer's from here on.
+    /// How many of the frames the consumer can take now, from the first on; `chained` says that there
+    /// may be chains among them. Those that fit have to be published or refused, for the quota counts
+    /// their views as the consumer's from here on.
     #[inline]
-    pub(crate) fn fit(&mut self, wanted: usize) -> Fit {
-        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-        let room = u64::from(self.ring.room(wanted).min(wanted));
-        let views = self.shared.quota.grant(&self.shared.holder, room);
-        let reason = if views < room { DropReason::Quota } else { DropReason::RingFull };
-        Fit { views: views as usize, reason }
+    pub(crate) fn fit(&mut self, batch: &SkbBatch, chained: bool) -> Fit {
+        let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let room = self.ring.room(wanted).min(wanted) as usize;
+        let frames = if chained {
+            self.fit_chains(&batch.as_slice()[..room])
+        } else {
+            self.shared.quota.grant(&self.shared.holder, room as u64) as usize
+        };
+        let reason = if frames < room { DropReason::Quota } else { DropReason::RingFull };
+        Fit { frames, reason }
+    }
+
+    /// Views of `wanted` that the quota grants, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn grant(&self, wanted: u64) -> u64 {
+        self.shared.quota.grant(&self.shared.holder, wanted)
+    }
+
+    /// How many of `frames` the quota has views for.
+    #[cold]
+    fn fit_chains(&self, frames: &[Skb]) -> usize {
+        let granted = self.shared.quota.grant(&self.shared.holder, views(frames));
+        let mut left = granted;
+        let fitting = frames
+            .iter()
+            .take_while(|skb| {
+                let rest = left.checked_sub(u64::from(skb.views()));
+                left = rest.unwrap_or(left);
+                rest.is_some()
+            })
+            .count();
+        self.shared.quota.settle(left);
+        fitting
     }
 
     /// Publishes all of `batch`, which fits, and counts `refused` frames (and bytes) as missed.
@@ -206,32 +249,33 @@ impl LinkTx {
         refused: (u64, u64),
         cache: &mut LocalCache,
     ) -> bool {
-        let views = batch.len();
-        let offered = views as u64 + refused.0;
-        count(&self.counters.offered, offered);
+        let frames = batch.len();
+        let offered = frames as u64 + refused.0;
+        self.counters.offered.add(offered);
         if refused.0 != 0 {
             self.counters.count_drop(fit.reason, refused.0, refused.1);
         }
-        if views == 0 {
+        if frames == 0 {
             return true;
         }
         let holder = self.shared.holder.id();
-        let (mut truesize, mut bytes) = (0, 0);
+        let (mut views, mut truesize, mut bytes) = (0, 0, 0);
         for skb in batch.as_mut_slice() {
-            let charge = u64::from(skb.truesize());
+            let charge = (u64::from(skb.views()), u64::from(skb.truesize()));
             if skb.holder() != HolderId::NONE {
-                cache.shard().release(skb.holder(), 1, charge);
+                cache.shard().release(skb.holder(), charge.0, charge.1);
             }
-            truesize += charge;
+            views += charge.0;
+            truesize += charge.1;
             bytes += u64::from(skb.len());
             skb.set_holder(holder);
         }
-        cache.shard().acquire(holder, views as u64, truesize);
-        self.shared.quota.settle(views as u64);
-        count(&self.counters.enqueued_bytes, bytes);
-        count(&self.counters.enqueued, views as u64);
+        cache.shard().acquire(holder, views, truesize);
+        self.shared.quota.settle(views);
+        self.counters.enqueued_bytes.add(bytes);
+        self.counters.enqueued.add(frames as u64);
         let enqueued = self.ring.enqueue_vec(batch.as_mut_vec());
-        debug_assert_eq!(enqueued as usize, views, "the caller asked `fit` first");
+        debug_assert_eq!(enqueued as usize, frames, "the caller asked `fit` first");
         self.shared.doorbell.press();
         // The fence in `press` pairs with the one in `detach`: either the consumer's last look saw
         // these frames, or we see here that it has left.
@@ -240,9 +284,11 @@ impl LinkTx {
 
     /// Counts frames that would fit, of a buffer whose reference count is at its limit.
     #[cold]
-    pub(crate) fn refuse(&mut self, frames: u64, bytes: u64) {
-        self.shared.quota.settle(frames);
-        count(&self.counters.offered, frames);
+    pub(crate) fn refuse(&mut self, frames: &[Skb]) {
+        self.shared.quota.settle(views(frames));
+        let bytes = frames.iter().map(|skb| u64::from(skb.len())).sum();
+        let frames = frames.len() as u64;
+        self.counters.offered.add(frames);
         self.counters.count_drop(DropReason::SharedLimit, frames, bytes);
     }
 }
@@ -272,9 +318,9 @@ impl Drop for LinkRx {
         let counters = &self.counters;
         links.live.retain(|live| !Arc::ptr_eq(live, counters));
         let gone = &mut links.gone;
-        gone.offered += read(&counters.offered);
-        gone.enqueued += read(&counters.enqueued);
-        gone.enqueued_bytes += read(&counters.enqueued_bytes);
+        gone.offered += counters.offered.get();
+        gone.enqueued += counters.enqueued.get();
+        gone.enqueued_bytes += counters.enqueued_bytes.get();
         add_drops(&mut gone.dropped, &counters.drops.snapshot());
     }
 }

@@ -21,5 +21,4 @@ pub(crate) use {
     bell::Doorbell,
     link::{ConsumerShared, LinkRx, LinkTx, link},
     quota::Quota,
-    stats::count,
 };

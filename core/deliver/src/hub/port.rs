@@ -2,8 +2,7 @@
 
 use super::control::Hub;
 use super::link::LinkTx;
-use super::stats::{DriverStats, count, read};
-use crate::sync::AtomicU64;
+use super::stats::{Counter, DriverStats};
 use skbpool_pool::{DropCounters, DropReason, Holder, HolderId, LocalCache, Reservation, SkbBatch};
 use std::sync::Arc;
 
@@ -22,29 +21,29 @@ pub struct Delivered {
 
 #[derive(Debug)]
 pub(crate) struct DriverCounters {
-    frames: AtomicU64,
-    bytes: AtomicU64,
-    unclaimed: AtomicU64,
+    frames: Counter,
+    bytes: Counter,
+    unclaimed: Counter,
     pub(crate) drops: DropCounters,
 }
 
 impl DriverCounters {
-    pub(super) fn new() -> Self {
+    pub(super) fn start_at(start: u64) -> Self {
         Self {
-            frames: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            unclaimed: AtomicU64::new(0),
-            drops: DropCounters::default(),
+            frames: Counter::start_at(start),
+            bytes: Counter::start_at(start),
+            unclaimed: Counter::start_at(start),
+            drops: DropCounters::start_at(start),
         }
     }
 
     pub(crate) fn stats(&self, name: &str) -> DriverStats {
         DriverStats {
             name: name.to_owned(),
-            unclaimed: read(&self.unclaimed),
+            unclaimed: self.unclaimed.get(),
             dropped: self.drops.snapshot(),
-            frames: read(&self.frames),
-            bytes: read(&self.bytes),
+            frames: self.frames.get(),
+            bytes: self.bytes.get(),
         }
     }
 }
@@ -73,13 +72,14 @@ impl DriverPort {
         counters: Arc<DriverCounters>,
         reservation: Reservation,
     ) -> Self {
+        let version = hub.version();
         Self {
             hub,
             id,
             holder,
             links: Vec::new(),
-            // Differs from the hub's version, so that the first delivery fetches the links.
-            seen: u64::MAX,
+            // Older than the driver, so that the first delivery fetches the links.
+            seen: version.wrapping_sub(1),
             closed: false,
             counters,
             scratch: SkbBatch::new(),
@@ -112,35 +112,34 @@ impl DriverPort {
             batch.release(cache);
             return delivered;
         }
-        count(&self.counters.frames, frames as u64);
-        count(&self.counters.bytes, batch.bytes());
+        self.counters.frames.add(frames as u64);
+        self.counters.bytes.add(batch.bytes());
+        let chained = batch.as_slice().iter().any(|skb| skb.is_chain());
         let Some((last, others)) = self.links.split_last_mut() else {
             delivered.unclaimed = frames as u64;
-            count(&self.counters.unclaimed, frames as u64);
+            self.counters.unclaimed.add(frames as u64);
             batch.release(cache);
             return delivered;
         };
         let mut gone = false;
         for link in others {
-            let fit = link.fit(frames);
-            let cloned = batch.clone_front_into(fit.views, &mut self.scratch);
+            let fit = link.fit(batch, chained);
+            let cloned = batch.clone_front_into(fit.frames, &mut self.scratch);
             let done = self.scratch.len();
-            let refused = refused(batch, fit.views);
+            let refused = refused(batch, fit.frames);
             gone |= !link.publish(&mut self.scratch, fit, refused, cache);
             if cloned.is_err() {
-                let unshared = &batch.as_slice()[done..fit.views];
-                let bytes = unshared.iter().map(|skb| u64::from(skb.len())).sum();
-                link.refuse(unshared.len() as u64, bytes);
+                link.refuse(&batch.as_slice()[done..fit.frames]);
             }
             delivered.published += done as u64;
             delivered.missed += (frames - done) as u64;
         }
-        let fit = last.fit(frames);
-        let refused = refused(batch, fit.views);
-        self.scratch.extend(batch.as_mut_vec().drain(fit.views..));
+        let fit = last.fit(batch, chained);
+        let refused = refused(batch, fit.frames);
+        self.scratch.extend(batch.as_mut_vec().drain(fit.frames..));
         gone |= !last.publish(batch, fit, refused, cache);
         self.scratch.release(cache);
-        delivered.published += fit.views as u64;
+        delivered.published += fit.frames as u64;
         delivered.missed += refused.0;
         if gone {
             self.links.retain(|link| !link.shared.is_detached());

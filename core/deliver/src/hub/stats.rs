@@ -86,18 +86,31 @@ impl ConsumerStats {
     }
 }
 
-/// Reads a counter for reporting.
-pub(crate) fn read(counter: &AtomicU64) -> u64 {
-    // SYNC: Acquire pairs with the Release of `count`: who reads sinks before sources sees no frame
-    // delivered that was not yet offered.
-    counter.load(Ordering::Acquire)
+/// A counter with one writer, whose raw value may begin anywhere and wrap; what it tells begins at 0.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    raw: AtomicU64,
+    start: u64,
 }
 
-/// Adds to a counter that has one writer.
-#[inline(always)]
-pub(crate) fn count(counter: &AtomicU64, by: u64) {
-    // Relaxed: this thread wrote the value itself.
-    let next = counter.load(Ordering::Relaxed).wrapping_add(by);
-    // SYNC: Release pairs with the Acquire of `read`.
-    counter.store(next, Ordering::Release);
+impl Counter {
+    pub(crate) fn start_at(start: u64) -> Self {
+        Self { raw: AtomicU64::new(start), start }
+    }
+
+    /// What was counted so far.
+    pub(crate) fn get(&self) -> u64 {
+        // SYNC: Acquire pairs with the Release of `add`: who reads sinks before sources sees no frame
+        // delivered that was not yet offered.
+        self.raw.load(Ordering::Acquire).wrapping_sub(self.start)
+    }
+
+    /// Counts `by` more. A load and a store.
+    #[inline(always)]
+    pub(crate) fn add(&self, by: u64) {
+        // Relaxed: this thread wrote the value itself.
+        let next = self.raw.load(Ordering::Relaxed).wrapping_add(by);
+        // SYNC: Release pairs with the Acquire of `get`.
+        self.raw.store(next, Ordering::Release);
+    }
 }

@@ -3,7 +3,7 @@
 //! is the caller's part of `Consumer::drop` and of `DriverPort::deliver`.
 
 use super::check;
-use crate::hub::{Bell, ConsumerShared, Doorbell, LinkRx, LinkTx, Quota, count, link};
+use crate::hub::{Bell, ConsumerShared, Doorbell, LinkRx, LinkTx, Quota, link};
 use crate::spsc::Ring;
 use loom::thread;
 use skbpool_pool::{DropReason, HolderKind, Pool, SkbBatch};
@@ -20,7 +20,8 @@ fn link_of(slots: u32, quota: u32) -> Link {
     let pool = Pool::builder(2).build().unwrap();
     let holder = pool.accounts().holder("tap", HolderKind::Consumer).unwrap();
     let quota = Quota::start_at(quota, 0);
-    let shared = Arc::new(ConsumerShared::new("tap", holder, quota, Doorbell::new(Bell::new(), 0)));
+    let doorbell = Doorbell::new(Bell::new(), 0);
+    let shared = Arc::new(ConsumerShared::start_at(u64::MAX, "tap", holder, quota, doorbell));
     let (tx, rx) = link(&shared, Ring::channel(slots, u32::MAX).unwrap());
     Link { pool, shared, tx, rx }
 }
@@ -30,8 +31,8 @@ fn deliver(pool: &Pool, mut tx: LinkTx, frames: usize) -> Option<LinkTx> {
     let mut cache = pool.local_cache();
     let mut armed = cache.alloc().unwrap().arm(frames as u32).unwrap();
     let mut batch: SkbBatch = (0..frames as u32).map(|at| armed.skb(at, 1).unwrap()).collect();
-    let fit = tx.fit(frames);
-    let mut rest = batch.split_off(fit.views);
+    let fit = tx.fit(&batch, false);
+    let mut rest = batch.split_off(fit.frames);
     let refused = (rest.len() as u64, rest.len() as u64);
     let alive = tx.publish(&mut batch, fit, refused, &mut cache);
     rest.release(&mut cache);
@@ -100,8 +101,8 @@ fn a_finished_link_is_empty_and_its_figures_are_final() {
             }
         }
         assert_eq!(got.len(), 2);
-        count(&shared.frames, 2);
-        count(&shared.bytes, got.bytes());
+        shared.frames.add(2);
+        shared.bytes.add(got.bytes());
         drop(rx);
         drop(got);
         check_quiet(&pool, &shared, 2);
@@ -120,8 +121,8 @@ fn what_was_taken_is_never_counted_as_dropped() {
         let leaving = thread::spawn(move || {
             let mut got = SkbBatch::new();
             rx.ring.dequeue(got.as_mut_vec(), 1);
-            count(&consumer.bytes, got.bytes());
-            count(&consumer.frames, 1);
+            consumer.bytes.add(got.bytes());
+            consumer.frames.add(1);
             leave(&consumer, rx);
         });
         assert_eq!(shared.stats().dropped, []);
@@ -141,7 +142,7 @@ fn what_one_driver_publishes_another_is_not_granted() {
             let pool = pool.clone();
             thread::spawn(move || deliver(&pool, tx, 1))
         };
-        let granted = other.fit(1).views as u64;
+        let granted = other.grant(1);
         let tx = driver.join().unwrap();
         assert_eq!(granted + shared.stats().held, 1);
         drop((tx, rx, other, other_rx));
@@ -173,7 +174,7 @@ fn a_scrape_never_sees_more_taken_than_offered() {
         let consumer = thread::spawn(move || {
             let mut got = SkbBatch::new();
             if rx.ring.dequeue(got.as_mut_vec(), 1) != 0 {
-                count(&taken.frames, 1);
+                taken.frames.add(1);
             }
             (got, rx)
         });

@@ -70,7 +70,7 @@ fn the_last_frame_of_a_message_lands_whole_whatever_stands_behind_it() {
 #[test]
 fn a_frame_of_the_largest_size_becomes_a_chain() {
     let (pool, hub) = hub(1024);
-    let mut reader = consumer(&hub, 64);
+    let mut reader = consumer(&hub, 128);
     let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
     let frames = numbered(&[60, 262_144, 4097, 4096, 60]);
     ingest.submit(&message(&frames)).unwrap();

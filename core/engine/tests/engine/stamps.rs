@@ -78,3 +78,27 @@ fn a_pool_too_small_is_told() {
     assert!(error.to_string().contains("stamps"), "{error}");
     assert_eq!(pool.stats().reserved, 0);
 }
+
+#[test]
+fn it_closes_while_frames_keep_coming() {
+    let (pool, hub) = hub(2048);
+    let reader = StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap();
+    let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
+    let frames = message(&stamped(7, 200));
+    let closed = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // SeqCst: nothing depends on how fast it is seen.
+            while !closed.load(std::sync::atomic::Ordering::SeqCst) {
+                ingest.submit(&frames).unwrap();
+            }
+        });
+        while reader.report().stamps.received == 0 {
+            std::thread::yield_now();
+        }
+        assert!(reader.close().stamps.received > 0);
+        closed.store(true, std::sync::atomic::Ordering::SeqCst);
+    });
+    drop(ingest);
+    assert_all_home(&pool);
+}

@@ -176,7 +176,7 @@ impl Accounts {
     pub fn latency(&self) -> LatencyHistogram {
         let mut total = LatencyHistogram::default();
         for shard in self.used_shards() {
-            shard.read_latency(&mut total);
+            shard.read_latency(self.start, &mut total);
         }
         total
     }

@@ -37,8 +37,8 @@ impl Shard {
                 released: counter(),
                 released_bytes: counter(),
             }),
-            latency: std::array::from_fn(|_| AtomicU64::new(0)),
-            latency_ticks: AtomicU64::new(0),
+            latency: std::array::from_fn(|_| counter()),
+            latency_ticks: counter(),
         }
     }
 
@@ -64,13 +64,14 @@ impl Shard {
         self.cells[holder].released.load(Ordering::Acquire)
     }
 
-    pub(super) fn read_latency(&self, into: &mut LatencyHistogram) {
+    /// Adds what this shard counted since its raw counters were `start`.
+    pub(super) fn read_latency(&self, start: u64, into: &mut LatencyHistogram) {
+        // Relaxed: counters, read for reporting only.
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed).wrapping_sub(start);
         for (total, bucket) in into.buckets.iter_mut().zip(&self.latency) {
-            // Relaxed: counters, read for reporting only.
-            *total = total.wrapping_add(bucket.load(Ordering::Relaxed));
+            *total = total.wrapping_add(read(bucket));
         }
-        let ticks = self.latency_ticks.load(Ordering::Relaxed);
-        into.sum_ticks = into.sum_ticks.wrapping_add(ticks);
+        into.sum_ticks = into.sum_ticks.wrapping_add(read(&self.latency_ticks));
     }
 }
 
@@ -128,17 +129,13 @@ impl ShardHandle {
     /// Counts `views` views whose frames arrived `ticks` ago.
     #[inline]
     pub fn observe_latency(&mut self, ticks: u32, views: u64) {
-        let shard = self.accounts.shard(self.index);
-        let bucket = ((u32::BITS - ticks.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1);
-        let sum = u64::from(ticks) * views;
         if self.index == 0 {
-            // Relaxed: counters, read for reporting only.
-            shard.latency[bucket].fetch_add(views, Ordering::Relaxed);
-            shard.latency_ticks.fetch_add(sum, Ordering::Relaxed);
-        } else {
-            bump(&shard.latency[bucket], views);
-            bump(&shard.latency_ticks, sum);
+            self.accounts.observe_latency_shared(ticks, views);
+            return;
         }
+        let shard = self.accounts.shard(self.index);
+        bump(&shard.latency[bucket(ticks)], views);
+        bump(&shard.latency_ticks, u64::from(ticks) * views);
     }
 }
 
@@ -157,6 +154,14 @@ impl Accounts {
         share(&cell.acquired, views);
     }
 
+    /// Counts a latency through the shard that everybody shares.
+    pub(crate) fn observe_latency_shared(&self, ticks: u32, views: u64) {
+        let shard = self.shard(0);
+        // Relaxed: counters, read for reporting only.
+        shard.latency[bucket(ticks)].fetch_add(views, Ordering::Relaxed);
+        shard.latency_ticks.fetch_add(u64::from(ticks) * views, Ordering::Relaxed);
+    }
+
     /// Counts a release through the shard that everybody shares.
     #[inline]
     pub(crate) fn release_shared(&self, holder: HolderId, views: u64, bytes: u64) {
@@ -164,6 +169,12 @@ impl Accounts {
         share(&cell.released_bytes, bytes);
         share(&cell.released, views);
     }
+}
+
+/// The bucket that counts a latency of `ticks`.
+#[inline(always)]
+fn bucket(ticks: u32) -> usize {
+    ((u32::BITS - ticks.leading_zeros()) as usize).min(LATENCY_BUCKETS - 1)
 }
 
 /// Adds to a counter that only the owner of its shard writes.

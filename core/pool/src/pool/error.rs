@@ -13,7 +13,8 @@ pub enum AllocError {
         buffers: u32,
         /// Referenced by somebody.
         in_flight: u32,
-        /// Free, in caches: of other threads, or too few in the caller's own for what it asked.
+        /// Free, in caches: of other threads, or too few in the caller's own for what it asked. 0 if
+        /// that could not be counted without waiting for somebody.
         cached: u32,
     },
     /// The pool was closed.

@@ -1,6 +1,6 @@
 //! The handle to a pool.
 
-use super::builder::PoolBuilder;
+use super::builder::{PoolBuilder, StartValues};
 use super::cache::LocalCache;
 use super::error::AllocError;
 use super::inner::{CLOSED, HANDLE, PoolInner};
@@ -57,9 +57,8 @@ impl Pool {
         skb.header().index()?;
         // SAFETY: a header with an index is a pool's, and the skb keeps its buffer out of the depot.
         let inner = unsafe { Self::of_header(skb.header_ptr()) };
-        // Relaxed: the skb's buffer keeps the pool alive, and nothing is published.
         // SAFETY: alive, as said.
-        unsafe { inner.as_ref() }.life.fetch_add(HANDLE, Ordering::Relaxed);
+        unsafe { inner.as_ref() }.count_handle();
         Some(Self { inner })
     }
 
@@ -138,6 +137,11 @@ impl Pool {
         self.inner().buffer_bytes
     }
 
+    /// Where its counters, tags and generations began.
+    pub fn start_values(&self) -> StartValues {
+        self.inner().start
+    }
+
     /// Whether its memory lies on huge pages.
     pub fn is_huge(&self) -> bool {
         self.inner().region.is_huge()
@@ -162,8 +166,7 @@ impl Pool {
 
 impl Clone for Pool {
     fn clone(&self) -> Self {
-        // Relaxed: our own handle keeps the pool alive, and nothing is published.
-        self.inner().life.fetch_add(HANDLE, Ordering::Relaxed);
+        self.inner().count_handle();
         Self { inner: self.inner }
     }
 }

@@ -94,6 +94,17 @@ impl PoolInner {
         self.signals.load(Ordering::Relaxed) & CLOSED != 0
     }
 
+    /// Counts one more handle, on behalf of somebody who keeps the pool alive.
+    pub(super) fn count_handle(&self) {
+        // Relaxed: the pool is kept alive by who asks, and nothing is published.
+        let before = self.life.fetch_add(HANDLE, Ordering::Relaxed);
+        if before > u64::MAX / 2 {
+            // 2^31 handles can only be forgotten ones; going on would free the pool under its users
+            // once the count wraps. Arc does the same.
+            std::process::abort();
+        }
+    }
+
     /// Counts `buffers` buffers that the caller just took out of the depot.
     #[inline]
     pub(super) fn count_out(&self, buffers: usize) {
@@ -136,9 +147,12 @@ impl PoolInner {
         take()
     }
 
+    /// Why there is no buffer. Does not wait for somebody who reads the figures at this moment: then
+    /// it takes everything outside the depot to be in flight.
     #[cold]
     pub(super) fn exhausted(&self) -> AllocError {
-        let stats = self.occupancy();
+        let cached = self.slots.try_lock().map_or(0, |slots| self.cached(&slots));
+        let stats = self.occupancy_with(cached);
         AllocError::Exhausted {
             buffers: self.count(),
             in_flight: stats.in_flight,

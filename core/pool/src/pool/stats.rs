@@ -171,8 +171,19 @@ impl PoolInner {
         total
     }
 
+    /// Free buffers in caches.
+    pub(super) fn cached(&self, slots: &Slots) -> u64 {
+        // Relaxed: reporting only.
+        slots.live.iter().map(|slot| slot.cached.load(Ordering::Relaxed)).sum()
+    }
+
     pub(super) fn occupancy(&self) -> Occupancy {
-        let cached = self.cache_counts().cached as u32;
+        self.occupancy_with(self.cache_counts().cached)
+    }
+
+    /// Where the buffers are if `cached` are in caches.
+    pub(super) fn occupancy_with(&self, cached: u64) -> Occupancy {
+        let cached = cached.min(u64::from(u32::MAX)) as u32;
         let outside = self.outside().min(self.count());
         let cached = cached.min(outside);
         Occupancy { free: self.count() - outside, cached, in_flight: outside - cached }

@@ -142,11 +142,13 @@ impl SkbBatch {
     /// Releases everything, to `cache` where it is of the buffers' pool.
     ///
     /// One atomic operation for each run of views of one buffer, none if the run holds all its
-    /// references; one count for each run of one holder; the clock is read once if the first skb's
+    /// references; one count for each run of one holder; the clock is read once if any
     /// arrival was measured.
     pub fn release(&mut self, cache: &mut LocalCache) {
-        let Some(first) = self.skbs.first() else { return };
-        let mut settlement = Settlement::new(cache.shard(), first.birth != 0);
+        if self.skbs.is_empty() {
+            return;
+        }
+        let mut settlement = Settlement::new(cache.shard());
         for skb in &self.skbs {
             settlement.add(skb);
         }

@@ -21,6 +21,11 @@ impl FragList {
     }
 
     #[inline(always)]
+    pub(super) fn count(&self) -> u32 {
+        self.views.len() as u32
+    }
+
+    #[inline(always)]
     pub(super) fn truesize(&self) -> u32 {
         self.truesize
     }
@@ -73,19 +78,22 @@ impl Skb {
         if other.is_empty() {
             return Ok(());
         }
-        let holder = self.settle_shared();
-        other.settle_shared();
+        other.give_up_holder();
+        // The frame's latency is its first view's to tell.
+        other.birth = 0;
         let following = other.fragments.take();
-        let list = self.fragments.get_or_insert_default();
-        // A frame whose first view was pulled empty would pin that view's buffer for nothing.
-        if other.len != 0 {
-            list.views.push(other);
-        }
-        if let Some(following) = following {
-            list.views.extend(following.views);
-        }
-        list.recount();
-        self.charge_shared(holder);
+        // A frame whose first view was pulled empty would pin that view's buffer for nothing. It goes
+        // at the very end: a free function may do anything, and this frame is complete by then.
+        let (first, _empty) =
+            if other.len != 0 { (Some(other), None) } else { (None, Some(other)) };
+        self.recharge(|skb| {
+            let list = skb.fragments.get_or_insert_default();
+            list.views.extend(first);
+            if let Some(following) = following {
+                list.views.extend(following.views);
+            }
+            list.recount();
+        });
         Ok(())
     }
 
@@ -97,21 +105,29 @@ impl Skb {
 
     /// `trim` for a chain; `len` is at most what there is.
     pub(super) fn trim_chain(&mut self, len: u32) -> Result<(), SkbError> {
-        let holder = self.settle_shared();
-        let mut left = len.saturating_sub(self.len);
-        self.len = self.len.min(len);
-        if let Some(list) = &mut self.fragments {
-            list.views.retain_mut(|view| {
-                view.len = view.len.min(left);
-                left -= view.len;
-                view.len != 0
+        // Dropped last: a free function may do anything, and this frame is complete by then.
+        let mut gone = Vec::new();
+        self.recharge(|skb| {
+            let mut left = len.saturating_sub(skb.len);
+            skb.len = skb.len.min(len);
+            let Some(list) = &mut skb.fragments else { return };
+            let kept = list.views.iter().take_while(|view| {
+                let starts_inside = left != 0;
+                left -= view.len.min(left);
+                starts_inside
             });
+            let kept = kept.count();
+            gone = list.views.split_off(kept);
+            list.recount();
+            let surplus = (skb.len + list.bytes).saturating_sub(len);
+            if let Some(last) = list.views.last_mut() {
+                last.len -= surplus;
+            }
             list.recount();
             if list.views.is_empty() {
-                self.fragments = None;
+                skb.fragments = None;
             }
-        }
-        self.charge_shared(holder);
+        });
         Ok(())
     }
 
@@ -122,14 +138,18 @@ impl Skb {
         self.offset += now;
         self.len -= now;
         let mut left = bytes - now;
+        // Dropped last: a free function may do anything, and this frame is complete by then.
+        let mut _gone = Vec::new();
         if let Some(list) = &mut self.fragments {
-            list.views.retain_mut(|view| {
+            for view in &mut list.views {
                 let now = left.min(view.len);
                 left -= now;
                 view.offset += now;
                 view.len -= now;
-                view.len != 0
-            });
+            }
+            let whole = list.views.iter().take_while(|view| view.len == 0).count();
+            let rest = list.views.split_off(whole);
+            _gone = std::mem::replace(&mut list.views, rest);
             list.recount();
             if list.views.is_empty() {
                 self.fragments = None;

@@ -30,13 +30,16 @@ impl Skb {
     /// [`CopyError::Alloc`].
     pub fn copy(&self, source: &mut impl BufferSource) -> Result<Skb, CopyError> {
         let size = source.buffer_bytes();
-        let headroom =
-            if self.len() <= size.saturating_sub(self.headroom()) { self.headroom() } else { 0 };
+        let whole = u64::from(self.headroom()) + u64::from(self.len());
+        let headroom = if whole <= u64::from(size) { self.headroom() } else { 0 };
         let mut copy = source.buffer()?.into_empty_skb();
         copy.reserve(headroom)?;
         let mut parts = self.parts();
         let mut part = fill_up(&mut copy, &[], &mut parts)?;
         while !part.is_empty() {
+            if size == 0 {
+                return Err(CopyError::TooLarge { needed: self.len(), buffer: 0 });
+            }
             let mut piece = source.buffer()?.into_empty_skb();
             part = fill_up(&mut piece, part, &mut parts)?;
             copy.append_frag(piece).map_err(|(error, _)| error)?;
@@ -112,9 +115,13 @@ impl Skb {
 
     /// Becomes `other` and releases what it was; its holder is charged for what it is now.
     fn replace(&mut self, other: Skb) {
-        let holder = self.settle_shared();
-        drop(std::mem::replace(self, other));
-        self.charge_shared(holder);
+        // Dropped last: a free function may do anything, and this frame is complete by then.
+        let mut old = None;
+        self.recharge(|skb| {
+            let old = old.insert(std::mem::replace(skb, other));
+            // The frame lives on; its latency is measured when the copy is released.
+            old.birth = 0;
+        });
     }
 }
 

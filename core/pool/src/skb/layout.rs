@@ -181,7 +181,17 @@ impl Skb {
         self.flags.0 &= !SkbFlags::ORIGINAL_LENGTH.0;
     }
 
-    /// What its holder is charged for, fragments included.
+    /// Buffers it has a view of: one, and for a chain one for each fragment. Each counts as a view of
+    /// its holder's, since each pins a buffer.
+    #[inline(always)]
+    pub fn views(&self) -> u32 {
+        match &self.fragments {
+            None => 1,
+            Some(fragments) => 1 + fragments.count(),
+        }
+    }
+
+    /// What its holder is charged for in bytes, fragments included.
     #[inline(always)]
     pub fn truesize(&self) -> u32 {
         match &self.fragments {

@@ -4,11 +4,12 @@ use super::Skb;
 use crate::account::{Accounts, HolderId, ShardHandle};
 use crate::clock;
 use crate::pool::{LocalCache, Pool};
+use std::sync::Arc;
 
 impl Skb {
     /// The accounts its holder is registered in: its pool's, or the process's for brought memory.
     #[inline]
-    pub(crate) fn with_accounts<R>(&self, use_them: impl FnOnce(&Accounts) -> R) -> R {
+    pub(crate) fn with_accounts<R>(&self, use_them: impl FnOnce(&Arc<Accounts>) -> R) -> R {
         match self.header().index() {
             Some(_) => {
                 // SAFETY: a header with an index lies in a pool, which lives while our reference is
@@ -23,17 +24,52 @@ impl Skb {
         }
     }
 
-    /// Counts the view as given back by its holder, through the shared shard, and makes it nobody's.
-    /// Returns who the holder was.
+    /// Settles the account of a view that is about to go, through the shared shard: its holder's, and
+    /// the latency if its arrival was measured.
     #[inline]
-    pub(crate) fn settle_shared(&mut self) -> HolderId {
+    pub(crate) fn settle_shared(&mut self) {
+        self.give_up_holder();
+        if self.birth != 0 {
+            let ticks = clock::tick().wrapping_sub(self.birth);
+            self.with_accounts(|accounts| accounts.observe_latency_shared(ticks, 1));
+        }
+    }
+
+    /// Counts the view as given back by its holder, through the shared shard, and makes it nobody's.
+    #[inline]
+    pub(crate) fn give_up_holder(&mut self) {
         let holder = self.holder();
         if holder != HolderId::NONE {
-            let truesize = u64::from(self.truesize());
-            self.with_accounts(|accounts| accounts.release_shared(holder, 1, truesize));
+            let (views, bytes) = self.charge();
+            self.with_accounts(|accounts| accounts.release_shared(holder, views, bytes));
             self.set_holder(HolderId::NONE);
         }
-        holder
+    }
+
+    /// Changes the view, and then what its holder is charged for: first for what it is now, then no
+    /// longer for what it was, so that the holder is never seen to hold less than it does. A view
+    /// that `change` moved to a pool with other accounts becomes nobody's.
+    pub(super) fn recharge(&mut self, change: impl FnOnce(&mut Skb)) {
+        let holder = self.holder();
+        if holder == HolderId::NONE {
+            return change(self);
+        }
+        let (views, bytes) = self.charge();
+        let accounts = self.with_accounts(Arc::clone);
+        self.set_holder(HolderId::NONE);
+        change(self);
+        if self.with_accounts(|now| Arc::ptr_eq(now, &accounts)) {
+            let (views, bytes) = self.charge();
+            accounts.acquire_shared(holder, views, bytes);
+            self.set_holder(holder);
+        }
+        accounts.release_shared(holder, views, bytes);
+    }
+
+    /// What its holder answers for: views and their truesize in bytes, fragments included.
+    #[inline(always)]
+    fn charge(&self) -> (u64, u64) {
+        (u64::from(self.views()), u64::from(self.truesize()))
     }
 
     /// As [`Skb::settle_shared`], through the shard of `cache`, fragments' references included; all
@@ -41,7 +77,7 @@ impl Skb {
     #[inline]
     pub(crate) fn settle_into(&mut self, cache: &mut LocalCache) {
         if self.holder() != HolderId::NONE || self.birth != 0 {
-            let mut settlement = Settlement::new(cache.shard(), self.birth != 0);
+            let mut settlement = Settlement::new(cache.shard());
             settlement.add(self);
             settlement.finish();
         }
@@ -50,26 +86,17 @@ impl Skb {
         }
     }
 
-    /// Counts the view as taken by `holder`, through the shared shard.
-    pub(crate) fn charge_shared(&mut self, holder: HolderId) {
-        if holder != HolderId::NONE {
-            let truesize = u64::from(self.truesize());
-            self.with_accounts(|accounts| accounts.acquire_shared(holder, 1, truesize));
-            self.set_holder(holder);
-        }
-    }
-
     /// Hands the view to `holder`: its last holder's account is settled, the new one's charged, both
     /// through `shard`, which must be of the accounts both are registered in.
     #[inline]
     pub fn hand_to(&mut self, holder: HolderId, shard: &mut ShardHandle) {
-        let truesize = u64::from(self.truesize());
+        let (views, bytes) = self.charge();
         let before = self.holder();
-        if before != HolderId::NONE {
-            shard.release(before, 1, truesize);
-        }
         if holder != HolderId::NONE {
-            shard.acquire(holder, 1, truesize);
+            shard.acquire(holder, views, bytes);
+        }
+        if before != HolderId::NONE {
+            shard.release(before, views, bytes);
         }
         self.set_holder(holder);
     }
@@ -81,25 +108,25 @@ pub(super) struct Settlement<'a> {
     holder: HolderId,
     views: u64,
     bytes: u64,
+    /// The clock, read once at the first view whose arrival was measured; 0: not yet.
     now: u32,
     birth: u32,
     births: u64,
 }
 
 impl<'a> Settlement<'a> {
-    pub(super) fn new(shard: &'a mut ShardHandle, measured: bool) -> Self {
-        let now = if measured { clock::tick() } else { 0 };
-        Self { shard, holder: HolderId::NONE, views: 0, bytes: 0, now, birth: 0, births: 0 }
+    pub(super) fn new(shard: &'a mut ShardHandle) -> Self {
+        Self { shard, holder: HolderId::NONE, views: 0, bytes: 0, now: 0, birth: 0, births: 0 }
     }
 
-    /// Adds one view that is about to be released.
+    /// Adds one skb that is about to be released.
     #[inline(always)]
     pub(super) fn add(&mut self, skb: &Skb) {
         if skb.holder() != self.holder {
             self.close_holder();
             self.holder = skb.holder();
         }
-        self.views += 1;
+        self.views += u64::from(skb.views());
         self.bytes += u64::from(skb.truesize());
         if skb.birth != self.birth {
             self.close_birth();
@@ -119,7 +146,10 @@ impl<'a> Settlement<'a> {
 
     #[inline]
     fn close_birth(&mut self) {
-        if self.birth != 0 && self.now != 0 && self.births != 0 {
+        if self.birth != 0 && self.births != 0 {
+            if self.now == 0 {
+                self.now = clock::tick();
+            }
             // The low bit of a tick is always set, so it is no part of the age.
             self.shard.observe_latency(self.now.wrapping_sub(self.birth), self.births);
         }

@@ -16,10 +16,11 @@ fn held_skb(pool: &Pool, holder: &Holder, bytes: &[u8]) -> Skb {
 }
 
 #[track_caller]
-fn assert_held(holder: &Holder, views: &[&Skb]) {
-    let bytes = views.iter().map(|skb| u64::from(skb.truesize())).sum();
-    assert!(views.iter().all(|skb| skb.holder() == holder.id()));
-    assert_eq!(holder.held(), (views.len() as u64, bytes));
+fn assert_held(holder: &Holder, skbs: &[&Skb]) {
+    let views = skbs.iter().map(|skb| u64::from(skb.views())).sum();
+    let bytes = skbs.iter().map(|skb| u64::from(skb.truesize())).sum();
+    assert!(skbs.iter().all(|skb| skb.holder() == holder.id()));
+    assert_eq!(holder.held(), (views, bytes));
 }
 
 #[test]
@@ -76,13 +77,13 @@ fn verbs_that_change_a_chain_change_the_charge() {
     let mut frame = held_skb(&pool, &holder, b"one");
     frame.append_frag(skb_of(&pool, 0, b"two")).unwrap();
     frame.append_frag(held_skb(&pool, &other, b"three")).unwrap();
-    assert_eq!(frame.truesize(), 3 * 4096);
+    assert_eq!((frame.views(), frame.truesize()), (3, 3 * 4096));
     assert_held(&holder, &[&frame]);
     assert_eq!(other.held(), (0, 0));
     frame.trim(7).unwrap();
     assert_held(&holder, &[&frame]);
     frame.trim(5).unwrap();
-    assert_eq!(frame.truesize(), 2 * 4096);
+    assert_eq!((frame.views(), frame.truesize()), (2, 2 * 4096));
     assert_held(&holder, &[&frame]);
     frame.pull_up(4, &mut &pool).unwrap();
     assert_held(&holder, &[&frame]);
@@ -112,6 +113,40 @@ fn a_batch_of_several_holders_is_settled_by_runs() {
     let snapshot = pool.accounts().snapshot();
     let counts: Vec<_> = snapshot.iter().map(|s| (s.acquired, s.released)).collect();
     assert_eq!(counts, [(3, 3), (3, 3)]);
+}
+
+/// A chain counts as many views as it pins buffers, however it is released.
+#[test]
+fn a_chain_is_given_back_as_it_was_charged() {
+    let (pool, holder) = held_pool();
+    let mut cache = pool.local_cache();
+    let chain = || {
+        let mut frame = held_skb(&pool, &holder, b"head");
+        frame.append_frag(skb_of(&pool, 0, b"tail")).unwrap();
+        frame
+    };
+    let [one, two, three] = [chain(), chain(), chain()];
+    assert_eq!(holder.held(), (6, 6 * 4096));
+    drop(one);
+    cache.release(two);
+    assert_held(&holder, &[&three]);
+    SkbBatch::from_iter([three]).release(&mut cache);
+    assert_eq!(holder.held(), (0, 0));
+}
+
+/// A number means another holder in other accounts, so the charge does not move there.
+#[test]
+fn a_view_that_moves_to_other_accounts_becomes_nobodys() {
+    let (pool, holder) = held_pool();
+    let (elsewhere, stranger) = held_pool();
+    assert_eq!(holder.id(), stranger.id());
+    let mut skb = held_skb(&pool, &holder, b"frame");
+    let clone = skb.clone_skb().unwrap();
+    skb.unshare(&mut &elsewhere).unwrap();
+    assert_eq!(skb.data(), clone.data());
+    assert_eq!((holder.held(), stranger.held()), ((0, 0), (0, 0)));
+    drop(skb);
+    assert_eq!((holder.held(), stranger.held()), ((0, 0), (0, 0)));
 }
 
 /// Views of brought memory are accounted in the accounts of the process.

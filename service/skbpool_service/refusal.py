@@ -10,7 +10,7 @@
 | a handle, session, reader or pool that is not there | NOT_FOUND | UNKNOWN_… |
 | a pool name that is taken | ALREADY_EXISTS | POOL_EXISTS |
 | a limit of the configuration | RESOURCE_EXHAUSTED | LIMIT_… |
-| no free buffer | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with RetryInfo |
+| no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with RetryInfo |
 | a consumer or driver that the pool has no room for | RESOURCE_EXHAUSTED | POOL_TOO_SMALL |
 | more holders than can be accounted by name | RESOURCE_EXHAUSTED | TOO_MANY_HOLDERS |
 | no memory for another pool | RESOURCE_EXHAUSTED | OUT_OF_MEMORY |
@@ -83,6 +83,11 @@ def over_limit(limit: str, text: str, value: int, *, retry: bool = True) -> Refu
         limit=limit,
         value=value,
     )
+
+
+def exhausted(text: str) -> Refusal:
+    """Return the refusal of buffers that are not to be had at the moment."""
+    return Refusal(_Code.RESOURCE_EXHAUSTED, "POOL_EXHAUSTED", text, retry_after=RETRY_SECONDS)
 
 
 def bad_request(text: str) -> Refusal:

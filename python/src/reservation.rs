@@ -1,0 +1,9 @@
+//! `skbpool._native.Reservation`.
+
+use pyo3::prelude::*;
+
+/// The promise of one buffer, made by `Pool.reserve`; given back when the object goes.
+#[pyclass(module = "skbpool._native", frozen)]
+pub(crate) struct Reservation {
+    pub(crate) _buffer: skbpool_pool::Reservation,
+}

@@ -135,3 +135,8 @@ def test_streams_and_sessions_together_can_be_accounted() -> None:
         load_settings({"limits": {**fitting, "max_sessions": 25}})
     with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_streams = 161"):
         load_settings({"limits": {"max_streams": 161}})
+
+
+def test_the_sample_file_says_what_holds_without_it() -> None:
+    sample = Path(__file__).parents[3] / "deploy" / "skbpool.toml"
+    assert load_settings({}, sample).model_dump() == load_settings({}).model_dump()

@@ -135,7 +135,7 @@ def test_streams_that_sent_nothing_are_told_and_do_not_keep_it(path: str, method
             with pytest.raises(grpc.RpcError) as refused:
                 list(stream)
             assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-            assert "stopping" in refused.value.details()
+            assert "stopping" in str(refused.value.details())
             code, _, errors = daemon.finish()
         finally:
             silence.put(None)

@@ -69,7 +69,7 @@ def test_it_does_what_it_says(tmp_path: Path) -> None:
     )
     printed = ran.stdout.decode()
     assert ran.returncode == 0, printed
-    assert printed.endswith("the README holds\n"), printed
+    assert "the README holds" in printed, printed
     assert len(list(read_capture(tmp_path / "out.pcapng"))) == 1000
 
 

@@ -6,7 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
+
+# The same examples in every run: a failure that CI shows is one that anybody can repeat.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 def lacking(reason: str) -> NoReturn:

@@ -147,3 +147,30 @@ fn missed_tells_news_only() {
     }
     assert_eq!(told, [vec![], vec![(3, 24)], vec![], vec![(5, 40)]]);
 }
+
+/// A chain pins every buffer it lies in, so that is what it costs of the quota.
+#[test]
+fn a_chain_counts_for_every_buffer_it_lies_in() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 5, 8);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut frame = |parts: u64| {
+        let mut parts = numbered(&mut cache, 0..parts).into_iter();
+        let mut frame = parts.next().unwrap();
+        parts.for_each(|part| frame.append_frag(part).unwrap());
+        frame
+    };
+    let mut batch = SkbBatch::from_iter([frame(3), frame(1), frame(2)]);
+    let delivered = driver.deliver(&mut batch, &mut cache);
+    assert_eq!((delivered.published, delivered.missed), (2, 1));
+    let stats = consumer.stats();
+    check_edge(&stats);
+    assert_eq!((stats.held, dropped(&stats, DropReason::Quota)), (4, 1));
+    let mut taken = SkbBatch::new();
+    consumer.poll(&mut taken, 8);
+    taken.release(&mut cache);
+    assert_eq!(consumer.stats().held, 0);
+    let delivered = driver.deliver(&mut numbered(&mut cache, 0..6), &mut cache);
+    assert_eq!(delivered.published, 5, "what was granted and not used is there again");
+}

@@ -112,4 +112,11 @@ fn latency_is_counted_once_a_view() {
     cache.release(single);
     cache.release(skb_of(&pool, 0, b"not measured"));
     assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 7);
+    let mut dropped = skb_of(&pool, 0, b"y");
+    dropped.birth = skbpool_pool::clock::tick();
+    let copied = dropped.clone_skb().unwrap();
+    dropped.unshare(&mut &pool).unwrap();
+    assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 7, "the frame lives on");
+    drop((dropped, copied));
+    assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 9);
 }

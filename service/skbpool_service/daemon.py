@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol
 
-import grpc
 import structlog
 from skbpool.addresses import TcpAddress, default_listen_address, parse_address
 
 from skbpool_service import __version__
 from skbpool_service.config import Settings
+from skbpool_service.connections import Stalled, close_all
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
 from skbpool_service.listen import Listener, bind
@@ -29,6 +29,7 @@ from skbpool_service.rpc.reflection import ReflectionService
 from skbpool_service.rpc.server import ServerService
 from skbpool_service.rpc.stamp import StampService
 from skbpool_service.rpc.table import MethodTable
+from skbpool_service.rpc.workers import Workers
 from skbpool_service.sessions import Sessions
 
 log = structlog.get_logger()
@@ -39,6 +40,9 @@ REFUSERS = 4
 PATIENCE = 0.5
 """Seconds that a stopping daemon waits for Ingest streams to finish the batch they are at, and for
 health watchers to be told."""
+
+CLOSING = 1.0
+"""Seconds of the shutdown deadline that are kept back for closing what did not end by itself."""
 
 
 class Service(Protocol):
@@ -112,9 +116,13 @@ class Daemon:
         # The reaper first, hence shut down last: it cleans up after the others' calls.
         reaper = self._threads(1, "reaper")
         stream_threads = self._threads(streams + REFUSERS, "stream")
-        unary_threads = self._threads(limits.max_unary_workers, "unary")
-        laggards = Laggards(settings.request_timeout)
-        table = MethodTable(recorder, laggards, stream_threads, reaper, limits.max_message_bytes)
+        workers = Workers(limits.max_unary_workers, "unary")
+        self._undo.append(workers.shutdown)
+        laggards = Laggards(settings.request_timeout, workers)
+        stream_laggards = Laggards(settings.request_timeout)
+        table = MethodTable(
+            recorder, laggards, stream_laggards, stream_threads, reaper, limits.max_message_bytes
+        )
         # Addresses come first: they cost nothing and are wrong more often than the pool.
         if settings.metrics:
             address = parse_address(settings.metrics)
@@ -123,10 +131,10 @@ class Daemon:
             self._undo.append(self.metrics.close)
         addresses = [parse_address(text) for text in settings.listen]
         for address in addresses or [default_listen_address()]:
-            listener = bind(address, settings, [table], unary_threads)
+            listener = bind(address, settings, [table], workers)
             self.listeners.append(listener)
             self._undo.append(listener.remove_socket)
-            self._undo.append(partial(_end, listener.server))
+            self._undo.append(partial(_end, listener))
         engine = Engine(settings)
         self._undo.append(engine.close)
         dispatcher = Dispatcher(stream_threads)
@@ -152,7 +160,9 @@ class Daemon:
         recorder.expect(table.methods)
         registry.register(EngineCollector(engine, sessions, gates))
         self._gates = gates
-        for thread in (dispatcher, laggards):
+        patience = settings.keepalive_time + settings.keepalive_timeout
+        stalled = Stalled([listener.address for listener in self.listeners], patience)
+        for thread in (dispatcher, laggards, stream_laggards, stalled):
             thread.start()
             self._undo.append(thread.stop)
         for listener in self.listeners:
@@ -166,12 +176,14 @@ class Daemon:
         """
         if not self._undo:
             return
-        deadline = time.monotonic() + self.settings.shutdown_deadline
+        seconds = self.settings.shutdown_deadline
+        seconds -= min(CLOSING, seconds / 2)
+        deadline = time.monotonic() + seconds
         log.info("stopping", deadline_seconds=self.settings.shutdown_deadline)
         self._health.set(serving=False)
         for listener in self.listeners:
             # Returns at once; what is open after the deadline is cancelled.
-            listener.server.stop(self.settings.shutdown_deadline)
+            listener.server.stop(seconds)
         # Beside each other, since a client that reads nothing holds up whoever tells it something.
         tellers = [
             threading.Thread(target=tell, daemon=True)
@@ -213,6 +225,11 @@ class Daemon:
                 log.exception("stopping failed in part")
 
 
-def _end(server: grpc.Server) -> None:
+def _end(listener: Listener) -> None:
     """End every call of a server, and wait until it is gone."""
-    server.stop(None).wait()
+    gone = listener.server.stop(0)  # None would wait here
+    # gRPC does not end a call while a write waits for a client that has stopped reading.
+    if not gone.wait(CLOSING / 2):
+        closed = close_all(listener.address)
+        log.warning("clients that read nothing are cut off", connections=closed)
+        gone.wait()

@@ -62,8 +62,9 @@ class Limits(_Table):
     together with max_sessions they are 224 at most."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
     """Most streams at a time that watch the health or use reflection."""
-    max_unary_workers: int = Field(default=8, ge=1, le=1024)
-    """Threads for calls that are answered at once."""
+    max_unary_workers: int = Field(default=64, ge=1, le=1024)
+    """Most threads for calls that are answered at once; they are made as they are needed. A call
+    holds one while it waits for its request."""
     max_concurrent_rpcs: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time, on each listener, that run or wait for a thread."""
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
@@ -155,7 +156,8 @@ class Settings(BaseSettings):
     keepalive_timeout: float = Field(default=20.0, ge=1, le=7200)
     """Seconds for that sign of life; then the connection, and what it held, is given up."""
     request_timeout: float = Field(default=10.0, gt=0, le=3600)
-    """Seconds that a call has to send its request; Ingest may wait."""
+    """Seconds that a call has to send its request; Ingest may wait. While calls wait for a thread it
+    is a tenth of a second."""
     pool: PoolSettings = PoolSettings()
     limits: Limits = Limits()
     log: LogSettings = LogSettings()

@@ -11,36 +11,50 @@ from collections.abc import Iterator
 
 import grpc
 
+from skbpool_service.rpc.workers import Workers
+
 LOOK_SECONDS = 0.5
 """How often laggards are looked for."""
 
+CROWDED_SECONDS = 0.1
+"""What a call has to send its request while others wait for a thread. A client that sends header
+and request together needs none of it."""
+
 
 class Laggards:
-    """Cancels calls whose first message does not come in time."""
+    """Cancels calls whose first message does not come in time.
 
-    def __init__(self, seconds: float):
+    `workers`: the threads they wait on; while these are crowded, the time is short.
+    """
+
+    def __init__(self, seconds: float, workers: Workers | None = None):
         self._seconds = seconds
+        self._workers = workers
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         # In the order of their coming, hence of their deadlines.
         self._waiting: dict[int, tuple[float, grpc.ServicerContext]] = {}
+        self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="laggards", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
+        if self._workers:
+            self._workers.on_crowd = self._wake.set
         self._thread.start()
 
     def stop(self) -> None:
         """Look no more."""
         self._stop.set()
+        self._wake.set()
         self._thread.join()
 
     def watch(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Return `requests`, and cancel the call if the first one does not come in time."""
         number = next(self._numbers)
         with self._lock:
-            self._waiting[number] = (time.monotonic() + self._seconds, context)
+            self._waiting[number] = (time.monotonic(), context)
         try:
             message = next(requests, None)
         finally:
@@ -51,13 +65,23 @@ class Laggards:
             yield from requests
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
-            now = time.monotonic()
-            late = []
-            with self._lock:
-                for deadline, context in self._waiting.values():
-                    if deadline > now:
-                        break
-                    late.append(context)
-            for context in late:
-                context.cancel()
+        while not self._stop.is_set():
+            if self._workers and self._workers.is_crowded:
+                self._cancel(min(CROWDED_SECONDS, self._seconds))
+                self._stop.wait(CROWDED_SECONDS / 2)
+            else:
+                self._cancel(self._seconds)
+                self._wake.wait(LOOK_SECONDS)
+                self._wake.clear()
+
+    def _cancel(self, seconds: float) -> None:
+        """End the calls that have waited for longer than `seconds`."""
+        begin = time.monotonic() - seconds
+        late = []
+        with self._lock:
+            for since, context in self._waiting.values():
+                if since > begin:
+                    break
+                late.append(context)
+        for context in late:
+            context.cancel()

@@ -30,12 +30,14 @@ class MethodTable(grpc.GenericRpcHandler):
         self,
         recorder: Recorder,
         laggards: Laggards,
+        stream_laggards: Laggards,
         threads: ThreadPoolExecutor,
         reaper: Executor,
         max_message_bytes: int,
     ):
         self._recorder = recorder
         self._laggards = laggards
+        self._stream_laggards = stream_laggards
         self._threads = threads
         self._reaper = reaper
         self._max_message_bytes = max_message_bytes
@@ -70,7 +72,7 @@ class MethodTable(grpc.GenericRpcHandler):
 
         `may_idle`: the client may wait with its first request.
         """
-        laggards = None if may_idle else self._laggards
+        laggards = None if may_idle else self._stream_laggards
         method = f"{service}/{name}"
         handler = streaming(
             method, serve, self._recorder, laggards, gate, self._threads, self._reaper

@@ -106,6 +106,27 @@ def test_calls_that_send_nothing_do_not_keep_threads_for_ever(start: Any, method
         silence.set()
 
 
+def test_many_calls_that_send_nothing_keep_nobody_waiting(start: Any) -> None:
+    # By the time that such a call has otherwise, the 60 would take the two threads for 5 minutes.
+    _, stubs = start(request_timeout=10.0, limits={"max_unary_workers": 2})
+    silence = threading.Event()
+
+    def requests() -> Iterator[bytes]:
+        silence.wait()
+        yield from ()
+
+    open_call: Any = stubs.channel.stream_stream("/skbpool.v1.ServerService/GetServerInfo")
+    silent = [open_call(requests()) for _ in range(60)]
+    try:
+        info = stubs.server.GetServerInfo(server_pb2.GetServerInfoRequest(), timeout=PATIENCE)
+        assert info.version
+        assert refusal(partial(list, silent[0]))[0] == Code.CANCELLED
+    finally:
+        silence.set()
+        for call in silent:
+            call.cancel()
+
+
 def test_a_message_over_the_limit_is_refused_with_the_limit(start) -> None:
     _, stubs = start(limits={"max_message_bytes": 1 << 20, "max_frame_bytes": 1024})
     for size in (1 << 20) + 1, (2 << 20) + 1:  # refused by the handler, and by gRPC unread

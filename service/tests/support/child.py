@@ -54,6 +54,19 @@ def subscribe(channel: grpc.Channel, quota: int) -> None:
     print(f"{frames} {missed}", flush=True)
 
 
+def pause(channel: grpc.Channel, quota: int) -> None:
+    """Subscribe and hold a session, and read neither: the connection lives, the program rests."""
+    sessions = lease_pb2_grpc.LeaseServiceStub(channel)
+    session = sessions.OpenSession(lease_pb2.OpenSessionRequest(name="child"))
+    session_id = next(session).session_id
+    sessions.Allocate(lease_pb2.AllocateRequest(session_id=session_id, count=10))
+    stub = frame_pb2_grpc.FrameServiceStub(channel)
+    stream = stub.Subscribe(frame_pb2.SubscribeRequest(name="child", quota=quota))
+    stream.initial_metadata()
+    ready()
+    sys.stdin.read()
+
+
 def ingest(channel: grpc.Channel, frames: int) -> None:
     """Send batches without end."""
     stub = frame_pb2_grpc.FrameServiceStub(channel)
@@ -85,6 +98,11 @@ def stamps(channel: grpc.Channel, quota: int) -> None:
 
 if __name__ == "__main__":
     what, address, number = sys.argv[1:]
-    {"session": session, "subscribe": subscribe, "ingest": ingest, "stamps": stamps}[what](
-        grpc.insecure_channel(address), int(number)
-    )
+    programs = {
+        "session": session,
+        "subscribe": subscribe,
+        "pause": pause,
+        "ingest": ingest,
+        "stamps": stamps,
+    }
+    programs[what](grpc.insecure_channel(address), int(number))

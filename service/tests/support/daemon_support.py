@@ -128,7 +128,10 @@ class DaemonProcess:
 def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a client process (see child.py) and wait until it says that it is set up."""
     process = subprocess.Popen(
-        [sys.executable, str(SUPPORT / "child.py"), *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(SUPPORT / "child.py"), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None

@@ -11,11 +11,13 @@ import errno
 import fcntl
 import os
 import socket
+import stat
 import struct
 import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import structlog
 from skbpool.addresses import Address, UnixAddress
@@ -89,13 +91,13 @@ def close_all(address: Address) -> int:
 
 def _sockets() -> Iterator[tuple[int, int]]:
     """Every open socket of this process with its inode."""
-    for name in os.listdir("/proc/self/fd"):
+    for file in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            found = file.stat()
         except OSError:  # closed meanwhile
             continue
-        if target.startswith("socket:["):
-            yield int(name), int(target[8:-1])
+        if stat.S_ISSOCK(found.st_mode):
+            yield int(file.name), found.st_ino
 
 
 def _unread(descriptor: int) -> int:

@@ -1,10 +1,14 @@
 """Totals by driver and by consumer that never go down, whoever comes and goes.
 
 The hub counts for those that are attached and adds up the others without their names. The ledger
-keeps the totals of those that left by name. Names come from clients, so only so many have an entry
-of their own; the rest is one entry, "other".
+keeps the totals of those that left by label. A label is the name, or what the daemon's own names
+begin with: "driver" for all that did not say who they are. Names come from clients, so only so many
+labels are kept; a new one takes the place of the one that nobody has been attached under for
+longest, whose totals go over to the label "other". A name that finds no place is "other" until it
+leaves.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +21,10 @@ OTHER = "other"
 
 DRIVER = "driver"
 CONSUMER = "consumer"
+STAMPS = "stamps"
+
+_OWN_NAME = re.compile(rf"({DRIVER}|{CONSUMER}|{STAMPS})-[0-9]+")
+"""The names that the daemon gives."""
 
 
 @dataclass
@@ -56,9 +64,38 @@ class _Side:
     """Key of those attached in the hub's figures."""
     gone: str
     """Key of the sum over those that left."""
-    labels: set[str] = field(default_factory=set)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Labels of those attached when last looked at, by name."""
     left: dict[str, Flow] = field(default_factory=dict)
-    """Totals of those that left, by label."""
+    """Totals of those that left, by label, the one that somebody left from last at the end."""
+
+    def book(self, name: str, flow: Flow) -> None:
+        """Add what somebody counted who leaves."""
+        label = self.labels[name]
+        total = self.left.pop(label, Flow())
+        total.add(flow)
+        self.left[label] = total
+
+    def look(self, names: list[str], most: int) -> None:
+        """Give everybody attached a label, and keep it while they are."""
+        self.labels = {name: label for name, label in self.labels.items() if name in names}
+        for name in names:
+            if name not in self.labels:
+                self.labels[name] = self._choose(name, most)
+
+    def _choose(self, name: str, most: int) -> str:
+        own = _OWN_NAME.fullmatch(name)
+        label = own[1] if own else name
+        attached = set(self.labels.values())
+        kept = (attached | set(self.left)) - {OTHER}
+        if label in kept or len(kept) < most:
+            return label
+        for gone in self.left:
+            if gone != OTHER and gone not in attached:
+                flow = self.left.pop(gone)
+                self.left.setdefault(OTHER, Flow()).add(flow)
+                return label
+        return OTHER
 
 
 class Ledger:
@@ -77,11 +114,15 @@ class Ledger:
         """Call `close`, and book what the hub then counts as gone under `name`."""
         side = self._sides[kind]
         with self._lock:
-            before = Flow.of(self._hub.stats()[side.gone])
+            figures = self._hub.stats()
+            self._look(side, figures)
+            before = Flow.of(figures[side.gone])
             close()
             flow = Flow.of(self._hub.stats()[side.gone])
             flow.add(before, -1)
-            side.left.setdefault(self._label(side, name), Flow()).add(flow)
+            # Nobody of that name is there if the hub ended before.
+            side.labels.setdefault(name, OTHER)
+            side.book(name, flow)
 
     def totals(self) -> tuple[dict[str, Any], dict[str, Flow], dict[str, Flow]]:
         """Return the hub's figures, and the totals of drivers and of consumers by label."""
@@ -94,18 +135,15 @@ class Ledger:
             )
 
     def label(self, kind: str, name: str) -> str:
-        """Return the label of a name: itself, or "other" if there are too many."""
+        """Return the label of somebody who was attached when the totals were taken."""
         with self._lock:
-            return self._label(self._sides[kind], name)
+            return self._sides[kind].labels.get(name, OTHER)
 
-    def _label(self, side: _Side, name: str) -> str:
-        if name not in side.labels:
-            if len(side.labels) >= self._max_names:
-                return OTHER
-            side.labels.add(name)
-        return name
+    def _look(self, side: _Side, figures: Mapping[str, Any]) -> None:
+        side.look([entry["name"] for entry in figures[side.live]], self._max_names)
 
     def _sum(self, side: _Side, figures: Mapping[str, Any]) -> dict[str, Flow]:
+        self._look(side, figures)
         totals: dict[str, Flow] = {}
         # What was counted for somebody after it had left belongs to no name any more.
         rest = Flow.of(figures[side.gone])
@@ -115,6 +153,5 @@ class Ledger:
         if rest.frames or rest.bytes or rest.unclaimed or any(map(any, rest.drops.values())):
             totals.setdefault(OTHER, Flow()).add(rest)
         for entry in figures[side.live]:
-            label = self._label(side, entry["name"])
-            totals.setdefault(label, Flow()).add(Flow.of(entry))
+            totals.setdefault(side.labels[entry["name"]], Flow()).add(Flow.of(entry))
         return totals

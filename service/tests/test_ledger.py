@@ -12,18 +12,52 @@ def ingest(hub: Hub, ledger: Ledger, name: str, frames: int) -> None:
     ledger.detach(DRIVER, name, port.close)
 
 
+def frames(ledger: Ledger) -> dict[str, int]:
+    return {label: flow.frames for label, flow in ledger.totals()[1].items()}
+
+
 def test_totals_stay_with_names_and_add_up() -> None:
     hub = Hub(skbpool.Pool(256))
     ledger = Ledger(hub, max_names=2)
     seen = []
-    for name, frames in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5), ("b", 6)]:
-        ingest(hub, ledger, name, frames)
-        seen.append({label: flow.frames for label, flow in ledger.totals()[1].items()})
-    assert seen[-1] == {"a": 4, "b": 8, OTHER: 9}
-    for label in ("a", "b", OTHER):
-        counts = [totals.get(label, 0) for totals in seen]
-        assert counts == sorted(counts)
-    assert ledger.totals()[1]["a"].unclaimed == 4
+    for name, count in [("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5), ("b", 6)]:
+        ingest(hub, ledger, name, count)
+        seen.append(frames(ledger))
+    # The label that nobody has been under for longest made room: b, then a, then c.
+    assert seen[2:] == [
+        {"a": 4, "b": 2},
+        {"a": 4, "c": 4, OTHER: 2},
+        {"c": 4, "d": 5, OTHER: 6},
+        {"d": 5, "b": 6, OTHER: 10},
+    ]
+    assert ledger.totals()[1][OTHER].unclaimed == 10
+
+
+def test_a_name_without_place_is_other_until_it_leaves() -> None:
+    hub = Hub(skbpool.Pool(1024))
+    ledger = Ledger(hub, max_names=1)
+    first, second = IngestPort(hub, "first"), IngestPort(hub, "second")
+    ledger.totals()
+    for port in (first, second):
+        port.submit(request(numbered(3), 1).SerializeToString())
+    assert frames(ledger) == {"first": 3, OTHER: 3}
+    ledger.detach(DRIVER, "first", first.close)
+    ingest(hub, ledger, "third", 2)
+    # Its total stays where it was counted, or "other" would go down.
+    assert frames(ledger) == {"third": 2, OTHER: 6}
+    ledger.detach(DRIVER, "second", second.close)
+    assert frames(ledger) == {"third": 2, OTHER: 6}
+    ingest(hub, ledger, "second", 1)
+    assert frames(ledger) == {"second": 1, OTHER: 8}
+
+
+def test_names_that_the_daemon_gave_share_a_label() -> None:
+    hub = Hub(skbpool.Pool(256))
+    ledger = Ledger(hub, max_names=8)
+    for number in range(20):
+        ingest(hub, ledger, f"driver-{number}", 1)
+    ingest(hub, ledger, "driver-x", 1)
+    assert frames(ledger) == {"driver": 20, "driver-x": 1}
 
 
 def test_those_attached_count_under_their_name_too() -> None:

@@ -95,7 +95,9 @@ class LeaseServiceServicer:
 
     def Allocate(self, request, context):
         """Takes buffers out of a pool: all that were asked for or none. Never waits.
-        RESOURCE_EXHAUSTED: the pool is empty, or the session holds as many handles as its limit.
+        What is set aside for drivers and consumers is not lent.
+        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
+        more handles than its limit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,9 @@ class LeaseServiceStub:
     """
     Allocate: _grpc.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]
     """Takes buffers out of a pool: all that were asked for or none. Never waits.
-    RESOURCE_EXHAUSTED: the pool is empty, or the session holds as many handles as its limit.
+    What is set aside for drivers and consumers is not lent.
+    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
+    more handles than its limit.
     """
     Write: _grpc.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]
     """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
@@ -80,7 +82,9 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     """
     Allocate: _aio.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]  # type: ignore[assignment]
     """Takes buffers out of a pool: all that were asked for or none. Never waits.
-    RESOURCE_EXHAUSTED: the pool is empty, or the session holds as many handles as its limit.
+    What is set aside for drivers and consumers is not lent.
+    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
+    more handles than its limit.
     """
     Write: _aio.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]  # type: ignore[assignment]
     """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
@@ -124,7 +128,9 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.AllocateResponse, _abc.Awaitable[_lease_pb2.AllocateResponse]]:
         """Takes buffers out of a pool: all that were asked for or none. Never waits.
-        RESOURCE_EXHAUSTED: the pool is empty, or the session holds as many handles as its limit.
+        What is set aside for drivers and consumers is not lent.
+        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
+        more handles than its limit.
         """
 
     @_abc_1.abstractmethod

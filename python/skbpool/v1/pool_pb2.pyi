@@ -116,7 +116,9 @@ class PoolStatistics(_message.Message):
     is a bug.
     """
     reserved: _builtins.int
-    """Buffers set aside for the worst case of the drivers and consumers attached."""
+    """Buffers set aside: for the worst case of the drivers and consumers attached, and those lent to
+    sessions.
+    """
     @_builtins.property
     def pool(self) -> Global___Pool:
         """The pool these counters are of."""

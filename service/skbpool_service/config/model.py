@@ -83,8 +83,8 @@ class Limits(_Table):
     max_pool_bytes: int = Field(default=1 << 30, ge=0)
     """Bytes of memory that the pools made by clients may have together."""
     max_metric_names: int = Field(default=64, ge=1, le=10_000)
-    """Most drivers and most consumers with a label of their own in the metrics; further names are
-    added up as "other"."""
+    """Most drivers and most consumers with a label of their own in the metrics. A new name takes
+    the place of the one that left longest ago, whose totals are added up as "other"."""
     ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
 
@@ -156,8 +156,8 @@ class Settings(BaseSettings):
     keepalive_timeout: float = Field(default=20.0, ge=1, le=7200)
     """Seconds for that sign of life; then the connection, and what it held, is given up."""
     request_timeout: float = Field(default=10.0, gt=0, le=3600)
-    """Seconds that a call has to send its request; Ingest may wait. While calls wait for a thread it
-    is a tenth of a second."""
+    """Seconds that a call has to send its request; Ingest may wait. While calls wait for a thread
+    it is a tenth of a second."""
     pool: PoolSettings = PoolSettings()
     limits: Limits = Limits()
     log: LogSettings = LogSettings()

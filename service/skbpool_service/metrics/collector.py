@@ -124,7 +124,7 @@ def _pools(pools: list[skbpool.PoolStats]) -> Iterator[Family]:
     )
     yield _gauge(
         "skbpool_pool_reserved_buffers",
-        "Buffers set aside for the worst case of the drivers and consumers attached.",
+        "Buffers set aside for drivers, consumers and leases.",
         ("pool",),
         each(lambda pool: pool.reserved),
     )

@@ -2,10 +2,11 @@
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import structlog
 from prometheus_client import (
@@ -40,6 +41,29 @@ def new_registry() -> CollectorRegistry:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
+
+
+_PAGE = b"""<!doctype html>
+<title>skbpool</title>
+<h1>skbpool</h1>
+<p><a href="/metrics">Metrics</a></p>
+"""
+
+
+def _application(registry: CollectorRegistry) -> WSGIApplication:
+    """Serve the metrics at /metrics, a page that leads there at /, and nothing elsewhere."""
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start_response)
+        found = path in ("", "/")
+        kind = "text/html; charset=utf-8" if found else "text/plain; charset=utf-8"
+        start_response("200 OK" if found else "404 Not Found", [("Content-Type", kind)])
+        return [_PAGE if found else b"not found; the metrics are at /metrics\n"]
+
+    return serve
 
 
 class _Handler(WSGIRequestHandler):
@@ -99,7 +123,7 @@ class Endpoint:
             self._server = make_server(
                 str(where[0]),
                 address.port,
-                make_wsgi_app(registry),
+                _application(registry),
                 _Server6 if family == socket.AF_INET6 else _Server,
                 handler_class=_Handler,
             )

@@ -10,7 +10,7 @@ from skbpool._native import StampConsumer
 from skbpool.v1 import stamp_pb2
 
 from skbpool_service.engine import Engine
-from skbpool_service.ledger import CONSUMER
+from skbpool_service.ledger import CONSUMER, STAMPS
 from skbpool_service.refusal import Refusal, not_found
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
@@ -43,7 +43,7 @@ class StampService:
         most = self._engine.settings.limits.max_message_bytes
         request = parse(stamp_pb2.AttachStampReaderRequest, first(requests, most))
         quota = self._engine.quota(request.quota)
-        name = self._engine.name("", "stamps")
+        name = self._engine.name("", STAMPS)
         try:
             reader = StampConsumer(self._engine.hub, name, stream=request.stream, quota=quota)
         except OSError as error:

@@ -151,7 +151,18 @@ def test_drops_are_counted_by_reason(daemon: Daemon, stubs: Stubs) -> None:
     tap.cancel()
 
 
-def test_names_beyond_the_cap_are_one_label(start) -> None:
+def test_only_metrics_are_served_and_a_page_that_leads_there(daemon: Daemon) -> None:
+    assert daemon.metrics_url is not None
+    root = daemon.metrics_url.removesuffix("/metrics")
+    with urllib.request.urlopen(f"{root}/") as page:
+        assert 'href="/metrics"' in page.read().decode()
+    for path in ("/healthz", "/metrics/", "/metrics/x", "/metricsx"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(root + path)
+        assert refused.value.code == 404
+
+
+def test_names_beyond_the_cap_make_room(start) -> None:
     daemon, stubs = start(metrics="127.0.0.1:0", limits={"max_metric_names": 2})
     for number in range(6):
         list(stubs.frame.Ingest(iter([request(numbered(number + 1), 1, f"card-{number}")])))
@@ -161,7 +172,7 @@ def test_names_beyond_the_cap_are_one_label(start) -> None:
         for (name, labels), count in samples.items()
         if name == "skbpool_driver_frames_total"
     }
-    assert frames == {"card-0": 1, "card-1": 2, "other": 3 + 4 + 5 + 6}
+    assert frames == {"card-4": 5, "card-5": 6, "other": 1 + 2 + 3 + 4}
 
 
 def test_latency_is_a_histogram_of_released_views(daemon: Daemon, stubs: Stubs) -> None:

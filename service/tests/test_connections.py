@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from daemon_support import PATIENCE
-from skbpool.addresses import TcpAddress, UnixAddress
+from skbpool.addresses import Address, TcpAddress, UnixAddress
 from skbpool_service.connections import Stalled, close_all
 
 CHUNK = 4096
@@ -100,6 +100,7 @@ def test_only_a_peer_that_reads_nothing_is_cut_off(stack: ExitStack, tmp_path: P
 def test_all_connections_of_one_address_are_closed(
     stack: ExitStack, tmp_path: Path, kind: str
 ) -> None:
+    address: Address
     if kind == "unix":
         listener, address = listen(stack, tmp_path / "ours")
     else:

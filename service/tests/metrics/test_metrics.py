@@ -159,7 +159,8 @@ def test_only_metrics_are_served_and_a_page_that_leads_there(daemon: Daemon) -> 
     for path in ("/healthz", "/metrics/", "/metrics/x", "/metricsx"):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(root + path)
-        assert refused.value.code == 404
+        with refused.value as answer:
+            assert answer.code == 404
 
 
 def test_names_beyond_the_cap_make_room(start) -> None:

@@ -17,7 +17,8 @@ use skbpool_pool::{DropCount, DropReason, Holder, HolderKind, Pool};
 use skbpool_wire::EncodeError;
 
 use crate::error::NicRunError;
-use crate::uplink::{PlannedRequest, Sender, Uplink, UplinkSink};
+use crate::sender::{PlannedRequest, Sender};
+use crate::uplink::{Uplink, UplinkSink};
 
 /// Frames between two looks at the clock, and completed buffers handled in between.
 const BURST: u32 = 256;

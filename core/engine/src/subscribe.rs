@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Token};
-use skbpool_pool::{DropReason, LocalCache, Reservation, SkbBatch};
-use skbpool_wire::{BatchEncoder, BatchLimits, DropCount, EncodeError, Pushed};
+use skbpool_pool::{DropReason, Reservation};
+use skbpool_wire::{BatchLimits, DropCount, EncodeError};
 
-use crate::frame::SkbFrame;
 use crate::ingest::to_wire;
+use crate::skb_encoder::SkbEncoder;
 
 /// Skbs taken from the consumer's rings at a time.
 const POLL: usize = 256;
@@ -40,13 +40,9 @@ pub struct PlannedResponse {
 /// large the message is, [`write`](Subscription::write) writes it and releases its frames.
 pub struct Subscription {
     consumer: Consumer,
-    cache: LocalCache,
     bell: Option<Arc<Bell>>,
-    encoder: BatchEncoder,
-    /// Frames taken from the rings: first those of the planned message, then those that follow.
-    taken: SkbBatch,
-    /// Frames after this one were polled in vain or not looked at yet.
-    planned: Option<PlannedResponse>,
+    /// Frames taken from the rings.
+    out: SkbEncoder,
     missed: Vec<DropCount>,
     /// Frames that fit no message, so far and in the last that was written.
     too_large: skbpool_pool::DropCount,
@@ -79,11 +75,8 @@ impl Subscription {
         )?;
         Ok(Self {
             consumer,
-            cache: pool.local_cache(),
             bell: own,
-            encoder: BatchEncoder::new(BatchLimits::new(config.max_message_bytes)),
-            taken: SkbBatch::new(),
-            planned: None,
+            out: SkbEncoder::new(pool.local_cache(), BatchLimits::new(config.max_message_bytes)),
             missed: Vec::new(),
             too_large: skbpool_pool::DropCount {
                 reason: DropReason::TooLarge,
@@ -103,19 +96,19 @@ impl Subscription {
     /// # Errors
     /// [`EncodeError::MessageTooLarge`] if the limit does not even hold the counts of missed frames.
     pub fn plan(&mut self) -> Result<Option<PlannedResponse>, EncodeError> {
-        if self.planned.is_some() {
-            return Ok(self.planned);
+        if self.out.planned().is_none() {
+            self.take_frames();
+            self.note_missed();
+            if self.out.batch().is_empty() && self.missed.is_empty() {
+                self.out.flush();
+                return Ok(None);
+            }
+            let sequence = self.next_sequence();
+            let message = self.out.batch().subscribe_response(sequence, &self.missed)?;
+            self.out.plan(message.encoded_len());
         }
-        self.take_frames();
-        self.note_missed();
-        if self.encoder.is_empty() && self.missed.is_empty() {
-            self.cache.flush();
-            return Ok(None);
-        }
-        let message = self.encoder.subscribe_response(self.next_sequence(), &self.missed)?;
-        let encoded_len = message.encoded_len();
-        self.planned = Some(PlannedResponse { encoded_len, frames: self.encoder.len() });
-        Ok(self.planned)
+        let frames = self.out.frames().len();
+        Ok(self.out.planned().map(|encoded_len| PlannedResponse { encoded_len, frames }))
     }
 
     /// Writes the planned message into `memory`, which has exactly its size, and releases its frames.
@@ -128,50 +121,30 @@ impl Subscription {
         &mut self,
         memory: &'o mut [MaybeUninit<u8>],
     ) -> Result<&'o mut [u8], EncodeError> {
-        let planned = self.planned.unwrap_or(PlannedResponse { encoded_len: 0, frames: 0 });
-        let (encoded, given) = (planned.encoded_len, memory.len());
-        if self.planned.is_none() || encoded != given {
-            return Err(EncodeError::BufferSize { encoded, given });
+        let sequence = self.next_sequence();
+        let written =
+            self.out.write(memory, |batch| batch.subscribe_response(sequence, &self.missed))?;
+        if !self.out.batch().is_empty() {
+            self.sequence = sequence;
         }
-        let frames = self.taken.as_slice()[..planned.frames].iter().map(SkbFrame);
-        let message = self.encoder.subscribe_response(self.next_sequence(), &self.missed)?;
-        let written = message.write_uninit(frames, memory)?;
-        if planned.frames != 0 {
-            self.sequence += 1;
-            let mut rest = self.taken.split_off(planned.frames);
-            self.taken.release(&mut self.cache);
-            self.taken.append(&mut rest);
-        }
-        self.encoder.clear();
+        self.out.release();
         self.missed.clear();
-        self.planned = None;
         Ok(written)
     }
 
-    /// Moves frames from the rings into the encoder's plan until it is full or nothing is left.
+    /// Moves frames from the rings into the batch until it is full or nothing is left. A frame that
+    /// fits no message is gone, and told as missed.
     fn take_frames(&mut self) {
-        loop {
-            let mut at = self.encoder.len();
-            while at < self.taken.len() {
-                match self.encoder.push(&SkbFrame(&self.taken.as_slice()[at])) {
-                    Ok(Pushed::Taken) => at += 1,
-                    Ok(Pushed::Cut(_)) => return,
-                    Err(_) => self.drop_too_large(at),
-                }
-            }
-            if self.consumer.poll(&mut self.taken, POLL) == 0 {
+        let too_large = &mut self.too_large;
+        let mut count = |bytes, _| {
+            too_large.frames += 1;
+            too_large.bytes += bytes;
+        };
+        while !self.out.fill(&mut count) {
+            if self.consumer.poll(self.out.taken_mut(), POLL) == 0 {
                 return;
             }
         }
-    }
-
-    /// A frame that fits no message is gone, and told as missed.
-    #[cold]
-    fn drop_too_large(&mut self, at: usize) {
-        let skb = self.taken.as_mut_vec().remove(at);
-        self.too_large.frames += 1;
-        self.too_large.bytes += u64::from(skb.len());
-        self.cache.release(skb);
     }
 
     fn note_missed(&mut self) {
@@ -190,16 +163,18 @@ impl Subscription {
 
     /// Number of the planned batch; a message without one has none.
     fn next_sequence(&self) -> u64 {
-        if self.encoder.is_empty() { 0 } else { self.sequence + 1 }
+        if self.out.batch().is_empty() { 0 } else { self.sequence + 1 }
+    }
+
+    /// Whether no message is planned and no frame was taken for one.
+    fn is_idle(&self) -> bool {
+        self.out.planned().is_none() && self.out.is_empty()
     }
 
     /// Asks the bell to call when frames arrive. Answers false, without asking, if there are some
     /// already or no more will come.
     pub fn arm(&mut self) -> bool {
-        self.planned.is_none()
-            && self.taken.is_empty()
-            && !self.is_finished()
-            && self.consumer.arm()
+        self.is_idle() && !self.is_finished() && self.consumer.arm()
     }
 
     /// Takes the wish of [`arm`](Subscription::arm) back; answers whether the call was already made.
@@ -215,17 +190,17 @@ impl Subscription {
     /// Waits until there is something, the hub is closed, or `timeout` has passed; answers whether
     /// there is something. For a subscription with a bell of its own.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        self.planned.is_some() || !self.taken.is_empty() || self.consumer.wait(timeout)
+        !self.is_idle() || self.consumer.wait(timeout)
     }
 
     /// Whether there is something to tell without waiting.
     pub fn has_frames(&mut self) -> bool {
-        self.planned.is_some() || !self.taken.is_empty() || self.consumer.has_frames()
+        !self.is_idle() || self.consumer.has_frames()
     }
 
     /// Whether nothing will ever come again: the hub is closed, and everything was written.
     pub fn is_finished(&mut self) -> bool {
-        self.planned.is_none() && self.taken.is_empty() && self.consumer.is_finished()
+        self.is_idle() && self.consumer.is_finished()
     }
 
     /// Its figures. Frames that fit no message count as dropped, not as delivered.

@@ -21,6 +21,8 @@ mod frame;
 mod ingest;
 mod landing;
 mod lease;
+#[cfg(all(test, loom))]
+mod models;
 mod nic_run;
 mod sender;
 mod skb_encoder;

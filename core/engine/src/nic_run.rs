@@ -100,7 +100,6 @@ pub struct NicRun {
     nap: Duration,
     pool: Pool,
     holder: Holder,
-    pinned_limit: u64,
     uplink: Arc<Uplink>,
     sender: Sender,
     shared: Arc<Shared>,
@@ -148,7 +147,7 @@ impl NicRun {
         // Outside the queue are the ring, a burst on its way, and what two caches hold back.
         let elsewhere = config.descriptors + BURST + 2 * pool.cache_capacity();
         let queued = config.buffers.saturating_sub(elsewhere).max(1);
-        let uplink = Uplink::new();
+        let uplink = Uplink::new(u64::from(queued) * u64::from(pool.buffer_bytes()));
         Ok(Self {
             config: NicConfig {
                 descriptors: config.descriptors,
@@ -159,7 +158,6 @@ impl NicRun {
             },
             traffic: Some(traffic),
             nap: nap(config.rate, size),
-            pinned_limit: u64::from(queued) * u64::from(pool.buffer_bytes()),
             sender: Sender::new(Arc::clone(&uplink), pool.local_cache(), config.driver),
             uplink,
             shared: Arc::default(),
@@ -200,7 +198,7 @@ impl NicRun {
             rx,
             shared: Arc::clone(&self.shared),
             uplink: Arc::clone(&self.uplink),
-            pinned_limit: (self.config.rate == Rate::Max).then_some(self.pinned_limit),
+            waits: self.config.rate == Rate::Max,
             nap: self.nap,
         };
         let thread = std::thread::Builder::new()
@@ -318,8 +316,8 @@ struct Card<S> {
     rx: RxLoop<UplinkSink>,
     shared: Arc<Shared>,
     uplink: Arc<Uplink>,
-    /// Bytes of buffers that may wait for the client before the line does.
-    pinned_limit: Option<u64>,
+    /// The line waits for the client when the uplink is crowded.
+    waits: bool,
     nap: Duration,
 }
 
@@ -333,7 +331,7 @@ impl<S: FrameSource> Card<S> {
                 debug_assert!(stopped.is_ok());
                 break;
             }
-            if self.pinned_limit.is_some_and(|limit| !self.uplink.wait_for_room(limit, WAIT)) {
+            if self.waits && !self.uplink.wait_for_room(WAIT) {
                 continue;
             }
             let step = self.hardware.step(monotonic_ns(), BURST);

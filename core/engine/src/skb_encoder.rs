@@ -143,7 +143,7 @@ impl SkbEncoder {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use skbpool_pool::Pool;

@@ -189,6 +189,31 @@ fn stopping_ends_the_line_and_keeps_what_was_received() {
     assert!(report.dropped.is_empty(), "{report:?}");
 }
 
+/// The line waits for room in the pool, and the sender for a message that the pool cannot fill.
+#[test]
+fn a_message_larger_than_the_pool_does_not_stop_a_line_that_waits() {
+    const FOR_EVER: Duration = Duration::from_secs(1 << 40);
+    let (told, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let traffic = Traffic::Stamped { size: 1518, stream: 1 };
+        let mut run = NicRun::new(config(traffic, Some(10_000))).unwrap();
+        run.start().unwrap();
+        let (mut sequence, mut frames) = (0, 0);
+        while let PlannedRequest::Ready(size) =
+            run.plan_request(1 << 30, FOR_EVER, sequence + 1, FOR_EVER).unwrap()
+        {
+            let mut message = vec![std::mem::MaybeUninit::uninit(); size];
+            let message = run.write_request(&mut message).unwrap();
+            frames += IngestRequestView::parse(message).unwrap().batch.unwrap().len();
+            sequence += 1;
+        }
+        told.send((frames, run.observer().report().dropped)).unwrap();
+    });
+    let (frames, dropped) =
+        done.recv_timeout(Duration::from_secs(60)).expect("both sides wait for each other");
+    assert_eq!((frames, dropped), (10_000, vec![]));
+}
+
 #[test]
 fn nobody_waits_longer_than_he_likes() {
     let mut run = NicRun::new(config(Traffic::Stamped { size: 64, stream: 1 }, None)).unwrap();

@@ -109,7 +109,8 @@ test-loom: export CARGO_PROFILE_RELEASE_LTO := off
 test-loom: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
 test-loom: export CARGO_PROFILE_RELEASE_DEBUG := false
 test-loom: ## Model-check the lock-free structures with loom
-	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver --lib -- --nocapture
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver -p skbpool-engine \
+		--lib -- --nocapture
 
 .PHONY: test-python
 test-python: setup ## Run the tests of the Python package

@@ -99,7 +99,8 @@ impl DriverPort {
     /// the buffer goes home if nobody else has it. With several consumers each but the last gets
     /// clones. Costs for each consumer one atomic addition a run of views of one buffer, and once a
     /// batch two atomic operations for the quota, plain stores for the ring and the counters, and a
-    /// fence. `cache` is of the hub's pool, or of one with the same accounts.
+    /// fence. `cache` is of the hub's pool, or of one with the same accounts. A frame whose holder was
+    /// registered in other accounts than those costs a look for them, under a lock that readers share.
     pub fn deliver(&mut self, batch: &mut SkbBatch, cache: &mut LocalCache) -> Delivered {
         let frames = batch.len();
         let mut delivered = Delivered { frames: frames as u64, ..Delivered::default() };

@@ -1,6 +1,8 @@
 //! The table of holders and the shards that count for them.
 
 use super::holder::{Holder, HolderId, HolderKind};
+#[cfg(not(loom))]
+use super::sets;
 use super::shard::{LatencyHistogram, Shard, ShardHandle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
@@ -74,6 +76,8 @@ pub struct Accounts {
     used: AtomicU32,
     registry: Mutex<Registry>,
     start: u64,
+    /// Number among all accounts.
+    number: u8,
 }
 
 impl Accounts {
@@ -90,12 +94,23 @@ impl Accounts {
         holders[0] = Some(holder_zero);
         let mut shards = vec![false; MAX_SHARDS];
         shards[0] = true;
-        Arc::new(Self {
+        Self::numbered(|number| Self {
             shards: (0..MAX_SHARDS).map(|_| CachePadded::new(Shard::start_at(start))).collect(),
             used: AtomicU32::new(1),
             registry: Mutex::new(Registry { holders, shards }),
             start,
+            number,
         })
+    }
+
+    #[cfg(not(loom))]
+    fn numbered(make: impl FnOnce(u8) -> Self) -> Arc<Self> {
+        sets::register(make)
+    }
+
+    #[cfg(loom)]
+    fn numbered(make: impl FnOnce(u8) -> Self) -> Arc<Self> {
+        Arc::new(make(0))
     }
 
     /// The accounts of this process, which pools and brought memory use unless told otherwise.
@@ -120,7 +135,27 @@ impl Accounts {
         };
         let base = self.sum(id)[0];
         registry.holders[id] = Some(Entry { name: name.to_owned(), kind, retired: false, base });
-        Ok(Holder::new(Arc::clone(self), HolderId::from_raw(id as u16)))
+        Ok(Holder::new(Arc::clone(self), HolderId::new(self.number, id as u8)))
+    }
+
+    /// Whether `holder` is registered here.
+    #[inline(always)]
+    pub(crate) fn has(&self, holder: HolderId) -> bool {
+        holder.set() == self.number
+    }
+
+    /// Calls `count` with the accounts that `holder` is registered in: these, or with a look under a
+    /// lock that readers share, others. Does nothing if those are gone.
+    #[inline]
+    pub(crate) fn count_for(&self, holder: HolderId, count: impl FnOnce(&Accounts)) {
+        if self.has(holder) {
+            return count(self);
+        }
+        // Models have one accounts each.
+        #[cfg(not(loom))]
+        if let Some(accounts) = sets::find(holder.set()) {
+            count(&accounts);
+        }
     }
 
     /// Claims a shard for a loop of its own; the shared one if none is free.
@@ -159,7 +194,7 @@ impl Accounts {
                 continue;
             }
             found.push(HolderStats {
-                id: HolderId::from_raw(id as u16),
+                id: HolderId::new(self.number, id as u8),
                 name: entry.name.clone(),
                 kind: entry.kind,
                 views: acquired.saturating_sub(released),
@@ -228,6 +263,17 @@ impl Accounts {
         // A panic while the lock is held leaves a table that is still consistent: every change is
         // one assignment.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(not(loom))]
+impl Drop for Accounts {
+    fn drop(&mut self) {
+        let settled = (1..MAX_HOLDERS).all(|id| {
+            let [acquired, _, released, _] = self.sum(id);
+            acquired == released
+        });
+        sets::forget(self.number, settled);
     }
 }
 

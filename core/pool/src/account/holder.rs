@@ -3,7 +3,12 @@
 use super::accounts::Accounts;
 use std::sync::Arc;
 
-/// Number of a holder; 0 is "nobody in particular".
+/// Number of a holder in this process; 0 is "nobody in particular".
+///
+/// ```text
+/// 15 ─────────────── 8 │ 7 ──────────────── 0
+///  number of accounts  │  position in them
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct HolderId(u16);
@@ -11,6 +16,17 @@ pub struct HolderId(u16);
 impl HolderId {
     /// Views that no named holder answers for.
     pub const NONE: HolderId = HolderId(0);
+
+    /// The holder at `position` in the accounts numbered `set`.
+    pub(super) const fn new(set: u8, position: u8) -> Self {
+        Self((set as u16) << 8 | position as u16)
+    }
+
+    /// Number of the accounts it is registered in.
+    #[inline(always)]
+    pub(super) const fn set(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
 
     pub(crate) const fn from_raw(raw: u16) -> Self {
         Self(raw)

@@ -3,6 +3,8 @@
 mod accounts;
 mod drops;
 mod holder;
+#[cfg(not(loom))]
+mod sets;
 mod shard;
 
 pub use accounts::{Accounts, AccountsError, HolderStats, MAX_HOLDERS, MAX_SHARDS};

@@ -85,7 +85,8 @@ pub struct LatencyHistogram {
 }
 
 /// The right to write one shard. A thread's loop owns one; those that came too late share shard 0
-/// and pay a read-modify-write for each count.
+/// and pay a read-modify-write for each count. So does whoever counts for a holder of other accounts,
+/// in whose shard 0 that is done.
 #[derive(Debug)]
 pub struct ShardHandle {
     accounts: Arc<Accounts>,
@@ -105,7 +106,7 @@ impl ShardHandle {
     /// Counts `views` views of together `bytes` truesize as taken by `holder`.
     #[inline]
     pub fn acquire(&mut self, holder: HolderId, views: u64, bytes: u64) {
-        if self.index == 0 {
+        if self.index == 0 || !self.accounts.has(holder) {
             self.accounts.acquire_shared(holder, views, bytes);
             return;
         }
@@ -117,7 +118,7 @@ impl ShardHandle {
     /// Counts `views` views of together `bytes` truesize as given back by `holder`.
     #[inline]
     pub fn release(&mut self, holder: HolderId, views: u64, bytes: u64) {
-        if self.index == 0 {
+        if self.index == 0 || !self.accounts.has(holder) {
             self.accounts.release_shared(holder, views, bytes);
             return;
         }
@@ -146,12 +147,14 @@ impl Drop for ShardHandle {
 }
 
 impl Accounts {
-    /// Counts an acquisition through the shard that everybody shares.
+    /// Counts an acquisition through the shard that everybody shares, of the holder's accounts.
     #[inline]
     pub(crate) fn acquire_shared(&self, holder: HolderId, views: u64, bytes: u64) {
-        let cell = &self.shard(0).cells[holder.index()];
-        share(&cell.acquired_bytes, bytes);
-        share(&cell.acquired, views);
+        self.count_for(holder, |accounts| {
+            let cell = &accounts.shard(0).cells[holder.index()];
+            share(&cell.acquired_bytes, bytes);
+            share(&cell.acquired, views);
+        });
     }
 
     /// Counts a latency through the shard that everybody shares.
@@ -162,12 +165,14 @@ impl Accounts {
         shard.latency_ticks.fetch_add(u64::from(ticks) * views, Ordering::Relaxed);
     }
 
-    /// Counts a release through the shard that everybody shares.
+    /// Counts a release through the shard that everybody shares, of the holder's accounts.
     #[inline]
     pub(crate) fn release_shared(&self, holder: HolderId, views: u64, bytes: u64) {
-        let cell = &self.shard(0).cells[holder.index()];
-        share(&cell.released_bytes, bytes);
-        share(&cell.released, views);
+        self.count_for(holder, |accounts| {
+            let cell = &accounts.shard(0).cells[holder.index()];
+            share(&cell.released_bytes, bytes);
+            share(&cell.released, views);
+        });
     }
 }
 

@@ -7,7 +7,8 @@ use crate::pool::{LocalCache, Pool};
 use std::sync::Arc;
 
 impl Skb {
-    /// The accounts its holder is registered in: its pool's, or the process's for brought memory.
+    /// The accounts that its memory belongs to: its pool's, or the process's for brought memory.
+    /// Usually its holder is registered there; if not, they find out where.
     #[inline]
     pub(crate) fn with_accounts<R>(&self, use_them: impl FnOnce(&Arc<Accounts>) -> R) -> R {
         match self.header().index() {
@@ -28,11 +29,14 @@ impl Skb {
     /// the latency if its arrival was measured.
     #[inline]
     pub(crate) fn settle_shared(&mut self) {
-        self.give_up_holder();
         if self.birth != 0 {
             let ticks = clock::tick().wrapping_sub(self.birth);
-            self.with_accounts(|accounts| accounts.observe_latency_shared(ticks, 1));
+            self.with_accounts(|accounts| match self.holder() {
+                HolderId::NONE => accounts.observe_latency_shared(ticks, 1),
+                holder => accounts.count_for(holder, |its| its.observe_latency_shared(ticks, 1)),
+            });
         }
+        self.give_up_holder();
     }
 
     /// Counts the view as given back by its holder, through the shared shard, and makes it nobody's.
@@ -48,17 +52,18 @@ impl Skb {
 
     /// Changes the view, and then what its holder is charged for: first for what it is now, then no
     /// longer for what it was, so that the holder is never seen to hold less than it does. A view
-    /// that `change` moved to a pool with other accounts becomes nobody's.
+    /// that `change` moved to memory of accounts in which its holder is not registered becomes
+    /// nobody's.
     pub(super) fn recharge(&mut self, change: impl FnOnce(&mut Skb)) {
         let holder = self.holder();
         if holder == HolderId::NONE {
             return change(self);
         }
         let (views, bytes) = self.charge();
-        let accounts = self.with_accounts(Arc::clone);
+        let (accounts, memory) = (self.with_accounts(Arc::clone), self.header);
         self.set_holder(HolderId::NONE);
         change(self);
-        if self.with_accounts(|now| Arc::ptr_eq(now, &accounts)) {
+        if self.header == memory || self.with_accounts(|now| now.has(holder)) {
             let (views, bytes) = self.charge();
             accounts.acquire_shared(holder, views, bytes);
             self.set_holder(holder);
@@ -87,7 +92,7 @@ impl Skb {
     }
 
     /// Hands the view to `holder`: its last holder's account is settled, the new one's charged, both
-    /// through `shard`, which must be of the accounts both are registered in.
+    /// through `shard`, or where they are registered if that is of other accounts.
     #[inline]
     pub fn hand_to(&mut self, holder: HolderId, shard: &mut ShardHandle) {
         let (views, bytes) = self.charge();

@@ -134,12 +134,12 @@ fn a_chain_is_given_back_as_it_was_charged() {
     assert_eq!(holder.held(), (0, 0));
 }
 
-/// A number means another holder in other accounts, so the charge does not move there.
+/// What a holder is charged for in its own accounts does not follow a view into others.
 #[test]
 fn a_view_that_moves_to_other_accounts_becomes_nobodys() {
     let (pool, holder) = held_pool();
     let (elsewhere, stranger) = held_pool();
-    assert_eq!(holder.id(), stranger.id());
+    assert_ne!(holder.id(), stranger.id(), "a number tells in which accounts");
     let mut skb = held_skb(&pool, &holder, b"frame");
     let clone = skb.clone_skb().unwrap();
     skb.unshare(&mut &elsewhere).unwrap();
@@ -158,6 +158,35 @@ fn brought_memory_is_charged_to_the_process() {
     assert_eq!(holder.held(), (1, 100));
     drop(skb);
     assert_eq!(holder.held(), (0, 0));
+}
+
+/// Memory that is brought belongs to the accounts of the process; its views may be charged in others.
+#[test]
+fn a_holder_is_charged_where_it_is_registered() {
+    let (pool, holder) = held_pool();
+    let (elsewhere, stranger) = held_pool();
+    let others: Vec<_> =
+        (0..4).map(|_| Accounts::global().holder("other", HolderKind::Process).unwrap()).collect();
+    let mut skb = skbpool_pool::adopt(vec![0; 100]).unwrap().into_empty_skb();
+    skb.hand_to(holder.id(), pool.local_cache().shard());
+    assert_eq!(holder.held(), (1, 100));
+    skb.append_frag(skb_of(&pool, 0, b"more")).unwrap();
+    assert_held(&holder, &[&skb]);
+    skb.hand_to(stranger.id(), elsewhere.local_cache().shard());
+    assert_eq!(holder.held(), (0, 0));
+    assert_held(&stranger, &[&skb]);
+    skb.hand_to(others[0].id(), pool.local_cache().shard());
+    assert_held(&others[0], &[&skb]);
+    skb.birth = skbpool_pool::clock::tick();
+    skb.hand_to(holder.id(), elsewhere.local_cache().shard());
+    drop(skb);
+    for accounts in [pool.accounts(), elsewhere.accounts(), Accounts::global()] {
+        let snapshot = accounts.snapshot().into_iter();
+        let ours = snapshot.filter(|stats| ["tap", "other"].contains(&&*stats.name));
+        ours.for_each(|stats| assert_eq!(stats.acquired, stats.released, "{stats:?}"));
+    }
+    let latencies = |pool: &Pool| pool.accounts().latency().buckets.iter().sum::<u64>();
+    assert_eq!((latencies(&pool), latencies(&elsewhere)), (1, 0));
 }
 
 /// A holder that is gone stays on the books until its views are.

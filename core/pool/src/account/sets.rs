@@ -1,0 +1,51 @@
+//! All accounts there are, by number, so that a holder's number tells where it is registered.
+//!
+//! A view's holder need not be registered with the pool that its memory is of: adopted memory has no
+//! pool, and frames of one pool may be delivered by the hub of another.
+
+use super::accounts::Accounts;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+/// Number of accounts that found every other number taken. They all share it: their holders are then
+/// told apart only by the pool that a view's memory is of.
+const SHARED: u8 = u8::MAX;
+
+/// What a number stands for.
+enum Slot {
+    Free,
+    Taken(Weak<Accounts>),
+    /// They are gone, but views were out that they were charged for: whoever had the number next
+    /// would be told of their release.
+    Retired,
+}
+
+static SLOTS: RwLock<[Slot; SHARED as usize]> =
+    RwLock::new([const { Slot::Free }; SHARED as usize]);
+
+/// Makes accounts and gives them a number.
+pub(super) fn register(make: impl FnOnce(u8) -> Accounts) -> Arc<Accounts> {
+    // Every change is one assignment.
+    let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
+    let free = slots.iter_mut().zip(0..).find(|(slot, _)| matches!(slot, Slot::Free));
+    let Some((slot, number)) = free else { return Arc::new(make(SHARED)) };
+    let accounts = Arc::new(make(number));
+    *slot = Slot::Taken(Arc::downgrade(&accounts));
+    accounts
+}
+
+/// The accounts with that number; none if they are gone, or share it.
+pub(super) fn find(number: u8) -> Option<Arc<Accounts>> {
+    let slots = SLOTS.read().unwrap_or_else(PoisonError::into_inner);
+    match slots.get(usize::from(number)) {
+        Some(Slot::Taken(accounts)) => accounts.upgrade(),
+        _ => None,
+    }
+}
+
+/// Forgets accounts that are gone; `settled` says that no view was out that they were charged for.
+pub(super) fn forget(number: u8, settled: bool) {
+    let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
+    if let Some(slot) = slots.get_mut(usize::from(number)) {
+        *slot = if settled { Slot::Free } else { Slot::Retired };
+    }
+}

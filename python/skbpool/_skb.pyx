@@ -7,13 +7,12 @@ from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
-    SKB_ORIGINAL_LENGTH, skb_pool,
-    import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone, skb_copy,
-    skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable, skb_len,
-    skb_linearize, skb_pull, skb_pull_up, skb_push, skb_put, skb_release, skb_reserve,
-    skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
+    SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone,
+    skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable,
+    skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push, skb_put, skb_release,
+    skb_reserve, skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
 )
-from skbpool._support cimport check, export_bytes, pool_of, refuse_exports
+from skbpool._support cimport check, export_bytes, number, pool_of, refuse_exports
 
 from skbpool import errors
 
@@ -166,7 +165,7 @@ cdef class Skb:
         check(skb_data_mut(&self.skb, &data))
         return writable(self, data, self.skb.len)
 
-    def push(self, uint32_t count):
+    def push(self, count):
         """Grow the data by `count` bytes at its front and return them as a writable memoryview.
 
         Raises:
@@ -174,10 +173,11 @@ cdef class Skb:
             Shared, ReadOnly: As `data_mut`.
         """
         cdef uint8_t *data = NULL
-        check(skb_push(&self.skb, count, &data))
-        return writable(self, data, count)
+        cdef uint32_t added = number(count)
+        check(skb_push(&self.skb, added, &data))
+        return writable(self, data, added)
 
-    def put(self, uint32_t count):
+    def put(self, count):
         """Grow the data by `count` bytes at its end and return them as a writable memoryview.
 
         Raises:
@@ -186,20 +186,21 @@ cdef class Skb:
             Shared, ReadOnly: As `data_mut`.
         """
         cdef uint8_t *data = NULL
-        check(skb_put(&self.skb, count, &data))
-        return writable(self, data, count)
+        cdef uint32_t added = number(count)
+        check(skb_put(&self.skb, added, &data))
+        return writable(self, data, added)
 
-    def pull(self, uint32_t count):
+    def pull(self, count):
         """Turn `count` bytes at the front of the data into headroom; TooShort if it has fewer."""
-        check(skb_pull(&self.skb, count))
+        check(skb_pull(&self.skb, number(count)))
 
-    def trim(self, uint32_t length):
+    def trim(self, length):
         """Cut the data off after `length` bytes; TooShort if there are fewer."""
-        check(skb_trim(&self.skb, length))
+        check(skb_trim(&self.skb, number(length)))
 
-    def reserve(self, uint32_t count):
+    def reserve(self, count):
         """Make `count` bytes of headroom in a view without data; else NotEmpty or NoTailroom."""
-        check(skb_reserve(&self.skb, count))
+        check(skb_reserve(&self.skb, number(count)))
 
     def clone(self):
         """Return another view of the same bytes; both are read-only until one is gone.
@@ -217,14 +218,14 @@ cdef class Skb:
         check(skb_slice(&part.skb, &self.skb, offset, length))
         return part
 
-    def slice(self, uint32_t offset, uint32_t length):
+    def slice(self, offset, length):
         """Return a view of `length` bytes from `offset` on; `skb[3:7]` is `skb.slice(3, 4)`.
 
         Raises:
             OutOfRange: The bytes are not all there.
             Nonlinear: They reach into the fragments of a chain.
         """
-        return self.part(offset, length)
+        return self.part(number(offset), number(length))
 
     def append_frag(self, Skb other not None):
         """Append the data of another view, which is used up, without copying: makes a chain.
@@ -271,14 +272,15 @@ cdef class Skb:
         self.unexport()
         check(skb_linearize(&self.skb, source))
 
-    def pull_up(self, uint32_t count, pool=None):
+    def pull_up(self, count, pool=None):
         """Make sure that the first `count` bytes lie in one piece; TooShort if there are fewer.
 
         Otherwise raises what `linearize` does.
         """
         cdef const skb_pool *source = pool_of(pool)
+        cdef uint32_t needed = number(count)
         self.unexport()
-        check(skb_pull_up(&self.skb, count, source))
+        check(skb_pull_up(&self.skb, needed, source))
 
     @property
     def length(self):
@@ -394,7 +396,5 @@ cdef class Skb:
     def __repr__(self):
         if self.skb.header is NULL:
             return "<skbpool.Skb, released>"
-        return (
-            f"<skbpool.Skb of {len(self)} bytes at {self.address:#x}"
-            f"{', shared' if self.is_shared else ''}{', chain' if self.is_chain else ''}>"
-        )
+        kind = f"{', shared' if self.is_shared else ''}{', chain' if self.is_chain else ''}"
+        return f"<skbpool.Skb of {len(self)} bytes at {self.address:#x}{kind}>"

@@ -2,7 +2,8 @@
 """What the Cython modules of this package share."""
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
-from libc.stdint cimport uintptr_t
+from cpython.number cimport PyNumber_Index
+from libc.stdint cimport uint32_t, uintptr_t
 
 from skbpool cimport skb_pool
 
@@ -13,6 +14,11 @@ cdef inline int check(int code) except -1:
         from skbpool._native import _take_failure
         raise _take_failure()
     return 0
+
+
+cdef inline uint32_t number(object given) except? 0xFFFFFFFF:
+    """Return an integer of 32 bits; by itself Cython takes `__int__` instead of `__index__`."""
+    return PyNumber_Index(given)
 
 
 cdef inline int refuse_exports(Py_ssize_t exports, str what) except -1:

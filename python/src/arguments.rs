@@ -1,6 +1,7 @@
 //! Arguments that Python may give in any size.
 
 use crate::error::exception;
+use crate::python_code;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::time::Duration;
@@ -13,17 +14,24 @@ impl<'py> FromPyObject<'_, 'py> for Number {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        // What is no integer at all is a TypeError, as everywhere.
-        let index = object.call_method0("__index__").map_err(|_| {
-            let kind = object.get_type().name().map(|name| name.to_string());
-            let kind = kind.unwrap_or_default();
-            pyo3::exceptions::PyTypeError::new_err(format!("an integer is needed, not {kind}"))
-        })?;
-        index.extract().map(Self).map_err(|_| {
-            let message = format!("{index} is not between 0 and 4294967295");
+        whole(object)?.map(Self).map_err(|number| {
+            let message = format!("{number} is not between 0 and 4294967295");
             exception(object.py(), "OutOfRange", &message, &[])
         })
     }
+}
+
+/// The integer that an object is, or how to call it where it does not fit 32 bits.
+///
+/// # Errors
+/// TypeError if it is none, and whatever its `__index__` raises.
+pub(crate) fn whole(object: Borrowed<'_, '_, PyAny>) -> PyResult<Result<u32, String>> {
+    let index = python_code::index(object)?;
+    Ok(index.extract().map_err(|_| match index.extract::<i128>() {
+        Ok(number) => number.to_string(),
+        // Python refuses to write out what is very long.
+        Err(_) => "a number of more than 127 bits".to_owned(),
+    }))
 }
 
 /// How long a call may wait: seconds, or `None` for ever.
@@ -40,7 +48,7 @@ impl<'py> FromPyObject<'_, 'py> for Timeout {
         if object.is_none() {
             return Ok(Self(None));
         }
-        let seconds: f64 = object.extract()?;
+        let seconds = python_code::float(object)?;
         if seconds.is_nan() || seconds < 0.0 {
             let message = format!("a timeout is 0 or more seconds, or None to wait, not {seconds}");
             return Err(PyValueError::new_err(message));

@@ -21,8 +21,8 @@ use skbpool_pool::{Free, HEADER_BYTES};
 ///     memory: A writable, contiguous object: bytearray, mmap, a slice of a memoryview. It stays
 ///         exported, so it cannot be resized or closed, until the last view is gone.
 ///     free: Called with `memory`, once, when the last view is gone, on whichever Python thread is
-///         at hand; what it raises goes to `sys.unraisablehook`. Not called any more once the
-///         interpreter has begun to exit.
+///         at hand; what it raises goes to `sys.unraisablehook`. Once the interpreter has begun to exit
+///         it is not called any more, and a daemon thread that is inside it stays there.
 ///     order: Kept in the header, for the owner of the memory.
 ///
 /// Raises:
@@ -86,8 +86,8 @@ pub(crate) fn init_zero_copy_buffer(
 /// Args:
 ///     obj: A contiguous bytes-like object.
 ///     free: Called with `obj`, once, when the last view is gone, on whichever Python thread is at
-///         hand; what it raises goes to `sys.unraisablehook`. Not called any more once the
-///         interpreter has begun to exit.
+///         hand; what it raises goes to `sys.unraisablehook`. Once the interpreter has begun to exit
+///         it is not called any more, and a daemon thread that is inside it stays there.
 ///
 /// Raises:
 ///     BadMemory: The object is too large.

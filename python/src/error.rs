@@ -1,7 +1,9 @@
 //! Errors of the core as the exceptions of `skbpool.errors`.
 
+use crate::python_code;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule, PyTuple};
 use skbpool_capi::Failure;
 use skbpool_pool::{
     AllocError, AuditError, BringError, CopyError, PoolError, PoolTooSmall, RegionError, SkbError,
@@ -82,6 +84,9 @@ impl From<Error> for PyErr {
     }
 }
 
+/// `skbpool.errors`: importing may run Python code, so it is done once.
+static ERRORS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+
 /// An exception of `skbpool.errors` with its figures; if that cannot be made, why not.
 pub(crate) fn exception(
     py: Python<'_>,
@@ -94,7 +99,10 @@ pub(crate) fn exception(
         for (name, figure) in figures {
             keywords.set_item(name, figure)?;
         }
-        py.import("skbpool.errors")?.getattr(class)?.call((message,), Some(&keywords))
+        let errors =
+            ERRORS.get_or_try_init(py, || py.import("skbpool.errors").map(Bound::unbind))?;
+        let arguments = PyTuple::new(py, [message])?;
+        python_code::call(&errors.bind(py).getattr(class)?, &arguments, &keywords)
     };
     make().map_or_else(|error| error, PyErr::from_value)
 }

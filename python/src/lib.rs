@@ -12,6 +12,7 @@ mod fill;
 mod holders;
 mod pool;
 mod py_types;
+mod python_code;
 mod python_owner;
 mod reaper;
 mod record;

@@ -1,6 +1,6 @@
 //! `skbpool.Pool`.
 
-use crate::arguments::{Number, Timeout};
+use crate::arguments::{Number, Timeout, whole};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
 use crate::record::{fields, record};
@@ -49,13 +49,11 @@ impl Pool {
     ) -> PyResult<Self> {
         let refuse = |message: String| Err(exception(py, "BadPool", &message, &[]));
         // Python's integers have no limit; the core says the same of those that fit 32 bits.
-        let Ok(buffers) = count.extract::<u32>() else {
-            if !count.is_instance_of::<pyo3::types::PyInt>() {
-                let kind = count.get_type().name()?;
-                let message = format!("count has to be an integer, not {kind}");
-                return Err(pyo3::exceptions::PyTypeError::new_err(message));
+        let buffers = match whole(count.as_borrowed())? {
+            Ok(buffers) => buffers,
+            Err(number) => {
+                return refuse(format!("a pool has 1 to {MAX_BUFFERS} buffers, not {number}"));
             }
-            return refuse(format!("a pool has 1 to {MAX_BUFFERS} buffers, not {count}"));
         };
         let Ok(order) = u8::try_from(order.0) else {
             return refuse(format!("the order is 0 to {MAX_ORDER}, not {}", order.0));

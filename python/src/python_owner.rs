@@ -1,5 +1,6 @@
 //! A Python object whose memory is a buffer, and what happens when the last view of it goes.
 
+use crate::python_code;
 use crate::reaper;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -37,7 +38,7 @@ impl Brought {
         let (next, none) = (null_mut(), null_mut());
         let mut this = Box::new(PythonOwner { next, view, object: none, free: none });
         // SAFETY: the object is alive and the box is a place for the view.
-        if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut this.view, flags) } != 0 {
+        if unsafe { python_code::export(object.as_ptr(), &mut this.view, flags) } != 0 {
             return Err(PyErr::fetch(object.py()));
         }
         this.object = object.clone().into_ptr();
@@ -81,17 +82,12 @@ impl PythonOwner {
         // called may be anything, so an exception that is on its way is put aside meanwhile.
         unsafe {
             let pending = Pending::set_aside();
-            ffi::PyBuffer_Release(&mut owner.view);
+            python_code::release_export(&mut owner.view);
             if call && !owner.free.is_null() {
-                let result = ffi::PyObject_CallOneArg(owner.free, owner.object);
-                if result.is_null() {
-                    ffi::PyErr_WriteUnraisable(owner.free);
-                } else {
-                    ffi::Py_DECREF(result);
-                }
+                python_code::call_for_nothing(owner.free, owner.object);
             }
-            ffi::Py_XDECREF(owner.free);
-            ffi::Py_DECREF(owner.object);
+            python_code::let_go_of(owner.free);
+            python_code::let_go_of(owner.object);
             pending.put_back();
         }
     }

@@ -14,15 +14,23 @@ use pyo3::prelude::*;
 use rustix::event::EventfdFlags;
 use std::os::fd::{BorrowedFd, IntoRawFd, RawFd};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Owners to be let go of, the latest first.
 static LIST: AtomicPtr<PythonOwner> = AtomicPtr::new(null_mut());
 
 /// The interpreter has begun to exit.
 static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Threads that may have seen it still open, and are about to ask the interpreter something.
+static ENTERED: AtomicUsize = AtomicUsize::new(0);
+
+/// The exit waits no longer for them: each needs a few hundred instructions, but a fork copies the count
+/// of threads that it does not copy.
+const ENTERED_FOR: Duration = Duration::from_secs(1);
 
 static BROUGHT: AtomicU64 = AtomicU64::new(0);
 static RETURNED: AtomicU64 = AtomicU64::new(0);
@@ -104,9 +112,27 @@ fn eventfd(number: RawFd) -> BorrowedFd<'static> {
 }
 
 fn is_closed() -> bool {
-    // SYNC: Acquire pairs with the Release in `_close_reaper`; whoever sees it leaves Python alone,
-    // which needs nothing else to be seen.
-    CLOSED.load(Ordering::Acquire)
+    // SYNC: SeqCst, as in `_close_reaper`: of a thread that enters and an exit that closes, one sees
+    // the other.
+    CLOSED.load(Ordering::SeqCst)
+}
+
+/// The interpreter exists until this is dropped, unless it was closed before.
+struct Entered;
+
+impl Entered {
+    fn new() -> Self {
+        // SYNC: SeqCst, as in `is_closed`, which is asked next.
+        ENTERED.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // SYNC: Release pairs with the load in `_close_reaper`: the interpreter was asked before.
+        ENTERED.fetch_sub(1, Ordering::Release);
+    }
 }
 
 /// Lets an owner go, here or on the reaper's thread.
@@ -114,13 +140,16 @@ fn is_closed() -> bool {
 /// # Safety
 /// - `owner` was given to a header by `Brought`, and the header gave it up.
 pub(crate) unsafe fn let_go(owner: NonNull<PythonOwner>) {
+    let entered = Entered::new();
     if is_closed() {
         count(&LEAKED);
         return;
     }
     // SAFETY: may be called by any thread while the interpreter exists, and it does: it has not begun
-    // to exit, or is being held up by `_close_reaper`.
+    // to exit, or `_close_reaper` waits for us.
     if unsafe { ffi::PyGILState_Check() } != 0 {
+        // Who is attached holds the exit up by that.
+        drop(entered);
         // SAFETY: attached, and the owner is ours.
         unsafe { PythonOwner::finish(owner, true) };
         count(&RETURNED);
@@ -204,8 +233,13 @@ fn reap(number: RawFd) {
 /// nothing touches Python from now on.
 #[pyfunction]
 pub(crate) fn _close_reaper(py: Python<'_>) {
-    // SYNC: Release pairs with the Acquire in `is_closed`.
-    CLOSED.store(true, Ordering::Release);
+    // SYNC: SeqCst pairs with `Entered::new` and `is_closed`: who is not seen below sees this.
+    CLOSED.store(true, Ordering::SeqCst);
+    let end = Instant::now() + ENTERED_FOR;
+    // SYNC: SeqCst, as above, and at least Acquire for the Release of `Entered::drop`.
+    while ENTERED.load(Ordering::SeqCst) != 0 && Instant::now() < end {
+        std::thread::yield_now();
+    }
     let reaper = thread().take();
     if let Some((process, handle)) = reaper {
         if process == std::process::id() {

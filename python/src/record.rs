@@ -1,7 +1,12 @@
 //! Figures as the dataclasses of `skbpool.stats`.
 
+use crate::python_code;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule, PyTuple};
+
+/// `skbpool.stats`: importing may run Python code, so it is done once.
+static STATS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 
 /// Makes a `skbpool.stats.<class>` of keyword arguments.
 pub(crate) fn record<'py>(
@@ -9,7 +14,9 @@ pub(crate) fn record<'py>(
     class: &str,
     fields: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    py.import("skbpool.stats")?.getattr(class)?.call((), Some(fields))
+    let stats = STATS.get_or_try_init(py, || py.import("skbpool.stats").map(Bound::unbind))?;
+    let class = stats.bind(py).getattr(class)?;
+    python_code::call(&class, &PyTuple::empty(py), fields)
 }
 
 /// A dict of `name: value` for [`record`].

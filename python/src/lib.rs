@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod fill;
 mod holders;
+mod nesting;
 mod pool;
 mod py_types;
 mod python_code;

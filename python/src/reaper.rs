@@ -7,6 +7,7 @@
 //! The list is linked through the objects' owners, so putting one there neither waits nor allocates.
 //! From `atexit` on nothing touches Python: what is dropped later is counted and left alone.
 
+use crate::nesting;
 use crate::python_owner::PythonOwner;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -151,7 +152,7 @@ pub(crate) unsafe fn let_go(owner: NonNull<PythonOwner>) {
         // Who is attached holds the exit up by that.
         drop(entered);
         // SAFETY: attached, and the owner is ours.
-        unsafe { PythonOwner::finish(owner, true) };
+        unsafe { nesting::finish(owner) };
         count(&RETURNED);
         return;
     }
@@ -209,7 +210,7 @@ fn drain(_py: Python<'_>) {
         // SAFETY: as above, and attached.
         unsafe {
             ordered = owner.as_ref().next;
-            PythonOwner::finish(owner, true);
+            nesting::finish(owner);
         }
         // Relaxed: counters, read for reporting only.
         WAITING.fetch_sub(1, Ordering::Relaxed);

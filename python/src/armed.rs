@@ -5,8 +5,8 @@ use crate::error::Error;
 use crate::py_types::skb_into_py;
 use pyo3::prelude::*;
 use skbpool_capi::Failure;
-use skbpool_pool::SkbError;
-use std::sync::Mutex;
+use skbpool_pool::{Skb, SkbError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A received buffer, armed for a number of views, which share one reference count.
 ///
@@ -26,9 +26,10 @@ use std::sync::Mutex;
 ///     (16, True, 1)
 ///     >>> first.release(); second.release(); pool.stats().in_flight
 ///     0
-#[pyclass(module = "skbpool")]
+#[pyclass(module = "skbpool", frozen)]
 pub(crate) struct Armed {
-    /// None: released. Only reached through `&mut`, so the lock is never taken.
+    /// None: released. Locked for a few instructions, never while Python code may run, so nobody
+    /// waits.
     armed: Mutex<Option<skbpool_pool::Armed>>,
 }
 
@@ -37,8 +38,23 @@ impl Armed {
         Self { armed: Mutex::new(Some(armed)) }
     }
 
-    fn slot(&mut self) -> &mut Option<skbpool_pool::Armed> {
-        self.armed.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Option<skbpool_pool::Armed>> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cut(&self, offset: u32, length: u32, headroom: u32, tailroom: u32) -> Result<Skb, Error> {
+        let mut slot = self.slot();
+        let armed = slot.as_mut().ok_or(Error::Failure(Failure::Released))?;
+        let size = armed.header().map_or(0, |header| header.size());
+        // u64, so that no sum wraps; beyond 32 bits is outside every buffer.
+        let end = u64::from(offset) + u64::from(length);
+        let window_end = end + u64::from(tailroom);
+        let start = offset.checked_sub(headroom);
+        Ok(match (armed.left(), start, u32::try_from(window_end)) {
+            (0, ..) => Err(SkbError::NotArmed),
+            (_, Some(start), Ok(window_end)) => armed.skb_in(start..window_end, offset..end as u32),
+            _ => Err(SkbError::OutOfRange { start: offset, end: u32::MAX, size }),
+        }?)
     }
 }
 
@@ -60,40 +76,26 @@ impl Armed {
     #[pyo3(signature = (offset, length, headroom = Number(0), tailroom = Number(0)),
            text_signature = "($self, offset, length, headroom=0, tailroom=0)")]
     fn skb(
-        &mut self,
+        &self,
         py: Python<'_>,
         offset: Number,
         length: Number,
         headroom: Number,
         tailroom: Number,
     ) -> PyResult<Py<PyAny>> {
-        let armed = self.slot().as_mut().ok_or(Error::Failure(Failure::Released))?;
-        let size = armed.header().map_or(0, |header| header.size());
-        // u64, so that no sum wraps; beyond 32 bits is outside every buffer.
-        let end = u64::from(offset.0) + u64::from(length.0);
-        let window_end = end + u64::from(tailroom.0);
-        let start = offset.0.checked_sub(headroom.0);
-        let cut = match (armed.left(), start, u32::try_from(window_end)) {
-            (0, ..) => Err(SkbError::NotArmed),
-            (_, Some(start), Ok(window_end)) => {
-                armed.skb_in(start..window_end, offset.0..end as u32)
-            }
-            _ => Err(SkbError::OutOfRange { start: offset.0, end: u32::MAX, size }),
-        };
-        skb_into_py(py, cut.map_err(Error::from)?)
+        skb_into_py(py, self.cut(offset.0, length.0, headroom.0, tailroom.0)?)
     }
 
     /// Give back the references of the views that were not cut; nothing if that was done.
-    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let armed = slf.try_borrow_mut()?.slot().take();
+    fn release(&self) {
+        let armed = self.slot().take();
         // Freeing may call Python, which may come back here.
         drop(armed);
-        Ok(())
     }
 
     /// Views that can still be cut.
     #[getter]
-    fn left(&mut self) -> u32 {
+    fn left(&self) -> u32 {
         self.slot().as_ref().map_or(0, skbpool_pool::Armed::left)
     }
 
@@ -102,14 +104,11 @@ impl Armed {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(
-        slf: &Bound<'_, Self>,
-        _exception: &Bound<'_, pyo3::types::PyTuple>,
-    ) -> PyResult<()> {
-        Self::release(slf)
+    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
+        self.release();
     }
 
-    fn __repr__(&mut self) -> String {
+    fn __repr__(&self) -> String {
         format!("<skbpool.Armed, {} views left>", self.left())
     }
 }

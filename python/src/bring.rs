@@ -15,7 +15,7 @@ use skbpool_pool::{Free, HEADER_BYTES};
 /// The header takes the first 64 bytes that lie on a cache line: the head of an mmap; up to 63 bytes
 /// later in a bytearray. The bytes after it are the buffer. From now on the memory belongs to the
 /// buffer: writing to its head through `memory` itself breaks the reference count and with it the
-/// process.
+/// process. About garbage collection the same goes as for `adopt`.
 ///
 /// Args:
 ///     memory: A writable, contiguous object: bytearray, mmap, a slice of a memoryview. It stays
@@ -70,10 +70,7 @@ pub(crate) fn init_zero_copy_buffer(
         )
     };
     match made {
-        Ok(buffer) => {
-            owner.given_away();
-            Ok(Buffer::new(buffer))
-        }
+        Ok(buffer) => Ok(Buffer::brought(buffer, owner.given_away())),
         Err(error) => Err(Error::from(error).into()),
     }
 }
@@ -82,6 +79,11 @@ pub(crate) fn init_zero_copy_buffer(
 ///
 /// The object is kept, exported, until the last view of it is gone, whatever thread lets go last.
 /// Nobody should write to it meanwhile. Costs two small allocations; no byte is copied.
+///
+/// Python's garbage collector looks through a buffer that nobody has a view or a memoryview of: one
+/// that its own object or free function refers to is collected, and `free` called. It does not look
+/// through views, which share one count that anybody may hold a part of: where the object or `free`
+/// refers to a view of itself, release the view (`with`, `release`), or it stays for ever.
 ///
 /// Args:
 ///     obj: A contiguous bytes-like object.
@@ -109,10 +111,7 @@ pub(crate) fn adopt(obj: &Bound<'_, PyAny>, free: Option<Bound<'_, PyAny>>) -> P
     let made =
         unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
     match made {
-        Ok(buffer) => {
-            owner.given_away();
-            Ok(Buffer::new(buffer))
-        }
+        Ok(buffer) => Ok(Buffer::brought(buffer, owner.given_away())),
         Err(error) => Err(Error::from(error).into()),
     }
 }

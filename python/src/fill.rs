@@ -7,7 +7,7 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use skbpool_capi::Failure;
 use skbpool_pool::SkbError;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A buffer that is filled over several bursts: views of its front are out while its tail is written.
 ///
@@ -26,9 +26,9 @@ use std::sync::Mutex;
 ///     13
 ///     >>> bytes(first) + bytes(second)
 ///     b'firstsecond'
-#[pyclass(module = "skbpool")]
+#[pyclass(module = "skbpool", frozen)]
 pub(crate) struct Fill {
-    /// None: released. Only reached through `&mut`, so the lock is never taken.
+    /// None: released. Locked while bytes are copied, never while Python code may run, so nobody waits.
     fill: Mutex<Option<skbpool_pool::Fill>>,
 }
 
@@ -37,12 +37,16 @@ impl Fill {
         Self { fill: Mutex::new(Some(fill)) }
     }
 
-    fn slot(&mut self) -> &mut Option<skbpool_pool::Fill> {
-        self.fill.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn slot(&self) -> MutexGuard<'_, Option<skbpool_pool::Fill>> {
+        self.fill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&mut self) -> Result<&mut skbpool_pool::Fill, Error> {
-        self.slot().as_mut().ok_or(Error::Failure(Failure::Released))
+    /// Works on the filling; what it answers is made an object or an exception once that is unlocked.
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut skbpool_pool::Fill) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        work(self.slot().as_mut().ok_or(Error::Failure(Failure::Released))?)
     }
 }
 
@@ -76,8 +80,8 @@ impl Fill {
     ///     OutOfRange: The tail is too short; nothing is written.
     ///     BufferReleased: It was released.
     #[pyo3(signature = (data, offset = Number(0)), text_signature = "($self, data, offset=0)")]
-    fn write(&mut self, py: Python<'_>, data: PyBuffer<u8>, offset: Number) -> Result<(), Error> {
-        write_tail(py, self.get()?, &data, offset.0)
+    fn write(&self, py: Python<'_>, data: PyBuffer<u8>, offset: Number) -> Result<(), Error> {
+        self.with(|fill| write_tail(py, fill, &data, offset.0))
     }
 
     /// Cut a view of the next `headroom + length + tailroom` bytes of the tail.
@@ -88,13 +92,13 @@ impl Fill {
     #[pyo3(signature = (length, *, headroom = Number(0), tailroom = Number(0)),
            text_signature = "($self, length, *, headroom=0, tailroom=0)")]
     fn cut(
-        &mut self,
+        &self,
         py: Python<'_>,
         length: Number,
         headroom: Number,
         tailroom: Number,
     ) -> PyResult<Py<PyAny>> {
-        let skb = self.get()?.cut(headroom.0, length.0, tailroom.0).map_err(Error::from)?;
+        let skb = self.with(|fill| Ok(fill.cut(headroom.0, length.0, tailroom.0)?))?;
         skb_into_py(py, skb)
     }
 
@@ -106,37 +110,39 @@ impl Fill {
     #[pyo3(signature = (data, *, headroom = Number(0), tailroom = Number(0)),
            text_signature = "($self, data, *, headroom=0, tailroom=0)")]
     fn append(
-        &mut self,
+        &self,
         py: Python<'_>,
         data: PyBuffer<u8>,
         headroom: Number,
         tailroom: Number,
     ) -> PyResult<Py<PyAny>> {
-        let fill = self.get()?;
-        write_tail(py, fill, &data, headroom.0)?;
-        // What fits the tail fits 32 bits; a view that does not fit leaves only unseen bytes behind.
-        let length = data.len_bytes() as u32;
-        let skb = fill.cut(headroom.0, length, tailroom.0).map_err(Error::from)?;
+        let skb = self.with(|fill| {
+            write_tail(py, fill, &data, headroom.0)?;
+            // What fits the tail fits 32 bits; a view that does not fit leaves only unseen bytes behind.
+            let length = data.len_bytes() as u32;
+            Ok(fill.cut(headroom.0, length, tailroom.0)?)
+        })?;
         skb_into_py(py, skb)
     }
 
     /// Leave `count` bytes of the tail unused, for alignment; all of it if it has fewer.
-    fn skip(&mut self, count: Number) -> Result<(), Error> {
-        self.get()?.skip(count.0);
-        Ok(())
+    fn skip(&self, count: Number) -> Result<(), Error> {
+        self.with(|fill| {
+            fill.skip(count.0);
+            Ok(())
+        })
     }
 
     /// End the filling; nothing if that was done.
-    fn release(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let fill = slf.try_borrow_mut()?.slot().take();
+    fn release(&self) {
+        let fill = self.slot().take();
         // Freeing may call Python, which may come back here.
         drop(fill);
-        Ok(())
     }
 
     /// Bytes left to write; 0 once released.
     #[getter]
-    fn room(&mut self) -> u32 {
+    fn room(&self) -> u32 {
         self.slot().as_ref().map_or(0, skbpool_pool::Fill::room)
     }
 
@@ -145,8 +151,8 @@ impl Fill {
     /// Raises:
     ///     BufferReleased: It was released.
     #[getter]
-    fn position(&mut self) -> Result<u32, Error> {
-        Ok(self.get()?.position())
+    fn position(&self) -> Result<u32, Error> {
+        self.with(|fill| Ok(fill.position()))
     }
 
     /// Views cut so far.
@@ -154,8 +160,8 @@ impl Fill {
     /// Raises:
     ///     BufferReleased: It was released.
     #[getter]
-    fn views(&mut self) -> Result<u32, Error> {
-        Ok(self.get()?.views())
+    fn views(&self) -> Result<u32, Error> {
+        self.with(|fill| Ok(fill.views()))
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -163,14 +169,11 @@ impl Fill {
     }
 
     #[pyo3(signature = (*_exception))]
-    fn __exit__(
-        slf: &Bound<'_, Self>,
-        _exception: &Bound<'_, pyo3::types::PyTuple>,
-    ) -> PyResult<()> {
-        Self::release(slf)
+    fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
+        self.release();
     }
 
-    fn __repr__(&mut self) -> String {
+    fn __repr__(&self) -> String {
         format!("<skbpool.Fill, {} bytes of room>", self.room())
     }
 }

@@ -60,6 +60,7 @@ mod _native {
         let all = module.index()?;
         let public: Vec<_> = all.iter().filter(|name| !name.to_string().starts_with('_')).collect();
         module.setattr("__all__", public)?;
+        crate::buffer::install_finalizer(module.py());
         // No Python object is touched once the interpreter begins to exit.
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_close_reaper")?,))?;

@@ -3,10 +3,11 @@
 use crate::python_code;
 use crate::reaper;
 use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use skbpool_pool::Owner;
 use std::ffi::{c_int, c_void};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{NonNull, null_mut};
 
 /// The object, its export, and the function to call at the end.
@@ -63,9 +64,34 @@ impl Brought {
     }
 
     /// A header has it now.
-    pub(crate) fn given_away(self) {
+    pub(crate) fn given_away(self) -> Kept {
         reaper::count_brought();
-        std::mem::forget(self);
+        Kept(ManuallyDrop::new(self).owner)
+    }
+}
+
+/// The owner of a buffer, for who has the only reference to that buffer, and only as long.
+pub(crate) struct Kept(NonNull<PythonOwner>);
+
+// SAFETY: whoever looks into it has to be attached.
+unsafe impl Send for Kept {}
+
+impl Kept {
+    /// Shows the garbage collector what letting the buffer go would let go of.
+    ///
+    /// # Safety
+    /// - The caller has the only reference to the buffer, and is called by the collector.
+    pub(crate) unsafe fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // SAFETY: the caller's reference keeps the owner, and the collector is attached.
+        let (owner, py) = unsafe { (self.0.as_ref(), Python::assume_attached()) };
+        for reference in [owner.view.obj, owner.object, owner.free] {
+            if !reference.is_null() {
+                // SAFETY: a reference of the owner's, which stays its own: nothing is dropped here.
+                let reference = unsafe { Bound::from_owned_ptr(py, reference) };
+                visit.call(ManuallyDrop::new(reference).as_unbound())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use skbpool_engine::{FrameComposer, MessageError};
 use skbpool_wire::Frame;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Puts frames of Python into encoded IngestRequest messages, each as large as the limit allows.
 ///
@@ -16,9 +17,18 @@ use skbpool_wire::Frame;
 /// Args:
 ///     max_message_bytes: Largest message.
 ///     driver: What the daemon accounts the frames under, told in the first message.
-#[pyclass(module = "skbpool._native")]
+#[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct FrameEncoder {
-    composer: FrameComposer,
+    /// Locked while bytes are copied, never while Python code may run or while the interpreter lock is
+    /// waited for.
+    composer: Mutex<FrameComposer>,
+}
+
+impl FrameEncoder {
+    fn composer(&self) -> MutexGuard<'_, FrameComposer> {
+        // The composer stays consistent when something unwinds through it.
+        self.composer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -26,7 +36,7 @@ impl FrameEncoder {
     #[new]
     #[pyo3(signature = (max_message_bytes, driver = ""))]
     fn new(max_message_bytes: usize, driver: &str) -> Self {
-        Self { composer: FrameComposer::new(max_message_bytes, driver) }
+        Self { composer: Mutex::new(FrameComposer::new(max_message_bytes, driver)) }
     }
 
     /// Add a frame; return the message of those before it if it begins another, else None.
@@ -44,7 +54,7 @@ impl FrameEncoder {
     ///     ValueError: The interface is out of range.
     #[pyo3(signature = (data, timestamp_ns, original_length = 0, link_type = 1, interface = 0))]
     fn push<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         data: &Bound<'py, PyAny>,
         timestamp_ns: u64,
@@ -64,19 +74,20 @@ impl FrameEncoder {
             given => given,
         };
         let frame = Frame { bytes, original_length, timestamp_ns, link_type, interface };
-        let full = self.composer.push(&frame).map_err(|error| error.into_exception(py))?;
+        let full = self.composer().push(&frame);
+        let full = full.map_err(|error| error.into_exception(py))?;
         Ok(full.map(|message| PyBytes::new(py, &message)))
     }
 
     /// Return the message of the frames that wait, or None if none does.
-    fn flush<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let message = py.detach(|| self.composer.flush()).or_raise(py)?;
+    fn flush<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let message = py.detach(|| self.composer().flush()).or_raise(py)?;
         Ok(message.map(|message| PyBytes::new(py, &message)))
     }
 
     /// Frames that wait for a message.
     #[getter]
     fn pending(&self) -> usize {
-        self.composer.pending()
+        self.composer().pending()
     }
 }

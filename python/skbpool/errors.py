@@ -19,6 +19,7 @@ __all__ = [
     "NoHeadroom",
     "NoPool",
     "NoTailroom",
+    "NoViews",
     "Nonlinear",
     "NotArmed",
     "NotEmpty",
@@ -134,6 +135,10 @@ class Overlap(SkbpoolError, ValueError):
 
 class NotArmed(SkbpoolError):
     """Every view that the buffer was armed for has been cut."""
+
+
+class NoViews(SkbpoolError, ValueError):
+    """A buffer is armed for one view or more; to bring it home unseen, release it."""
 
 
 class TooManyReferences(SkbpoolError, OverflowError):

@@ -166,7 +166,8 @@ impl Buffer {
     /// Arm the buffer for several views: all their references are taken at once.
     ///
     /// Raises:
-    ///     TooManyReferences: `views` is 0 or over the limit.
+    ///     NoViews: `views` is 0.
+    ///     TooManyReferences: `views` is over the limit.
     ///     Exported: Memoryviews of it are alive.
     ///     BufferReleased: It is used up.
     fn arm(&self, views: Number) -> Result<Armed, Error> {

@@ -153,6 +153,7 @@ fn skb_error(error: &SkbError) -> (&'static str, Vec<(&'static str, u64)>) {
         SkbError::Shared => ("Shared", vec![]),
         SkbError::ReadOnly => ("ReadOnly", vec![]),
         SkbError::NotArmed => ("NotArmed", vec![]),
+        SkbError::NoViews => ("NoViews", vec![]),
         SkbError::TooManyReferences => ("TooManyReferences", vec![]),
         SkbError::Nonlinear => ("Nonlinear", vec![]),
         SkbError::NotEmpty => ("NotEmpty", vec![]),

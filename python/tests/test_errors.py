@@ -18,6 +18,7 @@ BUILT_IN = {
     "NoHeadroom": ValueError,
     "NoPool": ValueError,
     "NoTailroom": ValueError,
+    "NoViews": ValueError,
     "Nonlinear": BufferError,
     "NotEmpty": ValueError,
     "OutOfRange": IndexError,

@@ -66,6 +66,7 @@ impl Failure {
                 SkbError::Shared => Code::Shared,
                 SkbError::ReadOnly => Code::ReadOnly,
                 SkbError::NotArmed => Code::NotArmed,
+                SkbError::NoViews => Code::Invalid,
                 SkbError::TooManyReferences => Code::TooManyReferences,
                 SkbError::Nonlinear => Code::Nonlinear,
                 SkbError::NotEmpty => Code::NotEmpty,

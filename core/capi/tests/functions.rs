@@ -140,6 +140,9 @@ fn views_are_cut_from_an_armed_buffer_and_an_empty_slot_has_none() {
         assert_eq!(cut(&mut armed, &mut skbs[0], 0, 1, 0), Code::Released as c_int);
         (api().skb_armed_put)(&mut armed);
 
+        assert_eq!((api().skb_buffer_arm)(&mut header, 0, &mut armed), Code::Invalid as c_int);
+        assert!(last_error().contains("one view or more"));
+        assert!(!header.is_null(), "it stays with its owner");
         assert_eq!((api().skb_buffer_arm)(&mut header, 2, &mut armed), OK);
         assert!(header.is_null());
         assert_eq!(cut(&mut armed, &mut skbs[0], 64, 60, 16), OK);

@@ -41,7 +41,7 @@ enum {
     SKB_E_TOO_LARGE = -16,          /* memory too large for one buffer */
     SKB_E_MISALIGNED = -17,         /* memory not on a multiple of SKB_HEADER_BYTES */
     SKB_E_NO_MEMORY = -18,          /* memory for a pool could not be had */
-    SKB_E_INVALID = -19,            /* count, order or name out of range */
+    SKB_E_INVALID = -19,            /* count, order or name out of range, 0 views */
     SKB_E_NO_POOL = -20,            /* a copy needs a pool, and the buffer belongs to none */
     SKB_E_NO_LIBRARY = -21          /* the address belongs to no loaded library */
 };

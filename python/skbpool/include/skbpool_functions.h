@@ -98,7 +98,8 @@ static inline uint32_t skb_buffer_references(const skb_buffer_header *header)
 }
 
 /* Turns the only reference to a buffer into `views` references, taken by one store; nulls `*header`.
- * Each view is charged its part of the buffer. Errors: SHARED, TOO_MANY_REFERENCES, RELEASED. */
+ * Each view is charged its part of the buffer. Errors: SHARED, INVALID (0 views), RELEASED,
+ * TOO_MANY_REFERENCES. */
 static inline int skb_buffer_arm(skb_buffer_header **header, uint32_t views, skb_armed *out)
 {
     return skbpool_table->skb_buffer_arm(header, views, out);

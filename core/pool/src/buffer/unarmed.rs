@@ -93,10 +93,14 @@ impl Buffer {
     /// Arms the buffer for `views` views: takes all their references at once, by one plain store.
     ///
     /// # Errors
-    /// [`SkbError::TooManyReferences`] if `views` is 0 or over the limit; the buffer comes back.
+    /// [`SkbError::NoViews`] if `views` is 0, [`SkbError::TooManyReferences`] if it is over the limit;
+    /// the buffer comes back.
     #[inline]
     pub fn arm(self, views: u32) -> Result<Armed, (SkbError, Buffer)> {
-        if views == 0 || views > MAX_REFERENCES {
+        if views == 0 {
+            return Err((SkbError::NoViews, self));
+        }
+        if views > MAX_REFERENCES {
             return Err((SkbError::TooManyReferences, self));
         }
         let header = ManuallyDrop::new(self).header;

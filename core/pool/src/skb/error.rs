@@ -54,6 +54,9 @@ pub enum SkbError {
     /// Every view the buffer was armed for has been cut.
     #[error("the buffer was armed for fewer views; arm it for as many as will be cut")]
     NotArmed,
+    /// A buffer was to be armed for no view at all.
+    #[error("a buffer is armed for one view or more; to bring it home unseen, release it")]
+    NoViews,
     /// The reference count is at its limit.
     #[error("the buffer has as many references as can be counted; copy instead")]
     TooManyReferences,

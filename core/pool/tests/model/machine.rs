@@ -199,7 +199,7 @@ impl Machine {
             Op::Arm { windows, .. } => match buffer.arm(windows.len() as u32) {
                 Ok(armed) => self.cut_armed(armed, number, &pattern, &windows),
                 Err((error, buffer)) => {
-                    assert_eq!((error, windows.len()), (SkbError::TooManyReferences, 0));
+                    assert_eq!((error, windows.len()), (SkbError::NoViews, 0));
                     self.buffers.push((buffer, pattern));
                 }
             },

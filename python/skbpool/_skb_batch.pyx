@@ -158,7 +158,10 @@ cdef class SkbBatch:
         return drain
 
     def release(self):
-        """Release all views; the batch is empty afterwards and can be used again."""
+        """Release all views; the batch is empty afterwards and can be used again.
+
+        One atomic operation for each run of views of one buffer.
+        """
         skb_batch_release(self.batch)
 
     def __enter__(self):

@@ -225,7 +225,8 @@ static inline skb_t *skb_batch_skbs(skb_batch *batch, size_t *count)
     return skbpool_table->skb_batch_skbs(batch, count);
 }
 
-/* Releases all views; the batch is empty afterwards. */
+/* Releases all views, by one atomic operation for each run of views of one buffer; the batch is empty
+ * afterwards. */
 static inline void skb_batch_release(skb_batch *batch)
 {
     skbpool_table->skb_batch_release(batch);

@@ -1,6 +1,6 @@
 //! Many skbs handled as one thing.
 
-use super::settle::Settlement;
+use super::settle::{Settlement, settle_run_shared};
 use super::{Skb, SkbError};
 use crate::home::put_references;
 use crate::pool::LocalCache;
@@ -9,7 +9,7 @@ use std::mem::ManuallyDrop;
 /// Skbs in order: the unit of every hot path.
 ///
 /// Keeps its memory when emptied, so a loop that reuses a batch does not allocate. Dropping it
-/// releases what is in it one by one; [`SkbBatch::release`] does it by runs.
+/// releases what is in it, by [`SkbBatch::release_uncached`].
 #[derive(Debug, Default)]
 pub struct SkbBatch {
     skbs: Vec<Skb>,
@@ -176,6 +176,38 @@ impl SkbBatch {
         }
         cache.after_release();
     }
+
+    /// Releases everything without a cache: pool buffers go straight to the depot, and holders are
+    /// settled through the shared shard.
+    ///
+    /// One atomic operation for each run of views of one buffer, none if the run holds all its
+    /// references; one count for each run of one holder within it.
+    pub fn release_uncached(&mut self) {
+        let count = self.skbs.len();
+        let skbs = self.skbs.as_mut_ptr();
+        // SAFETY: as in `release`.
+        unsafe { self.skbs.set_len(0) };
+        let mut done = 0;
+        while done < count {
+            // SAFETY: as in `release`.
+            let rest = unsafe { std::slice::from_raw_parts_mut(skbs.add(done), count - done) };
+            let header = rest[0].header;
+            let run = run_length(rest);
+            settle_run_shared(&rest[..run]);
+            for skb in &mut rest[..run] {
+                drop(skb.fragments.take());
+            }
+            // SAFETY: each of these skbs owned one reference; they are not touched again.
+            unsafe { put_references(header, run as u32, None) };
+            done += run;
+        }
+    }
+}
+
+impl Drop for SkbBatch {
+    fn drop(&mut self) {
+        self.release_uncached();
+    }
 }
 
 /// How many skbs at the front of `skbs`, which is not empty, are views of the same buffer.
@@ -201,8 +233,8 @@ impl IntoIterator for SkbBatch {
     type Item = Skb;
     type IntoIter = std::vec::IntoIter<Skb>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.skbs.into_iter()
+    fn into_iter(mut self) -> Self::IntoIter {
+        std::mem::take(&mut self.skbs).into_iter()
     }
 }
 

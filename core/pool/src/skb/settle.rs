@@ -107,6 +107,31 @@ impl Skb {
     }
 }
 
+/// As [`Skb::settle_shared`] for views of one buffer that are about to go: one count for each run of one
+/// holder and one arrival, which are fragments' as well.
+pub(super) fn settle_run_shared(mut skbs: &[Skb]) {
+    while let Some(first) = skbs.first() {
+        let (holder, birth) = (first.holder(), first.birth);
+        let alike = |skb: &&Skb| skb.holder() == holder && skb.birth == birth;
+        let run = skbs.iter().take_while(alike).count();
+        if holder != HolderId::NONE || birth != 0 {
+            let charges = skbs[..run].iter().map(Skb::charge);
+            let (views, bytes) =
+                charges.fold((0, 0), |sum, charge| (sum.0 + charge.0, sum.1 + charge.1));
+            first.with_accounts(|accounts| {
+                if holder != HolderId::NONE {
+                    accounts.release_shared(holder, views, bytes);
+                }
+                if birth != 0 {
+                    let ticks = clock::tick().wrapping_sub(birth);
+                    accounts.observe_latency_shared(ticks, run as u64);
+                }
+            });
+        }
+        skbs = &skbs[run..];
+    }
+}
+
 /// Sums what a batch gives back, so that one holder's run costs one count.
 pub(super) struct Settlement<'a> {
     shard: &'a mut ShardHandle,

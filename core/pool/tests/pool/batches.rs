@@ -1,7 +1,7 @@
 //! Batches: many skbs as one thing.
 
 use super::{assert_all_home, pool, skb_of};
-use skbpool_pool::{Pool, SkbBatch, adopt};
+use skbpool_pool::{Accounts, Holder, HolderKind, Pool, SkbBatch, adopt};
 
 fn views(pool: &Pool, count: u32) -> SkbBatch {
     let mut armed = pool.alloc().unwrap().arm(count).map_err(|(error, _)| error).unwrap();
@@ -27,29 +27,70 @@ fn smoke() {
 }
 
 /// Runs of one buffer, interleaved buffers, chains, other pools' and brought buffers in one batch.
-#[test]
-fn a_mixed_batch_brings_everything_home() {
-    let (one, two) = (pool(16), pool(16));
-    let mut cache = one.local_cache();
+fn mixed_batch(one: &Pool, two: &Pool) -> SkbBatch {
     let mut batch = SkbBatch::with_capacity(64);
     for _ in 0..3 {
-        batch.extend(views(&one, 4));
+        batch.extend(views(one, 4));
         batch.push(adopt(vec![0; 64]).unwrap().into_empty_skb());
-        batch.extend(views(&two, 2));
-        let mut chain = skb_of(&one, 0, b"head");
-        chain.append_frag(skb_of(&two, 0, b"tail")).unwrap();
+        batch.extend(views(two, 2));
+        let mut chain = skb_of(one, 0, b"head");
+        chain.append_frag(skb_of(two, 0, b"tail")).unwrap();
         batch.push(chain);
     }
-    let interleaved = (views(&one, 3), views(&one, 3));
+    let interleaved = (views(one, 3), views(one, 3));
     for (a, b) in interleaved.0.into_iter().zip(interleaved.1) {
         batch.push(a);
         batch.push(b);
     }
+    batch
+}
+
+#[test]
+fn a_mixed_batch_brings_everything_home() {
+    let (one, two) = (pool(16), pool(16));
+    let mut cache = one.local_cache();
+    let mut batch = mixed_batch(&one, &two);
     let kept = batch.as_slice()[0].clone_skb().unwrap();
     cache.release_batch(&mut batch);
     assert_eq!((one.stats().in_flight, two.stats().in_flight), (1, 0));
     cache.release(kept);
     drop(cache);
+    assert_all_home(&one);
+    assert_all_home(&two);
+}
+
+/// Without a cache the same comes home, each holder is settled, and each arrival counted.
+#[test]
+fn a_dropped_batch_brings_everything_home() {
+    let named =
+        |name: &str| Pool::builder(16).name(name).accounts(Accounts::new()).build().unwrap();
+    let (one, two) = (named("one"), named("two"));
+    let accounts = [one.accounts(), two.accounts()];
+    let holders = accounts.map(|a| a.holder("drops", HolderKind::Consumer).unwrap());
+    let mut batch = mixed_batch(&one, &two);
+    let mut measured = 0;
+    for (position, skb) in batch.as_mut_slice().iter_mut().enumerate() {
+        let of = |pool: &Pool| Pool::of(skb).is_some_and(|own| own.name() == pool.name());
+        let Some(at) = [&one, &two].into_iter().position(of) else { continue };
+        // Every third is nobody's, so that runs of one buffer change hands in the middle.
+        if position % 3 != 0 {
+            skb.hand_to(holders[at].id(), &mut accounts[at].shard_handle());
+        }
+        if position % 4 != 0 {
+            skb.birth = skbpool_pool::clock::tick();
+            measured += 1;
+        }
+    }
+    assert!(holders.iter().all(|holder| holder.held().0 > 1));
+    let kept = batch.as_slice()[0].clone_skb().unwrap();
+    batch.release_uncached();
+    assert!(batch.is_empty());
+    assert_eq!(holders.each_ref().map(Holder::held), [(0, 0); 2]);
+    let counted = |pool: &Pool| pool.accounts().latency().buckets.iter().sum::<u64>();
+    assert_eq!(counted(&one) + counted(&two), measured);
+    assert_eq!((one.stats().in_flight, two.stats().in_flight), (1, 0));
+    batch.push(kept);
+    drop(batch);
     assert_all_home(&one);
     assert_all_home(&two);
 }

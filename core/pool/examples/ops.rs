@@ -44,8 +44,14 @@ fn main() {
     let mut cache = pool.local_cache();
 
     measure("alloc_free_1", 1, 5_000_000, || {
-        let skb = cache.alloc().expect("free buffers").into_empty_skb();
-        cache.release(black_box(skb));
+        let mut skb = cache.alloc().expect("free buffers").into_empty_skb();
+        black_box(&mut skb);
+        cache.release(skb);
+    });
+    measure("buffer_1", 1, 5_000_000, || {
+        let mut buffer = cache.alloc().expect("free buffers");
+        black_box(&mut buffer);
+        cache.release_buffer(buffer);
     });
     let mut buffers = Vec::with_capacity(32);
     let mut batch = SkbBatch::with_capacity(64);
@@ -56,6 +62,10 @@ fn main() {
     });
     measure("alloc_free_loose", 1, 1_000_000, || {
         drop(black_box(pool.alloc().expect("free buffers").into_empty_skb()));
+    });
+    measure("alloc_batch_32", 32, 500_000, || {
+        cache.alloc_batch(32, &mut batch).expect("free buffers");
+        black_box(&mut batch).release(&mut cache);
     });
     let mut many = Vec::with_capacity(2048);
     measure("refill_and_flush", 2048, 5_000, || {
@@ -71,11 +81,15 @@ fn main() {
     });
     let skb = cache.alloc().expect("free buffers").into_empty_skb();
     measure("clone_free_1", 1, 5_000_000, || {
-        cache.release(black_box(skb.clone_skb().expect("below the limit")));
+        let mut clone = skb.clone_skb().expect("below the limit");
+        black_box(&mut clone);
+        cache.release(clone);
     });
     let second = skb.clone_skb().expect("below the limit");
     measure("clone_free_1_shared", 1, 5_000_000, || {
-        cache.release(black_box(skb.clone_skb().expect("below the limit")));
+        let mut clone = skb.clone_skb().expect("below the limit");
+        black_box(&mut clone);
+        cache.release(clone);
     });
     drop((skb, second));
     let mut views_of_one_buffer = |name: &str, held: bool, measured: bool| {

@@ -1,26 +1,35 @@
 //! Bringing a buffer home when its last reference is gone.
 
 use crate::header::{BufferHeader, Kind, Put};
-use crate::pool::{LocalCache, Pool, PoolInner};
+use crate::pool::{Pool, PoolInner};
 use std::ptr::NonNull;
 
-/// Gives `count` references back, and brings the buffer home if they were the last: to `cache` if
-/// that is of the buffer's pool, else to the pool's depot, or to the free function of whoever
-/// brought the memory.
+/// Gives `count` references back, and brings the buffer home if they were the last: to its pool's
+/// depot, or to the free function of whoever brought the memory. With a cache at hand,
+/// [`LocalCache::put`](crate::LocalCache) does it.
 ///
 /// # Safety
 /// - `header` is valid, and the caller owns `count` references to it, which it gives up.
 #[inline]
-pub(crate) unsafe fn put_references(
-    header: NonNull<BufferHeader>,
-    count: u32,
-    cache: Option<&mut LocalCache>,
-) {
+pub(crate) unsafe fn put_references(header: NonNull<BufferHeader>, count: u32) {
     // SAFETY: the caller's references keep the header valid.
-    match unsafe { header.as_ref() }.put(count) {
+    let put = unsafe { header.as_ref() }.put(count);
+    if put != Put::Held {
+        // SAFETY: this is what giving the references back did.
+        unsafe { after_put(header, put) };
+    }
+}
+
+/// Does what follows from giving references back, without a cache.
+///
+/// # Safety
+/// - `put` is what giving back references of `header` answered, and this is called once for it.
+#[inline]
+pub(crate) unsafe fn after_put(header: NonNull<BufferHeader>, put: Put) {
+    match put {
         Put::Held => {}
         // SAFETY: these were the last references, so the buffer is ours alone.
-        Put::Last => unsafe { bring_home(header, cache) },
+        Put::Last => unsafe { bring_home(header) },
         // SAFETY: the header is valid: pool headers live as long as the pool, which the caller's
         // claim to a reference says is alive.
         Put::Violation => unsafe { count_violation(header) },
@@ -30,7 +39,7 @@ pub(crate) unsafe fn put_references(
 /// # Safety
 /// - The caller took the last reference of `header`.
 #[inline]
-pub(crate) unsafe fn bring_home(header: NonNull<BufferHeader>, cache: Option<&mut LocalCache>) {
+unsafe fn bring_home(header: NonNull<BufferHeader>) {
     // SAFETY: the header is valid and nobody else has a reference.
     let (kind, index) = unsafe { (header.as_ref().kind, header.as_ref().index) };
     if kind != Kind::Pool {
@@ -42,11 +51,8 @@ pub(crate) unsafe fn bring_home(header: NonNull<BufferHeader>, cache: Option<&mu
     unsafe { header.as_ref() }.next_generation();
     // SAFETY: the owner of a pool header is the pool it lies in, which lives while a buffer is out.
     let pool = unsafe { Pool::of_header(header) };
-    match cache {
-        Some(cache) if cache.is_of(pool) => cache.put(index),
-        // SAFETY: the pool is alive, and this buffer is ours and outside the depot.
-        _ => unsafe { PoolInner::put_loose(pool, index) },
-    }
+    // SAFETY: the pool is alive, and this buffer is ours and outside the depot.
+    unsafe { PoolInner::put_loose(pool, index) };
 }
 
 /// # Safety

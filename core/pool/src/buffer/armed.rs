@@ -101,7 +101,7 @@ impl Drop for Armed {
     fn drop(&mut self) {
         if self.left != 0 {
             // SAFETY: we own `left` references and give them up.
-            unsafe { put_references(self.header, self.left, None) }
+            unsafe { put_references(self.header, self.left) }
         }
     }
 }

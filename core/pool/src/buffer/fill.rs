@@ -123,7 +123,7 @@ impl Fill {
         // Relaxed: reporting only.
         this.header().armed.store(this.views, Ordering::Relaxed);
         // SAFETY: we own `bias` references and give them up.
-        unsafe { put_references(this.header, this.bias, Some(cache)) };
+        unsafe { cache.put(this.header, this.bias) };
         cache.after_release();
     }
 }
@@ -131,6 +131,6 @@ impl Fill {
 impl Drop for Fill {
     fn drop(&mut self) {
         // SAFETY: we own `bias` references and give them up.
-        unsafe { put_references(self.header, self.bias, None) }
+        unsafe { put_references(self.header, self.bias) }
     }
 }

@@ -141,18 +141,24 @@ impl Buffer {
     }
 
     /// An skb without data, to be filled with `reserve` and `put`.
-    #[inline]
+    #[inline(always)]
     pub fn into_empty_skb(self) -> Skb {
-        let truesize = self.header().size();
+        let size = self.header().size();
+        self.into_blank_skb(size)
+    }
+
+    /// As `into_empty_skb`, for a buffer that is known to have `size` bytes: the header is not read.
+    #[inline(always)]
+    pub(crate) fn into_blank_skb(self, size: u32) -> Skb {
         let header = ManuallyDrop::new(self).header;
         // SAFETY: our reference becomes the skb's; 0..0 lies in every window.
-        unsafe { Skb::new(header, 0..truesize, 0..0, truesize) }
+        unsafe { Skb::blank(header, size) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: we own one reference and give it up.
-        unsafe { put_references(self.header, 1, None) }
+        unsafe { put_references(self.header, 1) }
     }
 }

@@ -52,21 +52,31 @@ impl BufferHeader {
         false
     }
 
+    /// Gives `count` references back if these are all there are, and answers whether they were. No
+    /// read-modify-write.
+    #[inline(always)]
+    pub(crate) fn put_all(&self, count: u32) -> bool {
+        // SYNC: Acquire pairs with the Release of `put` in other threads. If it reads exactly our own
+        // share, nobody else has a reference, and references are made only from references, so the
+        // value cannot change any more.
+        if self.refs.load(Ordering::Acquire) != count {
+            return false;
+        }
+        // Relaxed: the next holder learns of this buffer through the free list or the free
+        // function, and both publish.
+        self.refs.store(0, Ordering::Relaxed);
+        true
+    }
+
     /// Gives `count` references back.
     ///
     /// No read-modify-write when these are all there are, one atomic subtraction otherwise.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&self, count: u32) -> Put {
-        // SYNC: Acquire pairs with the Release below in other threads. If it reads exactly our own
-        // share, nobody else has a reference, and references are made only from references, so the
-        // value cannot change any more.
-        if self.refs.load(Ordering::Acquire) == count {
-            // Relaxed: the next holder learns of this buffer through the free list or the free
-            // function, and both publish.
-            self.refs.store(0, Ordering::Relaxed);
+        if self.put_all(count) {
             return Put::Last;
         }
-        // SYNC: Release pairs with the Acquire above and with the fence below: our reads and
+        // SYNC: Release pairs with the Acquire of `put_all` and with the fence below: our reads and
         // writes of the bytes come before whoever frees or rewrites them.
         let before = self.refs.fetch_sub(count, Ordering::Release);
         if before > count && before < QUARANTINE_FLOOR {

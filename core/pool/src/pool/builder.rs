@@ -151,8 +151,7 @@ impl PoolBuilder {
             order: self.order,
             buffer_bytes,
             start: self.start,
-            signals: CachePadded::new(AtomicU32::new(0)),
-            reclaim_epoch: AtomicU32::new(self.start.generation),
+            signals: CachePadded::new(AtomicU64::new(u64::from(self.start.generation) << 32)),
             reserved: AtomicU32::new(0),
             life: CachePadded::new(AtomicU64::new(HANDLE)),
             shared: CachePadded::new(SharedCounters {

@@ -2,17 +2,23 @@
 
 use super::error::AllocError;
 use super::handle::Pool;
-use super::inner::PoolInner;
+use super::inner::{PoolInner, RECLAIM};
 use super::stats::CacheSlot;
 use crate::account::ShardHandle;
 use crate::buffer::Buffer;
-use crate::home::put_references;
-use crate::skb::{BufferSource, Skb};
+use crate::depot::MAGAZINE;
+use crate::header::{BufferHeader, Put};
+use crate::home::after_put;
+use crate::skb::{BufferSource, Skb, SkbBatch};
 use crate::sync::Ordering;
 use crossbeam_utils::CachePadded;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+/// Free headers, the last released first.
+type FreeHeaders<'a> =
+    std::iter::Copied<std::iter::Rev<std::slice::Iter<'a, NonNull<BufferHeader>>>>;
 
 /// Free buffers within one thread's reach: allocating and releasing through it costs no atomic
 /// read-modify-write; every 64th goes to the depot or comes from it with its whole magazine.
@@ -29,26 +35,36 @@ use std::sync::Arc;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalCache {
-    /// `items[..len]` are free buffers, last in first out.
-    items: Box<[u32]>,
+    /// `items[..len]` are the headers of free buffers, last in first out.
+    items: Box<[NonNull<BufferHeader>]>,
     len: usize,
+    /// Address of the pool's first header, and bytes of all of them: a header within is the pool's.
+    first: usize,
+    span: usize,
+    /// The pool's signals when this cache last did what they ask for.
+    seen: u64,
     slot: Arc<CachePadded<CacheSlot>>,
-    epoch: u32,
     shard: ShardHandle,
     pool: Pool,
 }
 
+// SAFETY: it owns the free buffers it points to, and headers are Sync.
+unsafe impl Send for LocalCache {}
+
 impl LocalCache {
     pub(super) fn new(pool: Pool) -> Self {
         let capacity = pool.cache_capacity() as usize;
-        let slot = Arc::new(CachePadded::new(CacheSlot::start_at(pool.inner().start.counter)));
-        pool.inner().slots().live.push(Arc::clone(&slot));
+        let inner = pool.inner();
+        let slot = Arc::new(CachePadded::new(CacheSlot::start_at(inner.start.counter)));
+        inner.slots().live.push(Arc::clone(&slot));
         Self {
-            items: vec![0; capacity].into_boxed_slice(),
+            items: vec![NonNull::dangling(); capacity].into_boxed_slice(),
             len: 0,
-            slot,
+            first: inner.headers.as_ptr().addr(),
+            span: inner.headers.len() * size_of::<BufferHeader>(),
             // Relaxed: a hint.
-            epoch: pool.inner().reclaim_epoch.load(Ordering::Relaxed),
+            seen: inner.signals.load(Ordering::Relaxed) & !(RECLAIM - 1),
+            slot,
             shard: pool.accounts().shard_handle(),
             pool,
         }
@@ -74,18 +90,17 @@ impl LocalCache {
     ///
     /// # Errors
     /// [`AllocError::Exhausted`] when this cache and the depot are empty; [`AllocError::Closed`].
-    #[inline]
+    #[inline(always)]
     pub fn alloc(&mut self) -> Result<Buffer, AllocError> {
-        if self.pool.inner().is_closed() {
-            return Err(self.closed());
-        }
-        if self.len == 0 {
-            self.refill()?;
+        if self.len == 0 || self.is_signalled() {
+            self.prepare()?;
         }
         self.len -= 1;
-        let index = self.items[self.len];
+        // SAFETY: there was at least one, and never are more than there are items.
+        let header = unsafe { *self.items.get_unchecked(self.len) };
         self.slot.count_alloc(1, self.len);
-        Ok(self.pool.inner().hand_out(index))
+        // SAFETY: it came from the free list.
+        Ok(unsafe { PoolInner::hand_out(header) })
     }
 
     /// Appends `count` buffers to `into`: all or none. Never blocks.
@@ -94,43 +109,101 @@ impl LocalCache {
     /// As [`LocalCache::alloc`]; `into` is as it was.
     #[inline]
     pub fn alloc_bulk(&mut self, count: usize, into: &mut Vec<Buffer>) -> Result<(), AllocError> {
-        if self.pool.inner().is_closed() {
-            return Err(self.closed());
+        let before = into.len();
+        self.take_bulk(count, |free, more| {
+            into.reserve(more);
+            // SAFETY: they came from the free list.
+            into.extend(free.map(|header| unsafe { PoolInner::hand_out(header) }));
+        })
+        .map_err(|error| self.take_back(error, into.drain(before..).map(Buffer::into_empty_skb)))
+    }
+
+    /// Appends `count` skbs without data, each the only view of a buffer, to `into`: all or none.
+    /// Never blocks. What [`LocalCache::alloc_bulk`] and [`Buffer::into_empty_skb`] do, in one step.
+    ///
+    /// # Errors
+    /// As [`LocalCache::alloc`]; `into` is as it was.
+    #[inline]
+    pub fn alloc_batch(&mut self, count: usize, into: &mut SkbBatch) -> Result<(), AllocError> {
+        let size = self.pool.buffer_bytes();
+        let before = into.len();
+        self.take_bulk(count, |free, more| {
+            // SAFETY: they came from the free list.
+            into.extend_by(
+                more,
+                free.map(|header| unsafe { PoolInner::hand_out(header) }.into_blank_skb(size)),
+            );
+        })
+        .map_err(|error| self.take_back(error, into.as_mut_vec().drain(before..)))
+    }
+
+    /// Releases what a bulk got before the `error`, which then tells how it is without that.
+    #[cold]
+    fn take_back(&mut self, error: AllocError, taken: impl Iterator<Item = Skb>) -> AllocError {
+        taken.for_each(|skb| self.release(skb));
+        match error {
+            AllocError::Exhausted { .. } => self.pool.inner().exhausted(),
+            AllocError::Closed => AllocError::Closed,
+        }
+    }
+
+    /// Hands `count` free headers to `append`, in parts, each with how many are still to come, itself
+    /// included. On an error some may have been handed out.
+    #[inline(always)]
+    fn take_bulk(
+        &mut self,
+        count: usize,
+        mut append: impl FnMut(FreeHeaders<'_>, usize),
+    ) -> Result<(), AllocError> {
+        if self.is_signalled() {
+            self.check_open()?;
         }
         if count > self.pool.count() as usize {
             self.slot.count_empty();
             return Err(self.pool.inner().exhausted());
         }
-        into.reserve(count);
-        let before = into.len();
         let mut missing = count;
         while missing != 0 {
-            if self.len == 0 && self.refill().is_err() {
-                for buffer in into.drain(before..) {
-                    self.release_buffer(buffer);
-                }
-                return Err(self.pool.inner().exhausted());
+            if self.len == 0 || self.is_signalled() {
+                self.prepare()?;
             }
             let now = missing.min(self.len);
-            let inner = self.pool.inner();
-            let taken = self.len - now..self.len;
-            into.extend(self.items[taken].iter().rev().map(|&index| inner.hand_out(index)));
             self.len -= now;
+            append(self.items[self.len..][..now].iter().rev().copied(), missing);
             self.slot.count_alloc(now as u64, self.len);
             missing -= now;
         }
         Ok(())
     }
 
-    /// Takes a magazine from the depot.
+    #[inline(always)]
+    fn is_signalled(&self) -> bool {
+        // Relaxed: hints; see `PoolInner::is_closed`, `wake_waiters` and `Pool::reclaim`.
+        self.pool.inner().signals.load(Ordering::Relaxed) != self.seen
+    }
+
+    /// Gives everything back if the pool is closed.
     #[cold]
-    fn refill(&mut self) -> Result<(), AllocError> {
-        debug_assert_eq!(self.len, 0);
+    fn check_open(&mut self) -> Result<(), AllocError> {
+        if self.pool.is_closed() {
+            self.flush();
+            return Err(AllocError::Closed);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that there is a buffer, unless the pool is closed.
+    #[cold]
+    fn prepare(&mut self) -> Result<(), AllocError> {
+        self.check_open()?;
+        if self.len != 0 {
+            return Ok(());
+        }
         let inner = self.pool.inner();
         // Relaxed: a hint. What an earlier call for buffers asked for, an empty cache has given.
-        self.epoch = inner.reclaim_epoch.load(Ordering::Relaxed);
-        let items = &mut self.items;
-        let taken = inner.look_for(|| match inner.depot.take(items) {
+        self.seen = inner.signals.load(Ordering::Relaxed) & !(RECLAIM - 1);
+        let mut indices = [0; MAGAZINE];
+        let taken = inner.look_for(|| match inner.depot.take(&mut indices) {
             0 => None,
             taken => Some(taken),
         });
@@ -139,32 +212,47 @@ impl LocalCache {
             return Err(inner.exhausted());
         };
         inner.count_out(taken);
+        for (item, &index) in self.items.iter_mut().zip(&indices[..taken]) {
+            *item = NonNull::from(&inner.headers[index as usize]);
+        }
         self.len = taken;
         self.slot.count_refill(taken);
         Ok(())
     }
 
     /// Releases one skb, to this cache if it is of this pool.
-    #[inline]
+    #[inline(always)]
     pub fn release(&mut self, skb: Skb) {
+        if !skb.is_plain() {
+            return self.release_settling(skb);
+        }
+        let skb = ManuallyDrop::new(skb);
+        // SAFETY: the skb owned one reference; it is neither dropped nor used again.
+        unsafe { self.put(skb.header_ptr(), 1) };
+        self.after_release();
+    }
+
+    /// As `release`, for an skb that somebody answers for or measures, or that is a chain.
+    #[inline(never)]
+    fn release_settling(&mut self, skb: Skb) {
         let mut skb = ManuallyDrop::new(skb);
         skb.settle_into(self);
         // SAFETY: the skb owned one reference; it is neither dropped nor used again.
-        unsafe { put_references(skb.header_ptr(), 1, Some(self)) };
+        unsafe { self.put(skb.header_ptr(), 1) };
         self.after_release();
     }
 
     /// Releases a buffer that was not used.
-    #[inline]
+    #[inline(always)]
     pub fn release_buffer(&mut self, buffer: Buffer) {
         // SAFETY: the buffer owned one reference, and gave it up.
-        unsafe { put_references(buffer.into_raw(), 1, Some(self)) };
+        unsafe { self.put(buffer.into_raw(), 1) };
         self.after_release();
     }
 
     /// Releases everything in `batch`, by runs; see [`crate::SkbBatch::release`].
     #[inline]
-    pub fn release_batch(&mut self, batch: &mut crate::skb::SkbBatch) {
+    pub fn release_batch(&mut self, batch: &mut SkbBatch) {
         batch.release(self);
     }
 
@@ -173,31 +261,79 @@ impl LocalCache {
         self.give_back(self.len);
     }
 
+    /// Gives `count` references back, and keeps the buffer if they were the last and it is this
+    /// pool's.
+    ///
+    /// # Safety
+    /// - `header` is valid, and the caller owns `count` references to it, which it gives up.
     #[inline(always)]
-    pub(crate) fn is_of(&self, pool: NonNull<PoolInner>) -> bool {
-        self.pool.is(pool)
+    pub(crate) unsafe fn put(&mut self, header: NonNull<BufferHeader>, count: u32) {
+        // SAFETY: the caller's references keep the header valid.
+        let put = unsafe { header.as_ref() }.put(count);
+        if put == Put::Last && self.is_own(header) {
+            // SAFETY: these were the last references.
+            unsafe { self.keep(header) };
+        } else if put != Put::Held {
+            // SAFETY: this is what giving the references back did.
+            unsafe { after_put(header, put) };
+        }
     }
 
-    /// Takes a buffer that came home.
     #[inline(always)]
-    pub(crate) fn put(&mut self, index: u32) {
+    fn is_own(&self, header: NonNull<BufferHeader>) -> bool {
+        header.addr().get().wrapping_sub(self.first) < self.span
+    }
+
+    /// # Safety
+    /// - The header is this pool's, and its last reference was given back by the caller.
+    #[inline(always)]
+    unsafe fn keep(&mut self, header: NonNull<BufferHeader>) {
+        // SAFETY: the pool is alive.
+        unsafe { header.as_ref() }.next_generation();
         if self.len == self.items.len() {
             self.give_back(self.len / 2);
         }
-        self.items[self.len] = index;
+        // SAFETY: half of the cache was given back if it was full.
+        unsafe { *self.items.get_unchecked_mut(self.len) = header };
         self.len += 1;
-        self.slot.count_release(self.len);
+        self.slot.count_releases(1, self.len);
+    }
+
+    /// Takes home the buffers of the skbs at the front of `skbs` that are plain and the only views of
+    /// buffers of this pool, as far as there is room; returns how many.
+    ///
+    /// # Safety
+    /// - The caller gives these skbs up.
+    #[inline(always)]
+    pub(crate) unsafe fn put_plain(&mut self, skbs: &[Skb]) -> usize {
+        let (first, span) = (self.first, self.span);
+        let room = &mut self.items[self.len..];
+        let mut taken = 0;
+        for (skb, place) in skbs.iter().zip(room) {
+            let header = skb.header_ptr();
+            // As `is_own`, from registers.
+            if header.addr().get().wrapping_sub(first) >= span || !skb.is_plain_at_rest() {
+                break;
+            }
+            // SAFETY: the skb's reference keeps the header valid.
+            let buffer = unsafe { header.as_ref() };
+            if !buffer.put_all(1) {
+                break;
+            }
+            buffer.next_generation();
+            *place = header;
+            taken += 1;
+        }
+        self.len += taken;
+        self.slot.count_releases(taken as u64, self.len);
+        taken
     }
 
     /// After releases: when somebody waits, the pool is closed or the buffers were called for,
     /// nothing is held back.
     #[inline(always)]
     pub(crate) fn after_release(&mut self) {
-        let inner = self.pool.inner();
-        // Relaxed: hints; see `is_closed`, `wake_waiters` and `Pool::reclaim`.
-        if inner.signals.load(Ordering::Relaxed) != 0
-            || inner.reclaim_epoch.load(Ordering::Relaxed) != self.epoch
-        {
+        if self.is_signalled() {
             self.hold_nothing_back();
         }
     }
@@ -205,14 +341,8 @@ impl LocalCache {
     #[cold]
     fn hold_nothing_back(&mut self) {
         // Relaxed: a hint.
-        self.epoch = self.pool.inner().reclaim_epoch.load(Ordering::Relaxed);
+        self.seen = self.pool.inner().signals.load(Ordering::Relaxed) & !(RECLAIM - 1);
         self.flush();
-    }
-
-    #[cold]
-    fn closed(&mut self) -> AllocError {
-        self.flush();
-        AllocError::Closed
     }
 
     /// Gives the oldest `count` buffers back, a magazine at a time.
@@ -222,8 +352,12 @@ impl LocalCache {
             return;
         }
         let inner = self.pool.inner();
+        let mut indices = [0; MAGAZINE];
         for magazine in self.items[..count].chunks(inner.depot.magazine_size()) {
-            inner.depot.put(magazine);
+            for (index, item) in indices.iter_mut().zip(magazine) {
+                *index = ((item.addr().get() - self.first) / size_of::<BufferHeader>()) as u32;
+            }
+            inner.depot.put(&indices[..magazine.len()]);
         }
         self.items.copy_within(count..self.len, 0);
         self.len -= count;

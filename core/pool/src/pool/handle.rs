@@ -3,7 +3,7 @@
 use super::builder::{PoolBuilder, StartValues};
 use super::cache::LocalCache;
 use super::error::AllocError;
-use super::inner::{CLOSED, HANDLE, PoolInner};
+use super::inner::{CLOSED, HANDLE, PoolInner, RECLAIM};
 use crate::account::Accounts;
 use crate::buffer::Buffer;
 use crate::header::BufferHeader;
@@ -72,11 +72,6 @@ impl Pool {
         unsafe { NonNull::new_unchecked(header.as_ref().owner.owner.cast::<PoolInner>()) }
     }
 
-    #[inline(always)]
-    pub(super) fn is(&self, other: NonNull<PoolInner>) -> bool {
-        self.inner == other
-    }
-
     /// One buffer from the depot. Never blocks; costs a few atomic operations, so loops use a
     /// [`LocalCache`].
     ///
@@ -99,7 +94,7 @@ impl Pool {
     /// Asks all caches to give back what they hold: each does at its owner's next release.
     pub fn reclaim(&self) {
         // Relaxed: a hint; a cache that sees it late flushes late.
-        self.inner().reclaim_epoch.fetch_add(1, Ordering::Relaxed);
+        self.inner().signals.fetch_add(RECLAIM, Ordering::Relaxed);
     }
 
     /// Closes the pool: allocation answers [`AllocError::Closed`], waiters wake, views stay valid.

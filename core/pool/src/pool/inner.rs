@@ -14,7 +14,10 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// Set in [`PoolInner::signals`] once the pool is closed; the bits below count waiters.
-pub(super) const CLOSED: u32 = 1 << 31;
+pub(super) const CLOSED: u64 = 1 << 31;
+
+/// One call for what the caches hold back, in [`PoolInner::signals`]; wraps.
+pub(super) const RECLAIM: u64 = 1 << 32;
 
 /// One handle in [`PoolInner::life`]; the bits below count buffers outside the depot.
 pub(super) const HANDLE: u64 = 1 << 32;
@@ -39,10 +42,8 @@ pub(crate) struct PoolInner {
     pub(super) order: u8,
     pub(super) buffer_bytes: u32,
     pub(super) start: StartValues,
-    /// `CLOSED | waiters`. Read by every cache once an operation, written rarely.
-    pub(super) signals: CachePadded<AtomicU32>,
-    /// Raised to ask caches for what they hold back; wraps.
-    pub(super) reclaim_epoch: AtomicU32,
+    /// `reclaims << 32 | CLOSED | waiters`. Read by every cache once an operation, written rarely.
+    pub(super) signals: CachePadded<AtomicU64>,
     /// Buffers promised to drivers, caches and consumers.
     pub(super) reserved: AtomicU32,
     pub(super) life: CachePadded<AtomicU64>,
@@ -130,7 +131,8 @@ impl PoolInner {
         self.count_out(1);
         // Relaxed: a counter, read for reporting only.
         self.shared.alloc.fetch_add(1, Ordering::Relaxed);
-        Some(Ok(self.hand_out(index)))
+        // SAFETY: the index came from the depot.
+        Some(Ok(unsafe { Self::hand_out(NonNull::from(&self.headers[index as usize])) }))
     }
 
     /// Tries `take` until it succeeds or the depot is really empty: another thread may have a
@@ -160,15 +162,19 @@ impl PoolInner {
         }
     }
 
-    /// Makes a free index that the caller owns a buffer.
+    /// Makes a free header a buffer.
+    ///
+    /// # Safety
+    /// - The header came from a free list, and the caller gives it up.
     #[inline(always)]
-    pub(super) fn hand_out(&self, index: u32) -> Buffer {
-        let header = &self.headers[index as usize];
-        debug_assert_eq!(header.references(), 0, "a free buffer has no references");
-        header.set_references(1);
-        // SAFETY: the index came from a free list, so nobody else has this buffer, and its count
-        // was just set to the one reference that the buffer takes over.
-        unsafe { Buffer::from_header(NonNull::from(header)) }
+    pub(super) unsafe fn hand_out(header: NonNull<BufferHeader>) -> Buffer {
+        // SAFETY: pool headers are valid while the pool is, which the caller keeps.
+        let free = unsafe { header.as_ref() };
+        debug_assert_eq!(free.references(), 0, "a free buffer has no references");
+        free.set_references(1);
+        // SAFETY: nobody else has this buffer, and its count was just set to the one reference that
+        // the buffer takes over.
+        unsafe { Buffer::from_header(header) }
     }
 
     /// Puts a buffer without references back into the depot, and frees the pool if that was all
@@ -211,7 +217,7 @@ impl PoolInner {
     #[inline]
     pub(super) fn wake_waiters(&self) {
         // Relaxed: a waiter that is missed looks again by itself after a millisecond.
-        if self.signals.load(Ordering::Relaxed) & !CLOSED != 0 {
+        if self.signals.load(Ordering::Relaxed) & (CLOSED - 1) != 0 {
             self.wake.notify_all();
         }
     }

@@ -127,8 +127,8 @@ impl CacheSlot {
     }
 
     #[inline(always)]
-    pub(super) fn count_release(&self, cached: usize) {
-        bump(&self.releases, 1);
+    pub(super) fn count_releases(&self, count: u64, cached: usize) {
+        bump(&self.releases, count);
         self.set_cached(cached);
     }
 

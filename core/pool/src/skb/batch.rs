@@ -2,6 +2,7 @@
 
 use super::settle::{Settlement, settle_run_shared};
 use super::{Skb, SkbError};
+use crate::account::HolderId;
 use crate::home::put_references;
 use crate::pool::LocalCache;
 use std::mem::ManuallyDrop;
@@ -129,7 +130,7 @@ impl SkbBatch {
                     Err(error) => {
                         let unused = (run - position) as u32;
                         // SAFETY: these references were taken above and became nobody's.
-                        unsafe { put_references(skb.header, unused, None) };
+                        unsafe { put_references(skb.header, unused) };
                         return Err((error, done + position));
                     }
                 }
@@ -139,20 +140,27 @@ impl SkbBatch {
         Ok(())
     }
 
+    /// Appends `skbs`, of which there are at most `most`.
+    #[inline(always)]
+    pub(crate) fn extend_by(&mut self, most: usize, skbs: impl ExactSizeIterator<Item = Skb>) {
+        assert!(skbs.len() <= most);
+        self.skbs.reserve(most);
+        let mut len = self.skbs.len();
+        for skb in skbs {
+            // SAFETY: room for them was reserved.
+            unsafe { self.skbs.as_mut_ptr().add(len).write(skb) };
+            len += 1;
+        }
+        // SAFETY: everything before was written.
+        unsafe { self.skbs.set_len(len) };
+    }
+
     /// Releases everything, to `cache` where it is of the buffers' pool.
     ///
     /// One atomic operation for each run of views of one buffer, none if the run holds all its
     /// references; one count for each run of one holder; the clock is read once if any
     /// arrival was measured.
     pub fn release(&mut self, cache: &mut LocalCache) {
-        if self.skbs.is_empty() {
-            return;
-        }
-        let mut settlement = Settlement::new(cache.shard());
-        for skb in &self.skbs {
-            settlement.add(skb);
-        }
-        settlement.finish();
         let count = self.skbs.len();
         let skbs = self.skbs.as_mut_ptr();
         // SAFETY: 0 is within capacity. From here on this function owns the skbs, one by one; if
@@ -163,15 +171,17 @@ impl SkbBatch {
             // SAFETY: `done..count` are skbs that were in the vector, initialised and not yet
             // released, in memory that the vector still has.
             let rest = unsafe { std::slice::from_raw_parts_mut(skbs.add(done), count - done) };
-            let header = rest[0].header;
+            // SAFETY: those that are taken are not touched again.
+            let taken = unsafe { cache.put_plain(rest) };
+            done += taken;
+            let Some(first) = rest.get(taken) else { break };
+            let (header, rest) = (first.header, &mut rest[taken..]);
             let run = run_length(rest);
-            for skb in &mut rest[..run] {
-                if let Some(mut fragments) = skb.fragments.take() {
-                    fragments.release(cache);
-                }
+            if !rest[..run].iter().all(Skb::is_plain_at_rest) {
+                settle(rest, cache);
             }
             // SAFETY: each of these skbs owned one reference; they are not touched again.
-            unsafe { put_references(header, run as u32, Some(cache)) };
+            unsafe { cache.put(header, run as u32) };
             done += run;
         }
         cache.after_release();
@@ -198,7 +208,7 @@ impl SkbBatch {
                 drop(skb.fragments.take());
             }
             // SAFETY: each of these skbs owned one reference; they are not touched again.
-            unsafe { put_references(header, run as u32, None) };
+            unsafe { put_references(header, run as u32) };
             done += run;
         }
     }
@@ -207,6 +217,24 @@ impl SkbBatch {
 impl Drop for SkbBatch {
     fn drop(&mut self) {
         self.release_uncached();
+    }
+}
+
+/// Settles the accounts of skbs that are about to go and lets their fragments go, so that all of them
+/// are plain.
+#[inline(never)]
+fn settle(skbs: &mut [Skb], cache: &mut LocalCache) {
+    let mut settlement = Settlement::new(cache.shard());
+    for skb in &*skbs {
+        settlement.add(skb);
+    }
+    settlement.finish();
+    for skb in skbs {
+        skb.birth = 0;
+        skb.set_holder(HolderId::NONE);
+        if let Some(mut fragments) = skb.fragments.take() {
+            fragments.release(cache);
+        }
     }
 }
 

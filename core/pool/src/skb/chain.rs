@@ -1,7 +1,6 @@
 //! Chains: one frame in several buffers.
 
 use super::{Skb, SkbError};
-use crate::home::put_references;
 use crate::pool::LocalCache;
 
 /// What follows the first view of a chain. It is the one thing about an skb that is allocated, once
@@ -41,7 +40,7 @@ impl FragList {
             let view = std::mem::ManuallyDrop::new(view);
             // SAFETY: the view owned one reference, and neither drops nor is used again; views in a
             // list have no fragments of their own.
-            unsafe { put_references(view.header, 1, Some(cache)) };
+            unsafe { cache.put(view.header, 1) };
         }
     }
 

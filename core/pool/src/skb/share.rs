@@ -14,14 +14,24 @@ impl Skb {
     ///
     /// # Errors
     /// [`SkbError::TooManyReferences`] at the count's limit (I3).
-    #[inline]
+    #[inline(always)]
     pub fn clone_skb(&self) -> Result<Skb, SkbError> {
         self.take_reference()?;
-        // SAFETY: the reference was just taken.
+        if self.fragments.is_some() {
+            return self.clone_chain();
+        }
+        // SAFETY: the reference was just taken, and there are no fragments.
+        Ok(unsafe { self.twin() })
+    }
+
+    /// Clones a chain whose first view's reference was just taken.
+    #[cold]
+    fn clone_chain(&self) -> Result<Skb, SkbError> {
+        // SAFETY: the caller took the reference.
         let clone = unsafe { self.clone_onto_reference() };
         if clone.is_err() {
             // SAFETY: the reference was just taken, and became nobody's.
-            unsafe { put_references(self.header, 1, None) };
+            unsafe { put_references(self.header, 1) };
         }
         clone
     }
@@ -36,18 +46,23 @@ impl Skb {
             None => None,
             Some(fragments) => Some(fragments.clone_list()?),
         };
-        // SAFETY: the reference is the caller's, and the ranges are ours.
-        let mut clone = unsafe {
-            Skb::new(
-                self.header,
-                self.head..self.end,
-                self.offset..self.offset + self.len,
-                self.truesize,
-            )
-        };
-        clone.fragments = fragments;
-        clone.describe_as(self);
+        // SAFETY: the reference is the caller's, and the fragments are replaced at once.
+        let mut clone = unsafe { self.twin() };
+        std::mem::forget(std::mem::replace(&mut clone.fragments, fragments));
         Ok(clone)
+    }
+
+    /// The same bytes once more, and nobody's.
+    ///
+    /// # Safety
+    /// - The caller owns one more reference to this skb's buffer, and gives it up.
+    /// - There are no fragments, or the caller replaces the twin's without dropping them.
+    #[inline(always)]
+    unsafe fn twin(&self) -> Skb {
+        // SAFETY: every field but the fragments is plain, and the reference is the caller's.
+        let mut twin = unsafe { std::ptr::read(self) };
+        twin.holder = HolderId::NONE.raw();
+        twin
     }
 
     /// A view of `len` bytes of the data from `offset` on, without headroom or tailroom.

@@ -1,7 +1,7 @@
 //! Batches: many skbs as one thing.
 
 use super::{assert_all_home, pool, skb_of};
-use skbpool_pool::{Accounts, Holder, HolderKind, Pool, SkbBatch, adopt};
+use skbpool_pool::{Accounts, AllocError, Buffer, Holder, HolderKind, Pool, SkbBatch, adopt};
 
 fn views(pool: &Pool, count: u32) -> SkbBatch {
     let mut armed = pool.alloc().unwrap().arm(count).map_err(|(error, _)| error).unwrap();
@@ -160,4 +160,86 @@ fn latency_is_counted_once_a_view() {
     assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 7, "the frame lives on");
     drop((dropped, copied));
     assert_eq!(pool.accounts().latency().buckets.iter().sum::<u64>(), 9);
+}
+
+#[test]
+fn a_batch_is_allocated_whole_or_not_at_all() {
+    let pool = pool(48);
+    let mut cache = pool.local_cache();
+    let mut batch = SkbBatch::new();
+    cache.alloc_batch(40, &mut batch).unwrap();
+    assert_eq!((batch.len(), pool.stats().in_flight), (40, 40));
+    let error = cache.alloc_batch(9, &mut batch).unwrap_err();
+    assert!(matches!(error, AllocError::Exhausted { in_flight: 40, .. }), "{error:?}");
+    assert_eq!((batch.len(), pool.stats().in_flight), (40, 40));
+    cache.alloc_batch(8, &mut batch).unwrap();
+    batch.release(&mut cache);
+    assert!(cache.alloc_batch(49, &mut batch).is_err());
+    pool.close();
+    assert_eq!(cache.alloc_batch(0, &mut batch), Err(AllocError::Closed));
+    assert!(batch.is_empty());
+    drop(cache);
+    assert_all_home(&pool);
+}
+
+/// What is allocated in a batch is what [`Buffer::into_empty_skb`] makes, field by field.
+#[test]
+fn skbs_of_a_batch_are_blank() {
+    let pool = pool(16);
+    let mut cache = pool.local_cache();
+    let mut batch = SkbBatch::new();
+    cache.alloc_batch(3, &mut batch).unwrap();
+    for mut skb in batch {
+        assert_eq!((skb.len(), skb.headroom(), skb.tailroom()), (0, 0, 4096));
+        assert_eq!((skb.truesize(), skb.views(), skb.original_length()), (4096, 1, 0));
+        assert_eq!((skb.timestamp_ns, skb.hash, skb.birth, skb.port), (0, 0, 0, 0));
+        assert_eq!((skb.link_type, skb.flags.0), (1, 0));
+        assert!(skb.is_writable() && !skb.is_chain());
+        assert_eq!(skb.put(5).unwrap().len(), 5);
+    }
+}
+
+/// One skb among plain ones has something to settle: its holder, its latency, its fragments.
+#[test]
+fn what_has_to_be_settled_is_found_at_any_place() {
+    let pool = pool(64);
+    let mut cache = pool.local_cache();
+    let holder = pool.accounts().holder("reader", HolderKind::Consumer).unwrap();
+    let held = |pool: &Pool| pool.accounts().held(holder.id()).0;
+    let latencies = |pool: &Pool| pool.accounts().latency().buckets.iter().sum::<u64>();
+    for place in 0..8 {
+        for kind in 0..4 {
+            let before = latencies(&pool);
+            let mut batch = SkbBatch::new();
+            cache.alloc_batch(8, &mut batch).unwrap();
+            for skb in batch.as_mut_slice() {
+                skb.port = u16::MAX; // lies between what is looked at
+            }
+            let skb = &mut batch.as_mut_slice()[place];
+            match kind {
+                0 => skb.hand_to(holder.id(), cache.shard()),
+                1 => skb.birth = 1,
+                2 => skb.birth = 1 << 31,
+                _ => skb.append_frag(skb_of(&pool, 0, b"tail")).unwrap(),
+            }
+            assert_eq!(held(&pool), u64::from(kind == 0));
+            batch.release(&mut cache);
+            assert_eq!(held(&pool), 0);
+            assert_eq!(latencies(&pool) - before, u64::from(kind == 1 || kind == 2));
+            assert_eq!(pool.stats().in_flight, 0);
+        }
+    }
+}
+
+#[test]
+fn a_bulk_that_fails_midway_gives_back_what_it_got() {
+    let pool = pool(48);
+    let mut cache = pool.local_cache();
+    let held: Vec<Buffer> = (0..10).map(|_| pool.alloc().unwrap()).collect();
+    let mut into = Vec::new();
+    let error = cache.alloc_bulk(39, &mut into).unwrap_err();
+    assert!(matches!(error, AllocError::Exhausted { in_flight: 10, .. }), "{error:?}");
+    assert!(into.is_empty());
+    drop((held, cache));
+    assert_all_home(&pool);
 }

@@ -38,13 +38,13 @@ use skbpool_pool::{Free, HEADER_BYTES};
 ///     4096
 #[pyfunction]
 #[pyo3(signature = (memory, free = None, order = 0), text_signature = "(memory, free=None, order=0)")]
-pub(crate) fn init_zero_copy_buffer(
-    memory: &Bound<'_, PyAny>,
-    free: Option<Bound<'_, PyAny>>,
+pub(crate) fn init_zero_copy_buffer<'py>(
+    memory: &Bound<'py, PyAny>,
+    free: Option<Bound<'py, PyAny>>,
     order: u8,
-) -> PyResult<Buffer> {
+) -> PyResult<Bound<'py, Buffer>> {
     let free = callable(free, "free")?;
-    reaper::start()?;
+    reaper::start(memory.py())?;
     let owner = Brought::new(memory, free, ffi::PyBUF_WRITABLE)?;
     let (base, size) = owner.memory();
     let skip = base.addr().get().wrapping_neg() % HEADER_BYTES;
@@ -70,7 +70,7 @@ pub(crate) fn init_zero_copy_buffer(
         )
     };
     match made {
-        Ok(buffer) => Ok(Buffer::brought(buffer, owner.given_away())),
+        Ok(buffer) => Buffer::brought(memory.py(), buffer, owner.given_away()),
         Err(error) => Err(Error::from(error).into()),
     }
 }
@@ -102,16 +102,19 @@ pub(crate) fn init_zero_copy_buffer(
 ///     (b'frames', False)
 #[pyfunction]
 #[pyo3(signature = (obj, free = None))]
-pub(crate) fn adopt(obj: &Bound<'_, PyAny>, free: Option<Bound<'_, PyAny>>) -> PyResult<Buffer> {
+pub(crate) fn adopt<'py>(
+    obj: &Bound<'py, PyAny>,
+    free: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, Buffer>> {
     let free = callable(free, "free")?;
-    reaper::start()?;
+    reaper::start(obj.py())?;
     let owner = Brought::new(obj, free, ffi::PyBUF_SIMPLE)?;
     let (base, size) = owner.memory();
     // SAFETY: the memory stays exported until the owner is let go of.
     let made =
         unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
     match made {
-        Ok(buffer) => Ok(Buffer::brought(buffer, owner.given_away())),
+        Ok(buffer) => Buffer::brought(obj.py(), buffer, owner.given_away()),
         Err(error) => Err(Error::from(error).into()),
     }
 }

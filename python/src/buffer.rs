@@ -5,6 +5,7 @@ use crate::armed::Armed;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::py_types::skb_into_py;
+use crate::python_code;
 use crate::python_owner::Kept;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -72,17 +73,26 @@ struct Export {
 }
 
 impl Buffer {
-    pub(crate) fn new(buffer: skbpool_pool::Buffer) -> Self {
-        Self::holding(Held { buffer, owner: None })
+    /// A buffer of a pool, as an object.
+    pub(crate) fn object(
+        py: Python<'_>,
+        buffer: skbpool_pool::Buffer,
+    ) -> PyResult<Bound<'_, Self>> {
+        Self::holding(py, Held { buffer, owner: None })
     }
 
     /// A buffer of memory that belongs to a Python object.
-    pub(crate) fn brought(buffer: skbpool_pool::Buffer, owner: Kept) -> Self {
-        Self::holding(Held { buffer, owner: Some(owner) })
+    pub(crate) fn brought(
+        py: Python<'_>,
+        buffer: skbpool_pool::Buffer,
+        owner: Kept,
+    ) -> PyResult<Bound<'_, Self>> {
+        Self::holding(py, Held { buffer, owner: Some(owner) })
     }
 
-    fn holding(held: Held) -> Self {
-        Self { state: Mutex::new(State { held: Some(held), exports: 0, refused: false }) }
+    fn holding(py: Python<'_>, held: Held) -> PyResult<Bound<'_, Self>> {
+        let state = Mutex::new(State { held: Some(held), exports: 0, refused: false });
+        python_code::uncollected(py, || Bound::new(py, Self { state }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,9 @@
 //! Who holds how many views.
 
+use crate::python_code;
 use crate::record::{fields, record};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use skbpool_pool::Accounts;
 
 /// List the named holders of this process that hold views or may get some.
@@ -16,8 +18,8 @@ use skbpool_pool::Accounts;
 ///     >>> [holder.name for holder in skbpool.holders() if holder.views]
 ///     []
 #[pyfunction]
-pub(crate) fn holders(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
-    Accounts::global()
+pub(crate) fn holders(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let records: PyResult<Vec<_>> = Accounts::global()
         .snapshot()
         .into_iter()
         .map(|holder| {
@@ -32,5 +34,7 @@ pub(crate) fn holders(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyAny>>> {
             );
             record(py, "HolderStats", &fields)
         })
-        .collect()
+        .collect();
+    let records = records?;
+    python_code::uncollected(py, || PyList::new(py, records))
 }

@@ -3,10 +3,12 @@
 use crate::arguments::{Number, Timeout, whole};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
+use crate::python_code;
 use crate::record::{fields, record};
 use crate::reservation::Reservation;
 use crate::wait::wait_for;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 use skbpool_pool::{AllocError, HugePages, MAX_BUFFERS, MAX_ORDER};
 
 /// A pool of equal packet buffers.
@@ -95,9 +97,9 @@ impl Pool {
     ///     1 of 1 in flight
     #[pyo3(signature = (timeout = Timeout(Some(std::time::Duration::ZERO))),
            text_signature = "($self, timeout=0)")]
-    fn alloc(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Buffer> {
+    fn alloc<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, Buffer>> {
         let mut last = match self.pool.alloc() {
-            Ok(buffer) => return Ok(Buffer::new(buffer)),
+            Ok(buffer) => return Buffer::object(py, buffer),
             Err(error) => error,
         };
         let may_wait = timeout.0 != Some(std::time::Duration::ZERO);
@@ -111,7 +113,7 @@ impl Pool {
                     answer => Some(answer),
                 })?;
             match answer {
-                Some(Ok(buffer)) => return Ok(Buffer::new(buffer)),
+                Some(Ok(buffer)) => return Buffer::object(py, buffer),
                 Some(Err(error)) => last = error,
                 None => {}
             }
@@ -129,7 +131,12 @@ impl Pool {
     ///     PoolExhausted: Fewer are free.
     ///     PoolClosed: The pool was closed.
     #[pyo3(signature = (count, *, zero = false))]
-    fn alloc_bulk(&self, py: Python<'_>, count: Number, zero: bool) -> Result<Vec<Buffer>, Error> {
+    fn alloc_bulk<'py>(
+        &self,
+        py: Python<'py>,
+        count: Number,
+        zero: bool,
+    ) -> Result<Bound<'py, PyList>, Error> {
         // Asking for more than there are is answered before the first is taken.
         if count.0 > self.pool.count() && !self.pool.is_closed() {
             let stats = self.pool.stats();
@@ -144,7 +151,10 @@ impl Pool {
                 taken.iter_mut().try_for_each(|buffer| buffer.as_mut_slice().map(|all| all.fill(0)))
             })?;
         }
-        Ok(taken.into_iter().map(Buffer::new).collect())
+        let objects: PyResult<Vec<_>> =
+            taken.into_iter().map(|buffer| Buffer::object(py, buffer)).collect();
+        let objects = objects?;
+        Ok(python_code::uncollected(py, || PyList::new(py, objects))?)
     }
 
     /// Promise `count` buffers to `what`, if all promises together still fit the pool: all or none.

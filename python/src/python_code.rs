@@ -12,6 +12,9 @@
 //! from [`Python::detach`].
 //!
 //! What is called here has nothing to drop; the handler costs two stores and two loads.
+//!
+//! Python 3.11 also runs its garbage collector, and with it finalizers, from within allocations, which
+//! PyO3 makes in frames that do have something to drop: [`uncollected`] puts that off.
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -84,6 +87,23 @@ unsafe fn run<T: Copy>(work: impl FnOnce() -> T) -> T {
     // SAFETY: pushed above, and what `work` called has popped its own.
     unsafe { _pthread_cleanup_pop(buffer.as_mut_ptr(), 0) };
     answer
+}
+
+/// Makes objects while the garbage collector is off; the next allocation of Python's own finds it on.
+/// `make` runs no Python code, so nobody else sees that.
+pub(crate) fn uncollected<T>(_py: Python<'_>, make: impl FnOnce() -> T) -> T {
+    struct On(bool);
+    impl Drop for On {
+        fn drop(&mut self) {
+            if self.0 {
+                // SAFETY: still attached.
+                unsafe { ffi::PyGC_Enable() };
+            }
+        }
+    }
+    // SAFETY: attached.
+    let _on = On(unsafe { ffi::PyGC_Disable() } != 0);
+    make()
 }
 
 /// Calls an object with positional arguments and keywords.

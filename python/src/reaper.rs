@@ -7,6 +7,7 @@
 //! The list is linked through the objects' owners, so putting one there neither waits nor allocates.
 //! From `atexit` on nothing touches Python: what is dropped later is counted and left alone.
 
+use crate::error::exception_of;
 use crate::nesting;
 use crate::python_owner::PythonOwner;
 use pyo3::exceptions::PyRuntimeError;
@@ -80,12 +81,11 @@ fn thread() -> MutexGuard<'static, Option<(u32, JoinHandle<()>)>> {
     THREAD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the reaper if this process has none yet. Needs the interpreter.
-pub(crate) fn start() -> PyResult<()> {
+/// Starts the reaper if this process has none yet.
+pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
     if is_closed() {
-        return Err(PyRuntimeError::new_err(
-            "the interpreter is exiting; no memory is adopted now",
-        ));
+        let message = "the interpreter is exiting; no memory is adopted now";
+        return Err(exception_of::<PyRuntimeError>(py, message));
     }
     let mut thread = thread();
     let process = std::process::id();

@@ -22,7 +22,7 @@ pub(crate) fn record<'py>(
 /// A dict of `name: value` for [`record`].
 macro_rules! fields {
     ($py:expr, $($name:ident: $value:expr),* $(,)?) => {{
-        let fields = pyo3::types::PyDict::new($py);
+        let fields = crate::python_code::uncollected($py, || pyo3::types::PyDict::new($py));
         $(pyo3::types::PyDictMethods::set_item(&fields, stringify!($name), $value)?;)*
         fields
     }};

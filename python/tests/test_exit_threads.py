@@ -70,6 +70,22 @@ def turn():
     except skbpool.PoolExhausted:
         pass
 """,
+    "finalizers of garbage": """
+import gc
+
+gc.set_threshold(1)  # the collector runs whenever an object is made
+
+class Garbage:
+    def __init__(self):
+        self.itself = self
+
+    __del__ = work
+
+def turn():
+    Garbage()
+    skbpool.adopt(b"x")
+    pool.stats()
+""",
 }
 
 

@@ -48,7 +48,7 @@ pub(crate) fn decode_subscribe<'py>(
 
 /// The message as a read-only buffer, which keeps it.
 fn adopt(message: &Bound<'_, PyBytes>) -> PyResult<Buffer> {
-    reaper::start()?;
+    reaper::start(message.py())?;
     let owner = Brought::new(message, None, ffi::PyBUF_SIMPLE)?;
     let (base, size) = owner.memory();
     // SAFETY: the bytes stay exported, and unchanged, until the owner is let go of.

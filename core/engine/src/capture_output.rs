@@ -150,7 +150,7 @@ impl CaptureOutput {
         }
     }
 
-    /// Ends the file. One without frames is a valid file too: of Ethernet, if it is pcap.
+    /// Ends the file. One without frames is a valid file too: of Ethernet.
     ///
     /// # Errors
     /// `Io`.
@@ -159,6 +159,9 @@ impl CaptureOutput {
             let file = file.take();
             self.begin_pcap(file, LINKTYPE_ETHERNET)?;
         }
-        self.flush()
+        match &mut self.writer {
+            Writer::Pcapng(writer) => writer.finish(),
+            Writer::Pcap(_) | Writer::Unknown(_) => self.flush(),
+        }
     }
 }

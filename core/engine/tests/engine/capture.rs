@@ -7,7 +7,7 @@ use skbpool_engine::{
     CaptureFormat, CaptureOutput, CaptureOutputError, Ingest, IngestConfig, Subscription,
     SubscriptionConfig,
 };
-use skbpool_nic::CaptureReader;
+use skbpool_nic::{CaptureReader, LINKTYPE_ETHERNET};
 
 use crate::support::*;
 
@@ -94,8 +94,42 @@ fn an_empty_file_is_valid_and_bytes_that_are_no_message_change_nothing() {
         let mut output = CaptureOutput::to_descriptor(file.as_fd(), format).unwrap();
         assert!(output.write_message(b"no message", None).is_err());
         output.finish().unwrap();
-        assert_eq!(read_back(file), []);
+        assert_eq!(read_back(file.try_clone().unwrap()), []);
+        // libpcap wants to know a link type, of whatever there is none of.
+        assert_eq!(link_types(file, format), [LINKTYPE_ETHERNET]);
     }
+}
+
+/// The link types that the file tells of, by its headers alone.
+fn link_types(mut file: std::fs::File, format: CaptureFormat) -> Vec<u16> {
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    let u16_at = |at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap());
+    let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    if format == CaptureFormat::Pcap {
+        return vec![u16_at(20)];
+    }
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        if u32_at(at) == 1 {
+            found.push(u16_at(at + 8));
+        }
+        at += u32_at(at + 4) as usize;
+    }
+    found
+}
+
+#[test]
+fn a_file_with_frames_tells_of_their_link_type_alone() {
+    let mut frames = numbered(&[60]);
+    frames[0].link_type = 101;
+    let file = unnamed_file();
+    let mut output = CaptureOutput::to_descriptor(file.as_fd(), CaptureFormat::Pcapng).unwrap();
+    output.write_message(&sent(&frames, 64)[0], None).unwrap();
+    output.finish().unwrap();
+    assert_eq!(link_types(file, CaptureFormat::Pcapng), [101]);
 }
 
 #[test]

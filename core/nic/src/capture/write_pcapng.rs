@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::error::CaptureWriteError;
 use super::write_pcap::captured_length;
-use super::{CaptureFrame, MAX_FRAME_BYTES, MAX_INTERFACES};
+use super::{CaptureFrame, LINKTYPE_ETHERNET, MAX_FRAME_BYTES, MAX_INTERFACES};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -20,8 +20,8 @@ const EPB_DROPCOUNT: u16 = 4;
 /// Writes frames to a pcapng file with nanosecond times, in little-endian order.
 ///
 /// One section. Every pair of link type and interface gets an interface block when it is first
-/// seen, with the name `if` and the interface's number. Several small writes a frame: give it a
-/// [`std::io::BufWriter`].
+/// seen, with the name `if` and the interface's number; [`finish`](Self::finish) writes one if none
+/// was seen. Several small writes a frame: give it a [`std::io::BufWriter`].
 #[derive(Debug)]
 pub struct PcapngWriter<W> {
     output: W,
@@ -135,6 +135,18 @@ impl<W: Write> PcapngWriter<W> {
     /// `Io`.
     pub fn flush(&mut self) -> Result<(), CaptureWriteError> {
         Ok(self.output.flush()?)
+    }
+
+    /// Ends the file: one without frames gets an interface of Ethernet, since libpcap refuses a file
+    /// that describes none. Flushes the output.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn finish(&mut self) -> Result<(), CaptureWriteError> {
+        if self.interfaces.is_empty() {
+            self.describe((LINKTYPE_ETHERNET, 0))?;
+        }
+        self.flush()
     }
 
     /// The output, unflushed.

@@ -2,13 +2,20 @@
 
 mod common;
 
+use std::collections::HashSet;
+
 use common::rig::{Rig, check_all_home, pool, stamped};
 use skbpool_nic::{CloseWhen, NicConfig};
-use skbpool_pool::DropReason;
+use skbpool_pool::{DropReason, Skb};
 
 const BUFFERS: u32 = 64;
 const DESCRIPTORS: u32 = 16;
 const FRAMES: u32 = 1000;
+
+/// Where a frame lies.
+fn address(skb: &Skb) -> usize {
+    skb.data().as_ptr().addr()
+}
 
 #[test]
 fn without_a_replacement_frames_are_dropped_and_the_ring_stays_full() {
@@ -43,15 +50,33 @@ fn without_a_replacement_frames_are_dropped_and_the_ring_stays_full() {
         DropReason::PoolEmpty.name(),
     );
     let views = held.len();
+    let delivered: HashSet<usize> = held.iter().map(address).collect();
+    assert_eq!(delivered.len(), views, "one frame a buffer");
+    println!(
+        "S4: the delivered frames lie in {views} different buffers, the first at {:#x}, the last at \
+         {:#x}",
+        address(&held[0]),
+        address(&held[views - 1]),
+    );
     drop(held);
-    let mut arrived = 0;
+    let (mut arrived, mut addresses) = (0, HashSet::new());
     for _ in 0..FRAMES {
         rig.hardware.step(0, 1).unwrap();
         rig.rx.poll(1);
-        arrived += rig.take(1).len() as u32;
+        for skb in rig.take(1) {
+            arrived += 1;
+            addresses.insert(address(&skb));
+        }
     }
     assert_eq!((arrived, rig.dropped(DropReason::PoolEmpty).0), (FRAMES, dropped));
     println!("S4: {views} views released: {arrived} of the next {FRAMES} frames delivered");
+    let again = addresses.intersection(&delivered).count();
+    println!(
+        "S4: they lie in {} buffers, {again} of which held a view before, the lowest at {:#x}",
+        addresses.len(),
+        addresses.iter().min().expect("some arrived"),
+    );
+    assert!(addresses.len() as u32 <= BUFFERS && again > 0);
     drop(rig);
     check_all_home(&pool);
     println!("S4: driver detached, every one of {BUFFERS} buffers home");

@@ -21,14 +21,14 @@ fn a_header_inside_the_drivers_own_memory() {
         // SAFETY: the driver's own allocation, whose last view is gone.
         unsafe { dealloc(gone.data.as_ptr().sub(HEADER_BYTES), layout) };
     });
-    println!("S1 driver's memory at {memory:p}, {} bytes, order {ORDER}", layout.size());
+    println!("S1: driver's memory at {memory:p}, {} bytes, order {ORDER}", layout.size());
     // SAFETY: the memory is the driver's, and the buffer's until the free function is called.
     let mut buffer =
         unsafe { init_zero_copy_buffer(memory, layout.size(), ORDER, free, Owner::nobody()) }
             .unwrap();
     let header = std::ptr::from_ref(buffer.header());
     println!(
-        "S1 header at {header:p}, references {}, order {}, data at {:p}, {} bytes",
+        "S1: header at {header:p}, references {}, order {}, data at {:p}, {} bytes",
         buffer.header().references(),
         buffer.header().order(),
         buffer.as_slice().as_ptr(),
@@ -41,7 +41,7 @@ fn a_header_inside_the_drivers_own_memory() {
     buffer.as_mut_slice().unwrap()[..6].copy_from_slice(b"frames");
     let mut armed = buffer.arm(2).map_err(|(error, _)| error).unwrap();
     let views = [armed.skb(0, 3).unwrap(), armed.skb(3, 3).unwrap()];
-    println!("S1 armed for 2 views, references {}", views[0].header().references());
+    println!("S1: armed for 2 views, references {}", views[0].header().references());
     assert_eq!(views[0].header().references(), 2);
     let [first, second] = views;
     drop(first);
@@ -49,7 +49,7 @@ fn a_header_inside_the_drivers_own_memory() {
     let consumer = thread::Builder::new().name("consumer".into());
     consumer.spawn(move || assert_eq!(second.data(), b"mes")).unwrap().join().unwrap();
     let (address, size, order, who) = freed.recv().unwrap();
-    println!("S1 freed {address:#x} ({size} bytes after the header, order {order}) by {who}");
+    println!("S1: freed {address:#x} ({size} bytes after the header, order {order}) by {who}");
     assert_eq!((address, order, who.as_str()), (memory.addr().get(), ORDER, "consumer"));
     assert!(freed.recv().is_err(), "freed once");
 }

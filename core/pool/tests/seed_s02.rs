@@ -16,13 +16,13 @@ fn a_view_of_received_data() {
     let refused = unsafe { make_zero_copy_skb(4096, written_at, header) }.unwrap_err();
     // SAFETY: our reference keeps the header valid.
     let references = unsafe { header.as_ref() }.references();
-    println!("S2 4096 bytes from offset 128 on refused: {refused}; references {references}");
+    println!("S2: 4096 bytes from offset 128 on refused: {refused}; references {references}");
     assert_eq!((references, pool.stats().in_flight), (1, 1));
 
     // SAFETY: as above.
     let view = unsafe { make_zero_copy_skb(64, written_at, header) }.unwrap();
     println!(
-        "S2 64 bytes written at {written_at:p}, seen at {:p}, references {}",
+        "S2: 64 bytes written at {written_at:p}, seen at {:p}, references {}",
         view.data().as_ptr(),
         view.header().references()
     );
@@ -31,9 +31,9 @@ fn a_view_of_received_data() {
 
     // SAFETY: taken back once.
     drop(unsafe { Buffer::from_raw(header) });
-    println!("S2 driver let go: in flight {}", pool.stats().in_flight);
+    println!("S2: driver let go: in flight {}", pool.stats().in_flight);
     assert_eq!(pool.stats().in_flight, 1);
     drop(view);
-    println!("S2 view let go: in flight {}", pool.stats().in_flight);
+    println!("S2: view let go: in flight {}", pool.stats().in_flight);
     assert_eq!(pool.audit().unwrap().free, 4);
 }

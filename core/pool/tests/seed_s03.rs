@@ -20,7 +20,7 @@ fn many_views_on_one_count() {
     let header = std::ptr::from_ref(views[0].header());
     assert!(views.iter().all(|view| std::ptr::eq(view.header(), header)));
     println!(
-        "S3 one buffer of 16384 bytes, header {header:p}, {VIEWS} views, references {}",
+        "S3: one buffer of 16384 bytes, header {header:p}, {VIEWS} views, references {}",
         views[0].header().references()
     );
     assert_eq!(views[0].header().references(), VIEWS);
@@ -43,14 +43,14 @@ fn many_views_on_one_count() {
     for thread in threads {
         let name = thread.thread().name().unwrap_or("?").to_owned();
         thread.join().unwrap();
-        println!("S3 {name} let 4 views go");
+        println!("S3: {name} let 4 views go");
     }
-    println!("S3 only the witness is left: references {}", witness.header().references());
+    println!("S3: only the witness is left: references {}", witness.header().references());
     assert_eq!(witness.header().references(), 1);
     assert_eq!(pool.stats().in_flight, 1);
     drop(witness);
     let stats = pool.stats();
-    println!("S3 last view gone: releases {}, in flight {}", stats.releases, stats.in_flight);
+    println!("S3: last view gone: releases {}, in flight {}", stats.releases, stats.in_flight);
     assert_eq!((stats.releases, stats.violations, pool.audit().unwrap().free), (1, 0, 4));
     let again: Vec<_> = (0..4).map(|_| pool.alloc().unwrap()).collect();
     let came_home = again.iter().filter(|buffer| buffer.header().generation() != generation);

@@ -25,21 +25,21 @@ fn a_pool_is_dropped_under_its_views() {
     let view = buffer.into_skb(0..4).map_err(|(error, _)| error).unwrap();
     let address = view.data().as_ptr().addr();
     let outstanding = pool.close();
-    println!("S6 pool closed with {outstanding} buffer out, state {}", pool.stats().state.name());
+    println!("S6: pool closed with {outstanding} buffer out, state {}", pool.stats().state.name());
     assert_eq!((outstanding, pool.stats().state), (1, PoolState::Orphaned));
     drop(pool);
-    println!("S6 pool dropped; {address:#x} mapped: {}", is_mapped(address));
+    println!("S6: pool dropped; {address:#x} mapped: {}", is_mapped(address));
     assert!(is_mapped(address));
     let reader = thread::Builder::new().name("reader".into()).spawn(move || {
         println!(
-            "S6 {} still reads {:?}",
+            "S6: {} still reads {:?}",
             thread::current().name().unwrap_or("?"),
             std::str::from_utf8(view.data()).unwrap()
         );
         assert_eq!(view.data(), b"last");
     });
     reader.unwrap().join().unwrap();
-    println!("S6 last view gone; {address:#x} mapped: {}", is_mapped(address));
+    println!("S6: last view gone; {address:#x} mapped: {}", is_mapped(address));
     assert!(!is_mapped(address));
 }
 
@@ -76,7 +76,7 @@ fn a_driver_is_detached_under_its_views() {
     let consumer = thread::Builder::new().name("consumer".into());
     consumer.spawn(move || assert_eq!(view.data(), [7; 64])).unwrap().join().unwrap();
     for line in log.lock().unwrap().iter() {
-        println!("S6 {line}");
+        println!("S6: {line}");
     }
     assert_eq!(
         *log.lock().unwrap(),

@@ -24,7 +24,7 @@ unsafe extern "C" fn count(header: *mut BufferHeader, context: *mut c_void) {
     let (header, calls) = unsafe { (&*header, &*context.cast::<AtomicU32>()) };
     let calls = calls.fetch_add(1, Ordering::SeqCst) + 1;
     let who = thread::current().name().unwrap_or("?").to_owned();
-    println!("S7 C function called {calls} time for {:p} on {who}", header.data());
+    println!("S7: C function called {calls} time for {:p} on {who}", header.data());
 }
 
 #[test]
@@ -74,6 +74,6 @@ fn whoever_is_last_calls_it_once() {
         }
     });
     let freed_by = freed_by.lock().unwrap();
-    println!("S7 closure called {ROUNDS} times for {ROUNDS} buffers, by thread: {freed_by:?}");
+    println!("S7: closure called {ROUNDS} times for {ROUNDS} buffers, by thread: {freed_by:?}");
     assert_eq!(freed_by.iter().sum::<u32>(), ROUNDS as u32);
 }

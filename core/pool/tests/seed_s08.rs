@@ -35,21 +35,21 @@ fn sixteen_bytes_that_are_not_there() {
     let before = digest(start.as_ptr(), 512);
     for (name, skb) in [("beside the header", &mut first), ("beside a neighbour", &mut second)] {
         let error = skb.push(16).unwrap_err();
-        println!("S8 push(16) {name}, headroom {}: {error}", skb.headroom());
+        println!("S8: push(16) {name}, headroom {}: {error}", skb.headroom());
         assert_eq!(error, SkbError::NoHeadroom { needed: 16, have: 0 });
         assert_eq!((skb.len(), skb.headroom()), (64, 0));
     }
     let after = digest(start.as_ptr(), 512);
-    println!("S8 digest of header and buffer before {before:#018x}, after {after:#018x}");
+    println!("S8: digest of header and buffer before {before:#018x}, after {after:#018x}");
     assert_eq!(before, after);
 
     let error = third.push(16).unwrap_err();
-    println!("S8 push(16) with headroom {}, others hold views: {error}", third.headroom());
+    println!("S8: push(16) with headroom {}, others hold views: {error}", third.headroom());
     assert_eq!(error, SkbError::Shared);
     drop((first, second));
     third.push(16).unwrap().fill(1);
     println!(
-        "S8 push(16) as the only view: headroom {}, len {}, tailroom {}",
+        "S8: push(16) as the only view: headroom {}, len {}, tailroom {}",
         third.headroom(),
         third.len(),
         third.tailroom()
@@ -63,5 +63,7 @@ fn sixteen_bytes_that_are_not_there() {
     let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr().add(HEADER_BYTES), 144) };
     assert!(bytes[..128].iter().all(|&byte| byte == 0xA5) && bytes[128..] == [2; 16]);
     assert_ne!(neighbour, digest(start.as_ptr().wrapping_add(HEADER_BYTES), 144));
-    println!("S8 the window's 32 bytes of headroom are used up; the 128 before them are untouched");
+    println!(
+        "S8: the window's 32 bytes of headroom are used up; the 128 before them are untouched"
+    );
 }

@@ -51,7 +51,7 @@ fn making_views_allocates_nothing() {
         }
     }
     let made = allocations() - before;
-    println!("S10 1000 buffers taken, 4000 views made and released, {made} heap allocations");
+    println!("S10: 1000 buffers taken, 4000 views made and released, {made} heap allocations");
     assert_eq!(made, 0);
 }
 
@@ -59,10 +59,10 @@ fn making_views_allocates_nothing() {
 fn a_buffer_at_once_or_by_a_deadline() {
     let pool = Pool::builder(1).build().unwrap();
     let held = pool.alloc().unwrap();
-    println!("S10 alloc() on an empty pool: {}", pool.alloc().unwrap_err());
+    println!("S10: alloc() on an empty pool: {}", pool.alloc().unwrap_err());
     let deadline = Instant::now() + Duration::from_millis(2);
     let error = pool.alloc_until(deadline).unwrap_err();
-    println!("S10 alloc_until(in 2 ms) on an empty pool: {error}");
+    println!("S10: alloc_until(in 2 ms) on an empty pool: {error}");
     assert_eq!(error, AllocError::Exhausted { buffers: 1, in_flight: 1, cached: 0 });
     assert!(Instant::now() >= deadline);
 
@@ -74,7 +74,7 @@ fn a_buffer_at_once_or_by_a_deadline() {
         }
         drop(held);
         let buffer = waiter.join().unwrap().unwrap();
-        println!("S10 a waiter got buffer {:?} when it was released", buffer.header().index());
+        println!("S10: a waiter got buffer {:?} when it was released", buffer.header().index());
     });
     let held = pool.alloc().unwrap();
     let looked = pool.stats().alloc_empty;
@@ -85,7 +85,7 @@ fn a_buffer_at_once_or_by_a_deadline() {
         }
         pool.close();
         let error = waiter.join().unwrap().unwrap_err();
-        println!("S10 a waiter was told when the pool was closed: {error}");
+        println!("S10: a waiter was told when the pool was closed: {error}");
         assert_eq!(error, AllocError::Closed);
     });
     drop(held);

@@ -38,17 +38,18 @@ pub enum Rate {
 pub enum RateError {
     /// The text is no rate.
     #[error(
-        "{0:?} is no rate: write a number with a unit, such as 1Gbps, 1.4Mpps, 10Gbit/s, or max"
+        "'{}' is no rate: write a number with a unit, such as 1Gbps, 1.4Mpps, 10Gbit/s, or max",
+        .0.escape_debug()
     )]
     NotARate(String),
     /// The number is finer than one bit or one frame a second.
-    #[error("rate {0:?} is no whole number of bits or frames a second: drop the last decimals")]
+    #[error("'{}' is no whole number of bits or frames a second: drop the last decimals", .0.escape_debug())]
     NotWhole(String),
     /// Bits a second outside the range.
-    #[error("rate {0:?} is out of range: 1bps to 1Tbps, or max for unpaced")]
+    #[error("'{}' is out of range: 1bps to 1Tbps, or max for unpaced", .0.escape_debug())]
     BitsOutOfRange(String),
     /// Frames a second outside the range.
-    #[error("rate {0:?} is out of range: 1pps to 1488.095238Mpps, or max for unpaced")]
+    #[error("'{}' is out of range: 1pps to 1488.095238Mpps, or max for unpaced", .0.escape_debug())]
     FramesOutOfRange(String),
 }
 

@@ -103,7 +103,7 @@ def _cause(details: str) -> str:
     """Shorten what gRPC says about a failed connection to what the system said."""
     # "failed to connect to all addresses; last error: UNKNOWN: unix:/x: connect: No such file (2)"
     last = details.rpartition("last error: ")[2]
-    return last.rpartition(": ")[2] or details
+    return last.rpartition(": ")[2].rstrip("]") or details
 
 
 @contextmanager

@@ -8,7 +8,7 @@ use super::{MAX_FRAME_BYTES, MAX_INTERFACES};
 
 /// A capture file cannot be read on: which, where, and why. Frames before it were delivered.
 #[derive(Debug, Error)]
-#[error("{file}: byte {offset}: {kind}")]
+#[error("{file}: {}{kind}", place(.kind, *.offset))]
 pub struct CaptureError {
     /// Name of the file, as it was given.
     pub file: String,
@@ -24,10 +24,10 @@ pub struct CaptureError {
 #[non_exhaustive]
 pub enum CaptureErrorKind {
     /// The file could not be opened.
-    #[error("cannot be opened: {0}; check the path and its permissions")]
+    #[error("cannot be opened: {}; check the path and its permissions", reason(.0))]
     Open(#[source] io::Error),
     /// Reading failed.
-    #[error("reading failed: {0}; check the disk or the program that writes the stream")]
+    #[error("reading failed: {}; check the disk or the program that writes the stream", reason(.0))]
     Read(#[source] io::Error),
     /// There is nothing in it.
     #[error("the file is empty; a capture begins with a pcap or pcapng header")]
@@ -107,7 +107,7 @@ pub enum CaptureErrorKind {
 #[non_exhaustive]
 pub enum CaptureWriteError {
     /// Writing failed; the file may end in the middle of a frame.
-    #[error("writing the capture failed: {0}; the file may end inside a frame")]
+    #[error("writing the capture failed: {}; the file may end inside a frame", reason(.0))]
     Io(#[from] io::Error),
     /// The frame is larger than any may be.
     #[error(
@@ -132,6 +132,42 @@ pub enum CaptureWriteError {
     TooManyInterfaces,
 }
 
+/// Where it happened, for the front of a text; nothing for a file that has no bytes yet.
+fn place(kind: &CaptureErrorKind, offset: u64) -> String {
+    match kind {
+        CaptureErrorKind::Open(_) => String::new(),
+        _ => format!("byte {offset}: "),
+    }
+}
+
+/// What the system says, without the number that std adds.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" (os error ").map_or(text.clone(), |(reason, _)| reason.to_owned())
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_has_no_byte() {
+        let missing = io::Error::from_raw_os_error(2);
+        let error = CaptureError {
+            file: "trace.pcap".to_owned(),
+            offset: 0,
+            kind: CaptureErrorKind::Open(missing),
+        };
+        assert_eq!(
+            error.to_string(),
+            "trace.pcap: cannot be opened: No such file or directory; check the path and its \
+             permissions"
+        );
+        let error = CaptureError { kind: CaptureErrorKind::Empty, ..error };
+        assert!(error.to_string().starts_with("trace.pcap: byte 0: the file is empty"), "{error}");
+    }
 }

@@ -50,7 +50,7 @@ impl CaptureReader<Box<dyn Read + Send>> {
             return Self::new(Box::new(io::stdin()), "standard input");
         }
         let name = path.display().to_string();
-        match File::open(path) {
+        match File::open(path).and_then(readable) {
             Ok(file) => Self::new(Box::new(file), name),
             Err(error) => {
                 Err(CaptureError { file: name, offset: 0, kind: CaptureErrorKind::Open(error) })
@@ -152,6 +152,11 @@ impl<R> fmt::Debug for CaptureReader<R> {
             .field("ended", &self.ended)
             .finish_non_exhaustive()
     }
+}
+
+/// The file, unless it is a folder, which can be opened and not read.
+fn readable(file: File) -> io::Result<File> {
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
 fn format<R: Read>(window: &mut Window<R>) -> Result<Format, CaptureErrorKind> {

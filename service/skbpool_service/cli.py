@@ -7,14 +7,19 @@ import socket
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from skbpool.addresses import AddressError
 from skbpool.exit_codes import ExitCode
 
 from skbpool_service import __version__
-from skbpool_service.config import ConfigError, Settings, load_settings, merge, nest
+
+if TYPE_CHECKING:
+    from skbpool_service.config import Settings
+
+HUGE_PAGE_BYTES = 2 << 20
+"""Bytes of the huge pages that pools use."""
 
 GRACE = 3.0
 """Seconds beyond the shutdown deadline after which a daemon that hangs is ended."""
@@ -41,7 +46,12 @@ def serve(
         typer.Option(help="Read settings from a TOML file.", envvar="SKBPOOL_CONFIG"),
     ] = None,
     buffers: Annotated[
-        str | None, typer.Option(help="Buffers of the pool. Default: 131072.", metavar="COUNT")
+        str | None,
+        typer.Option(
+            help="Buffers of the pool, of which every consumer reserves its quota, by default a "
+            "quarter. Default: 131072.",
+            metavar="COUNT",
+        ),
     ] = None,
     order: Annotated[
         str | None,
@@ -98,6 +108,9 @@ def serve(
         "pool": {"buffers": buffers, "order": order, "huge_pages": huge_pages},
         "log": {"format": log_format, "level": log_level},
     }
+    # pydantic is slow to import, and `--help` can do without.
+    from skbpool_service.config import ConfigError, load_settings, merge, nest
+
     try:
         settings = load_settings(merge(_given(flags), nest(set_ or [])), config)
     except ConfigError as error:
@@ -105,12 +118,12 @@ def serve(
     raise typer.Exit(run(settings, as_json=json_))
 
 
-def run(settings: Settings, *, as_json: bool) -> ExitCode:
+def run(settings: "Settings", *, as_json: bool) -> ExitCode:
     """Run the daemon in this process and return its exit code."""
     # gRPC's own messages about addresses; the daemon says it in one line.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # grpcio and what needs it are slow to import, and `--help` can do without.
-    from skbpool import SkbpoolError
+    from skbpool import PoolMemory, SkbpoolError
 
     from skbpool_service.daemon import Daemon
     from skbpool_service.listen import ListenError
@@ -124,8 +137,11 @@ def run(settings: Settings, *, as_json: bool) -> ExitCode:
         daemon.start()
     except (ListenError, AddressError) as error:
         return _failed(str(error), ExitCode.ADDRESS)
+    except PoolMemory as error:
+        return _failed(f"{error}{_huge_hint(settings)}", ExitCode.FAILURE)
     except (SkbpoolError, OSError) as error:
         return _failed(str(error), ExitCode.FAILURE)
+    _tell_quota(settings)
     _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
     notify(READY=1, STATUS=f"Listening on {', '.join(daemon.addresses)}")
     stop.wait()
@@ -133,6 +149,31 @@ def run(settings: Settings, *, as_json: bool) -> ExitCode:
     _end_if_it_hangs(settings.shutdown_deadline + GRACE)
     daemon.stop()
     return ExitCode.OK
+
+
+def _huge_hint(settings: "Settings") -> str:
+    """Say how huge pages are had, if it is them that were asked for."""
+    pool = settings.pool
+    if pool.huge_pages != "require":
+        return ""
+    huge = HUGE_PAGE_BYTES
+    needed = -(-pool.buffers * (4096 << pool.order) // huge)
+    return (
+        f"; it takes {needed} free huge pages of {huge >> 20} MiB: reserve them, beside those in "
+        f"use, with 'sysctl -w vm.nr_hugepages={needed}', or use --huge-pages try"
+    )
+
+
+def _tell_quota(settings: "Settings") -> None:
+    """Log the default quota if it is what the size of the pool leaves."""
+    import structlog
+
+    if settings.quota_follows_pool:
+        structlog.get_logger().info(
+            "default quota is a quarter of the pool",
+            quota=settings.default_quota,
+            buffers=settings.pool.buffers,
+        )
 
 
 class _Stop:

@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from skbpool_service.config.allowed import allowed
 from skbpool_service.config.model import Settings
 
 Location = Sequence[str | int]
@@ -49,6 +50,8 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
     text = _read(file) if file is not None else ""
     try:
         return Sourced(**flags)
+    except RecursionError:
+        raise ConfigError("a value in the environment is nested too deeply to be read") from None
     except ValidationError as error:
         lines = [_describe(dict(detail), flags, file, text) for detail in error.errors()]
         raise ConfigError("\n".join(lines)) from None
@@ -101,24 +104,30 @@ def _read(file: Path) -> str:
         raise ConfigError(f"{file}: is not UTF-8 text: {error.reason}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(
+            f"{file}: is nested too deeply to be read; a setting is a value or a list in a table"
+        ) from None
     return text
 
 
 def _describe(
     detail: Mapping[str, Any], flags: Mapping[str, Any], file: Path | None, text: str
 ) -> str:
-    """Say in one line which key is wrong, where it was set, and why."""
+    """Say in one line which key is wrong, where it was set, and what is allowed."""
     loc: Location = detail["loc"]
     names = [str(part) for part in loc if isinstance(part, str)]
-    key = ".".join(names)
-    if detail["type"] == "extra_forbidden":
+    kind = detail["type"]
+    if kind == "extra_forbidden":
         reason = f"there is no such key; known are {_known(names)}"
-    else:
+    elif kind == "wrong_key":
+        names.append(detail["ctx"]["key"])
+        reason = str(detail["msg"])
+    elif kind == "value_error":
         reason = str(detail["msg"]).removeprefix("Value error, ")
-        reason = reason[:1].lower() + reason[1:] if reason.startswith("Input") else reason
-        if detail["type"] != "value_error":
-            reason += f", not {_short(detail['input'])}"
-    return f"{_place(names, flags, file, text)}{key}: {reason}"
+    else:
+        reason = f"{_short(detail['input'])} is not {allowed(names)}"
+    return f"{_place(names, flags, file, text)}{'.'.join(names)}: {reason}"
 
 
 def _short(value: object) -> str:

@@ -8,15 +8,19 @@ the environment variable `SKBPOOL_LIMITS__MAX_STREAMS=8`, and in TOML `max_strea
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from skbpool._native import MAX_HOLDERS
-from skbpool.addresses import Address, TcpAddress, parse_address
+from skbpool.addresses import Address, AddressError, TcpAddress, parse_address
 
 MAX_BUFFERS = (1 << 24) - 1
 """Most buffers of one pool (an index has 24 bits, one value means none)."""
 
 MAX_ORDER = 10
 """Largest order of a pool: buffers of 4 MiB."""
+
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,63}$"
+"""What a pool may be called."""
 
 MESSAGE_OVERHEAD = 1024
 """Bytes that a message needs beside the bytes of a single frame, amply."""
@@ -40,7 +44,7 @@ class _Table(BaseModel):
 class PoolSettings(_Table):
     """The pool that drivers and consumers share; it exists from the start."""
 
-    name: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,63}$")
+    name: str = Field(default="default", pattern=NAME_PATTERN)
     """Name of the pool."""
     buffers: int = Field(default=131_072, ge=1, le=MAX_BUFFERS)
     """Number of buffers; their memory is taken at the start."""
@@ -74,7 +78,8 @@ class Limits(_Table):
     max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
     """Most handles, of buffers and skbs together, that a session may hold."""
     max_quota: int | None = Field(default=None, ge=1, le=1 << 24)
-    """Largest quota a consumer may ask for, in views; unset: the buffers of the pool."""
+    """Largest quota a consumer may ask for, in views; at most, and if unset, the buffers of the
+    pool."""
     default_quota: int | None = Field(default=None, ge=1, le=1 << 24)
     """Quota of a consumer that asks for none, in views; unset: a quarter of the buffers of the
     pool, at most 32,768."""
@@ -128,6 +133,11 @@ class LogSettings(_Table):
     """The least important level that is written."""
 
 
+def wrong_key(key: str, text: str) -> PydanticCustomError:
+    """Return the error for a key of the table that is looked at as a whole."""
+    return PydanticCustomError("wrong_key", "{text}", {"text": text, "key": key})
+
+
 def _split(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -173,9 +183,15 @@ class Settings(BaseSettings):
     @classmethod
     def _check_metrics(cls, value: str, info: ValidationInfo) -> str:
         if value:
-            address = parse_address(value)
+            try:
+                address = parse_address(value)
+            except AddressError:
+                address = None
             if not isinstance(address, TcpAddress):
-                raise ValueError("/metrics is served on HOST:PORT only, not on a Unix socket")
+                raise ValueError(
+                    f"{value!r} is not HOST:PORT, where /metrics is served: write for instance "
+                    "127.0.0.1:9464 or [::1]:9464, or nothing for nowhere"
+                )
             cls._check_reach(address, info)
         return value
 
@@ -193,7 +209,16 @@ class Settings(BaseSettings):
     def _fill_quotas(cls, limits: Limits, info: ValidationInfo) -> Limits:
         pool = info.data.get("pool")
         buffers = pool.buffers if pool else MAX_BUFFERS
-        most = limits.max_quota or max(buffers, limits.default_quota or 1)
+        for key in ("default_quota", "max_quota"):
+            quota = getattr(limits, key)
+            if quota is not None and quota > buffers:
+                raise wrong_key(
+                    key,
+                    f"{quota} views are more than pool.buffers = {buffers}, of which a consumer "
+                    "reserves its quota: none could ever be admitted; lower it, raise "
+                    "pool.buffers, or leave it out for a quota that fits",
+                )
+        most = limits.max_quota or buffers
         fallback = min(max(buffers // 4, 1), FALLBACK_QUOTA, most)
         return limits.model_copy(
             update={"max_quota": most, "default_quota": limits.default_quota or fallback}
@@ -210,3 +235,8 @@ class Settings(BaseSettings):
         """Quota of a consumer that asks for none, in views."""
         assert self.limits.default_quota is not None  # filled by the validator
         return self.limits.default_quota
+
+    @property
+    def quota_follows_pool(self) -> bool:
+        """Whether the default quota is less than usual, because the pool is small."""
+        return self.default_quota == max(self.pool.buffers // 4, 1) < FALLBACK_QUOTA

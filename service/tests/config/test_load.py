@@ -100,8 +100,10 @@ def test_this_machine_is_fine(address: str) -> None:
 
 
 def test_metrics_are_not_served_on_a_unix_socket() -> None:
-    with pytest.raises(ConfigError, match=r"metrics: .*HOST:PORT"):
-        load_settings({"metrics": "unix:/a"})
+    for text in ("unix:/a", "garbage"):
+        with pytest.raises(ConfigError, match=r"metrics: .*HOST:PORT") as caught:
+            load_settings({"metrics": text})
+        assert "unix:PATH" not in str(caught.value)
 
 
 def test_quotas_follow_the_pool_unless_they_are_set() -> None:
@@ -113,6 +115,63 @@ def test_quotas_follow_the_pool_unless_they_are_set() -> None:
     assert (told.default_quota, told.max_quota) == (7, 9)
     with pytest.raises(ConfigError, match=r"limits.default_quota: 9 is more than max_quota = 7"):
         load_settings({"limits": {"default_quota": 9, "max_quota": 7}})
+
+
+@pytest.mark.parametrize("key", ["default_quota", "max_quota"])
+def test_a_quota_that_no_consumer_can_ever_get_is_refused(tmp_path: Path, key: str) -> None:
+    file = write(tmp_path, f"[pool]\nbuffers = 4096\n[limits]\n{key} = 4097\n")
+    with pytest.raises(ConfigError, match=rf":4: limits.{key}: 4097 .* pool.buffers = 4096"):
+        load_settings({}, file)
+    assert load_settings({"limits": {key: 4096}, "pool": {"buffers": 4096}}).max_quota == 4096
+
+
+def test_a_default_quota_that_follows_a_small_pool_is_known() -> None:
+    assert load_settings({"pool": {"buffers": 4096}}).quota_follows_pool
+    assert not load_settings({}).quota_follows_pool
+    told = {"pool": {"buffers": 4096}, "limits": {"default_quota": 7}}
+    assert not load_settings(told).quota_follows_pool
+
+
+@pytest.mark.parametrize(
+    ("pair", "complaint"),
+    [
+        ("pool.buffers=x", "pool.buffers: 'x' is not a whole number from 1 to 16777215"),
+        ("pool.buffers=0", "pool.buffers: '0' is not a whole number from 1 to 16777215"),
+        ("limits.max_quota=x", "limits.max_quota: 'x' is not a whole number from 1 to 16777216"),
+        ("limits.max_pool_bytes=-1", "limits.max_pool_bytes: '-1' is not a whole number from 0 on"),
+        ("shutdown_deadline=0", "'0' is not a number above 0 and at most 3600"),
+        ("pool.huge_pages=x", "'x' is not one of 'never', 'try', 'require'"),
+        ("pool.name=a b", "'a b' is not 1 to 63 letters, digits, '.', '_' or '-'"),
+        ("insecure_any_address=maybe", "insecure_any_address: 'maybe' is not true or false"),
+        ("log=loud", "log: 'loud' is not a table; its keys are format, level"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_is_allowed(pair: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(nest([pair]))
+    assert complaint in str(caught.value)
+    assert "nput" not in str(caught.value)
+
+
+def test_wrong_types_in_a_file_are_told_with_what_is_allowed(tmp_path: Path) -> None:
+    file = write(tmp_path, "listen = 3\n[pool]\nname = 7\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, file)
+    assert str(caught.value).splitlines() == [
+        f"{file}:1: listen: 3 is not a list of texts",
+        f"{file}:3: pool.name: 7 is not 1 to 63 letters, digits, '.', '_' or '-'",
+    ]
+
+
+def test_what_is_nested_too_deeply_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, "a = " + "[" * 100_000)
+    with pytest.raises(ConfigError, match=rf"^{file}: is nested too deeply"):
+        load_settings({}, file)
+    monkeypatch.setenv("SKBPOOL_LIMITS", "[" * 100_000)
+    with pytest.raises(ConfigError, match="environment is nested too deeply"):
+        load_settings({})
 
 
 def test_set_reaches_every_key() -> None:

@@ -208,6 +208,16 @@ def test_the_socket_of_a_killed_daemon_is_replaced(path: str, tmp_path: Path) ->
             ExitCode.FAILURE,
             "bytes of memory and",
         ),
+        (
+            ("--buffers", "8000000", "--huge-pages", "require"),
+            ExitCode.FAILURE,
+            "sysctl -w vm.nr_hugepages=15625",
+        ),
+        (
+            ("--buffers", "4096", "--set", "limits.default_quota=5000"),
+            ExitCode.USAGE,
+            "limits.default_quota: 5000 views are more than pool.buffers = 4096",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line_and_an_exit_code(
@@ -289,5 +299,7 @@ def test_logs_are_json_when_asked(path: str) -> None:
         daemon.signal(signal.SIGTERM)
         _, _, errors = daemon.finish()
     lines = [json.loads(line) for line in errors.splitlines()]
-    assert [line["event"] for line in lines] == ["serving", "stopping", "stopped"]
+    quota = "default quota is a quarter of the pool"
+    assert [line["event"] for line in lines] == ["serving", quota, "stopping", "stopped"]
     assert lines[0]["listen"] == [path]
+    assert (lines[1]["quota"], lines[1]["buffers"]) == (256, 1024)

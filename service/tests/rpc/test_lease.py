@@ -179,7 +179,7 @@ def test_a_session_that_comes_while_the_daemon_stops_is_told(daemon, stubs: Stub
 
 
 def test_a_lent_buffer_holds_nothing_of_who_had_it_before(start) -> None:
-    _, stubs = start(pool={"buffers": 16})
+    _, stubs = start(pool={"buffers": 16}, limits={"default_quota": 16})
     lease = Lease(stubs)
     buffers = lease.allocate(16)
     lease.write(*((buffer, 0, b"canary" * 600) for buffer in buffers))

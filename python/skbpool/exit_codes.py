@@ -28,4 +28,8 @@ class ExitCode(IntEnum):
     """A capture file cannot be read or written; what came before the fault was used."""
 
     FORCED = 130
-    """A second signal ended the command at once, without waiting for what was under way."""
+    """Ctrl-C before it had begun, or a second signal, ended the command at once, without waiting
+    for what was under way."""
+
+    TERMINATED = 143
+    """SIGTERM before it had begun: it died of the signal, which shells report so."""

@@ -5,10 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from skbpool.cli.missing import what_is_missing
 from skbpool.exit_codes import ExitCode
-
-NEEDED = ("grpc", "google", "rich", "typer")
-"""Modules of the extra `client`, without which the command cannot do anything."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -18,12 +16,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         from skbpool.cli.app import run
     except ImportError as error:
-        if (error.name or "").partition(".")[0] not in NEEDED:
+        missing = what_is_missing(error)
+        if missing is None:
             raise
-        message = (
-            f"skbpool: the command needs {error.name}, which the bare library does without: "
-            "pip install 'skbpool[client]'"
-        )
-        print(message, file=sys.stderr)
+        print(f"skbpool: {missing}", file=sys.stderr)
         sys.exit(ExitCode.USAGE)
     sys.exit(run(arguments))

@@ -1,5 +1,5 @@
 """`python -m skbpool.cli`."""
 
-from skbpool.cli import main
+from skbpool_command import main
 
 main()

@@ -10,8 +10,8 @@ import typer
 import skbpool
 from skbpool.cli import nic, stat, subscribe
 from skbpool.cli.failure import explain
-from skbpool.cli.output import ReaderGone
 from skbpool.cli.plugins import CommandGroup
+from skbpool.cli.reader_gone import ReaderGone
 from skbpool.exit_codes import ExitCode
 
 HELP = """Packet buffers over gRPC: drive the daemon, take frames out of it, look inside.
@@ -34,7 +34,8 @@ Exit codes, of every subcommand:
     4  the daemon cannot be reached, or the connection was lost
     5  the daemon refused the request
     6  a capture file cannot be read or written
-  130  a second Ctrl-C ended it at once
+  130  Ctrl-C before it had begun, or a second signal, ended it at once
+  143  SIGTERM before it had begun ended it at once
 
 \b
 Environment:

@@ -4,7 +4,7 @@ import typer
 
 from skbpool import SkbpoolError
 from skbpool.addresses import AddressError
-from skbpool.client import DeadlineExceeded, ServerUnavailable, ServiceError
+from skbpool.cli.missing import what_is_missing
 from skbpool.errors import CaptureError
 from skbpool.exit_codes import ExitCode
 
@@ -20,10 +20,17 @@ class Failure(Exception):
         self.code = code
 
 
+def bad_value(option: str, text: str) -> typer.BadParameter:
+    """Return the error for a value of `option`, which it names as the parser does."""
+    return typer.BadParameter(text, param_hint=f"'{option}'")
+
+
 def explain(error: Exception) -> tuple[str, ExitCode]:
     """Return the line that says what happened, and the exit code."""
     if isinstance(error, UsageError):
         return _usage(error), ExitCode.USAGE
+    if isinstance(error, ImportError) and (missing := what_is_missing(error)):
+        return f"skbpool: {missing}", ExitCode.USAGE
     text = " ".join(str(error).split()) or type(error).__name__
     code = _exit_code(error)
     if code is None:
@@ -33,6 +40,9 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
 
 
 def _exit_code(error: Exception) -> ExitCode | None:
+    # Slow to import, and whoever only asks for help can do without.
+    from skbpool.client import DeadlineExceeded, ServerUnavailable, ServiceError
+
     match error:
         case Failure():
             return error.code

@@ -5,26 +5,19 @@ from typing import Annotated
 
 import typer
 
-from skbpool import SkbpoolError
-from skbpool._native import EmulatedNic
-from skbpool.cli.failure import Failure
-from skbpool.cli.nic_progress import progress
-from skbpool.cli.nic_report import NicReport, show
-from skbpool.cli.nic_run import NicRun
-from skbpool.cli.options import Json, Server, parse_duration, server_address
-from skbpool.cli.output import print_json
-from skbpool.cli.stopping import run_stoppable
-from skbpool.client import Client
-from skbpool.errors import CaptureError
-from skbpool.exit_codes import ExitCode
+from skbpool.cli.failure import bad_value
+from skbpool.cli.options import Json, Server, parse_duration, parse_name, whole_number
 
 MIN_SIZE = 64
 MAX_SIZE = 262_148
 """Bytes of the largest frame with its check sequence; 262,144 of them in memory."""
 
 DEFAULT_SIZE = 64
-DEFAULT_DURATION = "10s"
+DEFAULT_DURATION = 10.0
+"""Seconds."""
 
+MAX_COUNT = (1 << 63) - 1
+MAX_LOOPS = (1 << 32) - 1
 
 HELP = """Drive the daemon with an emulated network card.
 
@@ -36,21 +29,24 @@ reordered, and how long frames took. Frames that are dropped do not change the e
 Keys of --json:
   offered            frames that came over the line
   accepted           frames of those that landed in a buffer of the daemon
+  received           stamped frames that the reader in the daemon has read
   dropped            frames dropped on the way to the reader, by reason: {"ring_full": 12}
   lost               stamped frames that neither arrived nor were dropped for a known reason
   duplicated         stamped frames that arrived more than once
   reordered          stamped frames that arrived after a later one
   seconds            how long the line was up; at --rate max, until all was acknowledged
-  frames_per_second  accepted frames a second
+  frames_per_second  accepted frames a second, read or not
   bits_per_second    bits of those on the wire a second, preamble and gap included
   latency_seconds    {"p50", "p99", "max"} from sending to reading; null between hosts
-With -r, lost to latency_seconds are null: a capture's frames have no stamps.
+With -r, received, lost, duplicated, reordered and latency_seconds are null: a capture's frames
+have no stamps. Frames of any link type pass unchanged; a line tells which, unless it is Ethernet.
 
 \b
 Examples:
   skbpool nic --rate 1Gbps --size 64 --duration 10s
   skbpool nic --rate max --duration 5s --json
   skbpool nic -r trace.pcap --loops 100 --rate 1.4Mpps
+  tcpdump -i eth0 -w - | skbpool nic -r -
 """
 
 
@@ -63,101 +59,68 @@ def nic(
         int | None,
         typer.Option(
             metavar="BYTES",
+            parser=whole_number(MIN_SIZE, MAX_SIZE, "bytes, check sequence included"),
             help="Size of a frame with its check sequence, as in RFC 2544; memory holds four "
             f"bytes less. {MIN_SIZE} to {MAX_SIZE}, by default {DEFAULT_SIZE}.",
         ),
     ] = None,
     duration: Annotated[
-        str | None,
+        float | None,
         typer.Option(
             metavar="TIME",
-            help="How long the line is up: 10s, 500ms, 2m; 1ms to 24h. By default "
-            f"{DEFAULT_DURATION}, with -r or -c until the frames end.",
+            parser=parse_duration,
+            help="How long the line is up: 10s, 500ms, 2m, a number alone is seconds; 1ms to 24h. "
+            f"By default {DEFAULT_DURATION:g}s, with -r or -c until the frames end.",
         ),
     ] = None,
     frames: Annotated[
         int | None,
-        typer.Option("--count", "-c", metavar="N", min=1, help="End after so many frames."),
+        typer.Option(
+            "--count",
+            "-c",
+            metavar="N",
+            parser=whole_number(1, MAX_COUNT, "frames"),
+            help="End after so many frames.",
+        ),
     ] = None,
     capture: Annotated[
         Path | None,
         typer.Option(
-            "--read", "-r", metavar="FILE", help="Send a capture's frames (pcap, pcapng)."
+            "--read",
+            "-r",
+            metavar="FILE",
+            help="Send a capture's frames (pcap, pcapng); - is standard input.",
         ),
     ] = None,
     loops: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How often to send the capture.")
+        int,
+        typer.Option(
+            metavar="N",
+            parser=whole_number(1, MAX_LOOPS, "times"),
+            help="How often to send the capture.",
+        ),
     ] = 1,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="Name of the driver in the daemon's statistics.")
-    ] = "",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            parser=parse_name,
+            help="Name of the driver in the daemon's statistics.",
+        ),
+    ] = None,
     server: Server = None,
     json: Json = False,
 ) -> None:
     """Drive the daemon with an emulated network card."""
     if capture is None and loops != 1:
-        raise typer.BadParameter("there is nothing to repeat without -r", param_hint="--loops")
+        raise bad_value("--loops", "there is nothing to repeat without -r")
     if capture is not None and size is not None:
-        raise typer.BadParameter(
-            "a capture's frames have sizes of their own: leave it out with -r", param_hint="--size"
-        )
-    if size is not None and not MIN_SIZE <= size <= MAX_SIZE:
-        raise typer.BadParameter(
-            f"{size} is out of range: {MIN_SIZE} to {MAX_SIZE} bytes, check sequence included",
-            param_hint="--size",
-        )
+        text = "a capture's frames have sizes of their own: leave it out with -r"
+        raise bad_value("--size", text)
     if duration is None and capture is None and frames is None:
         duration = DEFAULT_DURATION
-    up = None if duration is None else parse_duration(duration)
-    with Client(server_address(server)) as client:
-        run = NicRun(client, unpaced=unpaced(rate), duration=up, stamped=capture is None)
-        card = make_card(rate, size or DEFAULT_SIZE, up, frames, capture, loops, run.stream)
-        with progress(card, up, frames):
-            report = run_stoppable(lambda: run.drive(card, name), card.stop)
-    finish(report, json)
+    # grpcio and rich are slow to import, and `--help` can do without.
+    from skbpool.cli.nic_drive import Line, drive
 
-
-def unpaced(rate: str) -> bool:
-    """Whether the line is as fast as the daemon."""
-    return rate.strip().lower() == "max"
-
-
-def make_card(
-    rate: str,
-    size: int,
-    duration: float | None,
-    frames: int | None,
-    capture: Path | None,
-    loops: int,
-    stream: int,
-) -> EmulatedNic:
-    """Make the card; what it refuses is a matter of the command line or of the capture."""
-    # At max the line waits for the daemon, and what is queued is only late. At a rate it goes on
-    # while a busy machine keeps the sender from running: 0.7 s of 64-byte frames at 1 Gbit/s.
-    buffers = 4_096 if unpaced(rate) else 16_384
-    try:
-        return EmulatedNic(
-            rate=rate,
-            buffers=buffers,
-            size=size,
-            frames=frames,
-            duration=duration,
-            stream=stream,
-            capture=capture,
-            loops=loops,
-        )
-    except CaptureError:
-        raise
-    except (SkbpoolError, ValueError, OverflowError) as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def finish(report: NicReport, json: bool) -> None:
-    """Print the report, and fail if the capture was damaged."""
-    if json:
-        print_json(report.as_dict())
-    else:
-        show(report)
-    if report.capture_error is not None:
-        sent = f"{report.accepted:,} frames before it were sent"
-        raise Failure(f"{report.capture_error}; {sent}", ExitCode.CAPTURE)
+    line = Line(rate, size or DEFAULT_SIZE, duration, frames, capture, loops)
+    drive(line, name or "", server, json)

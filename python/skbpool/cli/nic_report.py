@@ -49,6 +49,7 @@ class NicReport:
 
     offered: int
     accepted: int
+    received: int | None
     dropped: dict[str, int]
     lost: int | None
     duplicated: int | None
@@ -85,6 +86,7 @@ class NicReport:
         return cls(
             offered=card["offered"],
             accepted=acknowledged.accepted,
+            received=seen.received if seen else None,
             dropped=frames_by_reason(dropped),
             lost=lost,
             duplicated=seen.duplicated if seen else None,
@@ -109,23 +111,26 @@ class NicReport:
 
 
 def summary(report: NicReport) -> Table:
-    """Return the figures as a table for people."""
+    """Return the figures as a table for people, each with what it counts."""
     made = Table(show_header=False, box=box.SIMPLE)
     made.add_column(style="bold")
     made.add_column(justify="right", overflow="fold")
-    made.add_row("offered", f"{count(report.offered)} frames")
-    made.add_row("accepted", f"{count(report.accepted)} frames")
-    made.add_row("dropped", reasons(report.dropped))
+    made.add_column(style="dim")
+    made.add_row("offered", f"{count(report.offered)} frames", "came over the line")
+    made.add_row("accepted", f"{count(report.accepted)} frames", "landed in a buffer of the daemon")
+    if report.received is not None:
+        made.add_row("received", f"{count(report.received)} frames", "read by the daemon's reader")
+    made.add_row("dropped", reasons(report.dropped), "on the way to the readers, by reason")
     if report.lost is not None and report.duplicated is not None and report.reordered is not None:
-        made.add_row("lost", count(report.lost))
+        made.add_row("lost", count(report.lost), "neither received nor dropped")
         made.add_row("duplicated", count(report.duplicated))
         made.add_row("reordered", count(report.reordered))
-    made.add_row("time", f"{report.seconds:.3f} s")
-    made.add_row("frames", f"{report.frames_per_second:,.0f} frames/s")
-    made.add_row("on the wire", with_unit(report.bits_per_second, "bit/s"))
+    made.add_row("time", f"{report.seconds:.3f} s", "that the line was up")
+    made.add_row("frames", f"{report.frames_per_second:,.0f} frames/s", "accepted, read or not")
+    made.add_row("on the wire", with_unit(report.bits_per_second, "bit/s"), "accepted")
     if report.latency_seconds is not None:
         parts = (f"{name} {seconds(value)}" for name, value in report.latency_seconds.items())
-        made.add_row("latency", ", ".join(parts))
+        made.add_row("latency", ", ".join(parts), "of the received")
     return made
 
 

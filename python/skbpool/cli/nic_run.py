@@ -6,12 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from skbpool._native import EmulatedNic, server_boot_id
+from skbpool.cli.link_type import LinkTypeNotice
 from skbpool.cli.nic_report import NicReport, Seen
 from skbpool.client import Acknowledgement, Client, ResourceExhausted, ServiceError, StampReader
 from skbpool.client.drops import drops_of
 from skbpool.v1 import stamp_pb2
+
+if TYPE_CHECKING:
+    from skbpool.cli.nic_drive import Line
 
 LINGER = 0.001
 """Seconds that a frame may wait for others to share its message with."""
@@ -22,6 +27,9 @@ SETTLE = 1.0
 SETTLE_LIMIT = 30.0
 """Seconds that the reader gets at most after the last frame was acknowledged."""
 
+CACHES = 1024
+"""Buffers that two subscribers and the card reserve beside the quotas, amply."""
+
 LOOK_EVERY = 0.02
 """Seconds between two looks at the reader."""
 
@@ -29,20 +37,15 @@ LOOK_EVERY = 0.02
 class NicRun:
     """One run: stamp reader attached, frames sent, reader waited for, figures put together.
 
-    Args:
-        client: The daemon.
-        unpaced: The line has no rate, so that it is the acknowledgements that tell the time.
-        duration: When the line goes dead, whenever the card's thread notices it.
-        stamped: The frames carry stamps for the reader.
+    Without a rate it is the acknowledgements that tell the time; with a duration the line goes dead
+    then, whenever the card's thread notices it.
     """
 
-    def __init__(
-        self, client: Client, *, unpaced: bool, duration: float | None, stamped: bool
-    ) -> None:
+    def __init__(self, client: Client, line: "Line") -> None:
         self._client = client
-        self._unpaced = unpaced
-        self._duration = duration
-        self._stamped = stamped
+        self._unpaced = line.unpaced
+        self._duration = line.duration
+        self._stamped = line.capture is None
         self.stream = secrets.randbits(32)
         """Number of the stamped stream, so that runs at the same time are told apart."""
 
@@ -76,18 +79,29 @@ class NicRun:
             return NicReport.of(figures, last, seen, took if self._unpaced else up)
 
     def _attach_reader(self) -> StampReader:
-        """Attach the reader, with room for the time that a busy machine keeps it from running."""
+        """Attach the reader, with room for the time that a busy machine keeps it from running.
+
+        It leaves two subscribers with quotas of a quarter of the pool each, and the card itself,
+        enough to run beside it, whoever comes first.
+        """
+        pool = self._client.pool_statistics("")
+        unreserved = max(pool.pool.buffers - pool.reserved, 0)
+        wanted = min(pool.pool.buffers * 3 // 8 - CACHES, unreserved // 2)
+        quota = min(max(wanted, unreserved // 5, 1), self._client.limits.max_quota)
         try:
-            return self._client.stamp_reader(self.stream, quota=self._client.limits.max_quota // 2)
-        except ResourceExhausted:  # the pool has others to provide for
+            return self._client.stamp_reader(self.stream, quota=quota)
+        except ResourceExhausted:  # somebody else was faster
             return self._client.stamp_reader(self.stream)
 
     def _messages(self, card: EmulatedNic) -> Iterator[bytes]:
         card.start()
+        notice = LinkTypeNotice()
         for sequence in itertools.count(1):
             message = card.next_request(self._client.message_bytes, LINGER, sequence)
             if message is None:
                 return
+            if not self._stamped:
+                notice.look_at(message)
             yield message
 
 

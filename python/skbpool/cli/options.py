@@ -1,11 +1,13 @@
 """Options that several commands share, and how what people write is read."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from skbpool.addresses import SERVER_VARIABLE, AddressError, find_server, parse_address
+from skbpool.cli.failure import bad_value
 
 Server = Annotated[
     str | None,
@@ -35,11 +37,14 @@ def server_address(server: str | None) -> str:
     except AddressError as error:
         text = str(error).removeprefix(f"{SERVER_VARIABLE}: ")
         hint = SERVER_VARIABLE if server is None else "--server"
-        raise typer.BadParameter(text, param_hint=hint) from None
+        raise bad_value(hint, text) from None
+
+
+# The parsers of values: the option that a value is for is named by whoever calls them.
 
 
 def parse_duration(text: str) -> float:
-    """Return a duration in seconds: `10s`, `500ms`, `1.5m`, `1h`, a bare number is seconds.
+    """Return a duration in seconds: `10s`, `500ms`, `1.5m`, `1h`, a number alone is seconds.
 
     Raises:
         typer.BadParameter: It is none, or is shorter than 1 ms or longer than a day.
@@ -51,5 +56,34 @@ def parse_duration(text: str) -> float:
         )
     seconds = float(found[1]) * _UNITS[found[2]]
     if not MIN_DURATION <= seconds <= MAX_DURATION:
-        raise typer.BadParameter(f"duration {text!r} is out of range: 1ms to 24h")
+        raise typer.BadParameter(f"{text!r} is out of range: 1ms to 24h")
     return seconds
+
+
+def parse_name(text: str) -> str:
+    """Return the name of a driver or consumer; what else a name may not be, the daemon knows.
+
+    Raises:
+        typer.BadParameter: It is empty, which would mean that the daemon chooses one.
+    """
+    if not text:
+        raise typer.BadParameter(
+            "'' is no name: give 1 to 63 printable ASCII characters without spaces, or leave the "
+            "option out for one that the daemon chooses"
+        )
+    return text
+
+
+def whole_number(low: int, high: int, unit: str) -> Callable[[str | int], int]:
+    """Return a parser for integers from `low` to `high`, which are `unit`."""
+
+    def parse(given: str | int) -> int:
+        text = str(given)  # a default is parsed too
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,4000}\s*", text):
+            raise typer.BadParameter(f"{text!r} is no integer: give {low} to {high} {unit}")
+        number = int(text)
+        if not low <= number <= high:
+            raise typer.BadParameter(f"{text!r} is out of range: {low} to {high} {unit}")
+        return number
+
+    return parse

@@ -10,12 +10,10 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from skbpool.cli.reader_gone import ReaderGone
+
 WIDTH_OF_A_FILE = 160
 """Columns of a table that goes into a pipe or a file."""
-
-
-class ReaderGone(Exception):
-    """Whoever read the output has had enough."""
 
 
 def print_data(text: str) -> None:

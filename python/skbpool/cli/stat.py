@@ -1,13 +1,13 @@
 """`skbpool stat`: what the daemon has counted."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from skbpool.cli.drop_reasons import MEANINGS
 from skbpool.cli.options import Json, Server, server_address
-from skbpool.cli.output import count, print_json, print_tables, reasons, table
-from skbpool.client import Client
-from skbpool.client.drops import drops_of, frames_by_reason
-from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
+
+if TYPE_CHECKING:
+    from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
 
 HELP = """Show what the daemon holds and has counted.
 
@@ -27,11 +27,19 @@ Keys of --json:
 Examples:
   skbpool stat
   skbpool stat --json | jq '.pools[0].in_flight'
+
+\b
+Reasons for a drop:
 """
+HELP += "\n".join(f"  {reason:<13}  {meaning}" for reason, meaning in MEANINGS.items())
 
 
 def stat(server: Server = None, json: Json = False) -> None:
     """Show what the daemon holds and has counted."""
+    # grpcio is slow to import, and `--help` can do without.
+    from skbpool.cli.output import print_json
+    from skbpool.client import Client
+
     with Client(server_address(server)) as client:
         figures = as_dict(client.statistics())
     if json:
@@ -40,8 +48,10 @@ def stat(server: Server = None, json: Json = False) -> None:
         show(figures)
 
 
-def as_dict(statistics: server_pb2.GetStatisticsResponse) -> dict[str, Any]:
+def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
     """Return the statistics under their documented keys."""
+    from skbpool.v1 import server_pb2
+
     return {
         "pools": [_pool(pool) for pool in statistics.pools],
         "holders": [
@@ -78,7 +88,9 @@ def as_dict(statistics: server_pb2.GetStatisticsResponse) -> dict[str, Any]:
     }
 
 
-def _pool(statistics: pool_pb2.PoolStatistics) -> dict[str, Any]:
+def _pool(statistics: "pool_pb2.PoolStatistics") -> dict[str, Any]:
+    from skbpool.v1 import pool_pb2
+
     pool = statistics.pool
     return {
         "name": pool.name,
@@ -97,7 +109,9 @@ def _pool(statistics: pool_pb2.PoolStatistics) -> dict[str, Any]:
     }
 
 
-def _drops(counts: Iterable[drop_reason_pb2.DropCount]) -> dict[str, int]:
+def _drops(counts: "Iterable[drop_reason_pb2.DropCount]") -> dict[str, int]:
+    from skbpool.client.drops import drops_of, frames_by_reason
+
     return frames_by_reason(drops_of(counts))
 
 
@@ -111,10 +125,13 @@ def _enum(name_of: Any, number: int, prefix: str) -> str:
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as tables; tables without rows are left out."""
-    pools = table("Pools", "pool", "buffers", "bytes each", "free", "cached", "in flight", "state")
+    from skbpool.cli.output import count, print_tables, reasons, table
+
+    keys = ("buffers", "buffer_bytes", "free", "cached", "in_flight", "reserved")
+    columns = ("buffers", "bytes each", "free", "cached", "in flight", "reserved")
+    pools = table("Pools", "pool", *columns, "state")
     for pool in figures["pools"]:
-        numbers = [pool[key] for key in ("buffers", "buffer_bytes", "free", "cached", "in_flight")]
-        pools.add_row(pool["name"], *map(count, numbers), pool["state"])
+        pools.add_row(pool["name"], *(count(pool[key]) for key in keys), pool["state"])
     holders = table("Holders", "holder", "kind", "references", "bytes")
     for holder in figures["holders"]:
         holders.add_row(
@@ -129,4 +146,7 @@ def show(figures: dict[str, Any]) -> None:
         numbers = [consumer[key] for key in ("frames", "bytes", "held", "quota")]
         consumers.add_row(consumer["name"], *map(count, numbers), reasons(consumer["drops"]))
     tables = [made for made in (pools, holders, drivers, consumers) if made.row_count]
-    print_tables(*tables, f"Dropped since the daemon started: {reasons(figures['drops'])}")
+    drops = figures["drops"]
+    lines = [f"Dropped since the daemon started: {reasons(drops)}"]
+    lines += [f"  {why}: {MEANINGS[why]}" for why in drops if why in MEANINGS]
+    print_tables(*tables, *lines)

@@ -1,26 +1,22 @@
 """`skbpool subscribe`: take frames out of the daemon."""
 
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 import typer
 
-from skbpool._native import CaptureWriter, decode_subscribe
-from skbpool.cli.failure import Failure
-from skbpool.cli.options import Json, Server, server_address
-from skbpool.cli.output import ReaderGone, print_json, reasons, say
-from skbpool.cli.stopping import run_stoppable
-from skbpool.client import Client, Subscription
-from skbpool.client.drops import Drops, add_drops, frames_by_reason
-from skbpool.exit_codes import ExitCode
+from skbpool.cli.failure import bad_value
+from skbpool.cli.options import Json, Server, parse_name, whole_number
+
+MAX_COUNT = (1 << 63) - 1
+MAX_QUOTA = (1 << 32) - 1
 
 HELP = """Take frames out of the daemon.
 
 Every frame that any driver delivers while this runs. It ends after -c frames, on Ctrl-C or
 SIGTERM, or when whoever reads the output has had enough; what was received is written first.
-Without -w, frames are only counted. A line on standard error tells when it is subscribed.
+Without -w, frames are only counted. What is still queued for it in the daemon when it ends is
+dropped there as "detached", as `skbpool stat` shows. A line on standard error tells when
+it is subscribed.
 
 \b
 Keys of --json:
@@ -46,17 +42,28 @@ def subscribe(
         ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option("--count", "-c", metavar="N", min=1, help="End after N frames.")
+        int | None,
+        typer.Option(
+            "--count",
+            "-c",
+            metavar="N",
+            parser=whole_number(1, MAX_COUNT, "frames"),
+            help="End after N frames.",
+        ),
     ] = None,
     name: Annotated[
-        str, typer.Option(metavar="NAME", help="Name of the consumer in the daemon's statistics.")
-    ] = "",
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            parser=parse_name,
+            help="Name of the consumer in the daemon's statistics.",
+        ),
+    ] = None,
     quota: Annotated[
         int,
         typer.Option(
             metavar="VIEWS",
-            min=0,
-            max=(1 << 32) - 1,
+            parser=whole_number(0, MAX_QUOTA, "views"),
             help="Most frames to hold at a time in the daemon; 0: its default.",
         ),
     ] = 0,
@@ -65,96 +72,8 @@ def subscribe(
 ) -> None:
     """Take frames out of the daemon."""
     if json and write == "-":
-        raise typer.BadParameter("standard output carries the frames of -w -", param_hint="--json")
-    with ExitStack() as stack:
-        writer = None if write is None else stack.enter_context(Output(write))
-        client = stack.enter_context(Client(server_address(server)))
-        subscription = stack.enter_context(client.subscribe(name, quota=quota))
-        say(f"subscribed to {client.address}")
-        taking = Taking(subscription, writer, count)
-        try:
-            run_stoppable(taking.run, subscription.close)
-        finally:
-            taking.end()
-            if json:
-                print_json(taking.as_dict())
-            else:
-                missed = reasons(frames_by_reason(taking.missed))
-                say(f"{taking.frames:,} frames, missed {missed}, in {taking.seconds:.1f} s")
+        raise bad_value("--json", "standard output carries the frames of -w -")
+    # grpcio is slow to import, and `--help` can do without.
+    from skbpool.cli.taking import take
 
-
-class Taking:
-    """Frames on their way from a subscription into a file."""
-
-    def __init__(
-        self, subscription: Subscription, writer: "Output | None", limit: int | None
-    ) -> None:
-        self._subscription = subscription
-        self._writer = writer
-        self._limit = limit
-        self._begin = time.monotonic()
-        self.frames = 0
-        self.missed: Drops = {}
-        self.seconds = 0.0
-
-    def run(self) -> None:
-        """Take frames until there are enough, or the subscription ends."""
-        for message in self._subscription.messages():
-            batch, missed, _ = decode_subscribe(message)
-            add_drops(self.missed, missed)
-            left = None if self._limit is None else self._limit - self.frames
-            if self._writer is None:
-                self.frames += len(batch) if left is None else min(len(batch), left)
-            else:
-                self.frames += self._writer.write(message, left)
-            if self.frames == self._limit:
-                return
-
-    def end(self) -> None:
-        """Stop the clock."""
-        self.seconds = time.monotonic() - self._begin
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the documented keys of --json."""
-        return {
-            "frames": self.frames,
-            "missed": frames_by_reason(self.missed),
-            "seconds": self.seconds,
-        }
-
-
-class Output:
-    """The capture file that is written, whose errors name it.
-
-    Raises:
-        Failure: It cannot be opened or written.
-        ReaderGone: Whoever read it has had enough.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = "standard output" if name == "-" else name
-        with self._named():
-            self._writer = CaptureWriter(name)
-
-    def write(self, message: bytes, limit: int | None) -> int:
-        """Write the first `limit` frames of a message, or all; return how many."""
-        with self._named():
-            return self._writer.write_message(message, limit)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        with self._named():
-            self._writer.close()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise ReaderGone from None
-        except OSError as error:
-            hint = "check the path, its permissions and the room on the disk"
-            text = f"{self._name}: cannot be written: {error.strerror or error}; {hint}"
-            raise Failure(text, ExitCode.CAPTURE) from None
+    take(write, count, name or "", quota, server, json)

@@ -10,6 +10,7 @@ from skbpool.v1 import drop_reason_pb2, stamp_pb2
 KEYS = {
     "offered",
     "accepted",
+    "received",
     "dropped",
     "lost",
     "duplicated",
@@ -64,6 +65,7 @@ def test_a_whole_run() -> None:
     found = report(1000, 1000, Seen.of(reader(1000), same_host=True))
     assert found.arrived_whole
     assert found.dropped == {}
+    assert (found.accepted, found.received) == (1000, 1000)
     assert (found.lost, found.duplicated, found.reordered) == (0, 0, 0)
     assert found.frames_per_second == 500
     assert found.bits_per_second == 500 * 672
@@ -74,6 +76,7 @@ def test_lost_is_what_neither_arrived_nor_was_dropped_for_a_reason() -> None:
     seen = Seen.of(reader(900, quota=50), same_host=True)
     found = report(1000, 980, seen, no_descriptor=20)
     assert found.dropped == {"no_descriptor": 20, "quota": 50}
+    assert (found.accepted, found.received) == (980, 900)
     assert found.lost == 1000 - 20 - 50 - 900
     assert not found.arrived_whole
 
@@ -96,6 +99,7 @@ def test_clocks_of_two_hosts_give_no_latency() -> None:
 
 def test_a_capture_has_no_stamps() -> None:
     found = report(10, 10, None)
+    assert found.received is None
     assert found.lost is None
     assert found.duplicated is None
     assert found.reordered is None
@@ -109,6 +113,19 @@ def test_nothing_in_no_time() -> None:
 
 
 def test_the_table_shows_what_there_is() -> None:
-    stamped = summary(report(10, 10, Seen.of(reader(10), same_host=True)))
-    capture = summary(report(10, 10, None))
-    assert stamped.row_count == capture.row_count + 4
+    stamped = rows(report(10, 10, Seen.of(reader(8, quota=2), same_host=True)))
+    capture = rows(report(10, 10, None))
+    assert stamped["accepted"] == "10 frames"
+    assert stamped["received"] == "8 frames"
+    assert set(stamped) - set(capture) == {
+        "received",
+        "lost",
+        "duplicated",
+        "reordered",
+        "latency",
+    }
+
+
+def rows(found: NicReport) -> dict[str, str]:
+    names, figures, _ = (column.cells for column in summary(found).columns)
+    return {str(name): str(figure) for name, figure in zip(names, figures, strict=True)}

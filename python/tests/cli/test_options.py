@@ -2,7 +2,7 @@
 
 import pytest
 import typer
-from skbpool.cli.options import parse_duration, server_address
+from skbpool.cli.options import parse_duration, parse_name, server_address, whole_number
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,30 @@ def test_durations_out_of_range(text: str) -> None:
         parse_duration(text)
 
 
+def test_whole_numbers() -> None:
+    parse = whole_number(1, 10, "frames")
+    # A default is parsed too.
+    assert [parse(text) for text in ("1", " 10 ", "+7")] + [parse(5)] == [1, 10, 7, 5]
+
+
+@pytest.mark.parametrize("text", ["", "many", "1.5", "1e3", "٣", "9" * 5000])
+def test_no_whole_numbers(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no integer: give 1 to 10 frames"):
+        whole_number(1, 10, "frames")(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "11", "9" * 400])
+def test_whole_numbers_out_of_range(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is out of range: 1 to 10 frames"):
+        whole_number(1, 10, "frames")(text)
+
+
+def test_an_empty_name_is_none() -> None:
+    assert parse_name("eth0") == "eth0"
+    with pytest.raises(typer.BadParameter, match="leave the option out"):
+        parse_name("")
+
+
 def test_the_flag_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKBPOOL_SERVER", "127.0.0.1:5")
     assert server_address("127.0.0.1:6") == "127.0.0.1:6"
@@ -46,8 +70,8 @@ def test_the_flag_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -
 def test_a_bad_address_names_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(typer.BadParameter) as caught:
         server_address("nowhere")
-    assert caught.value.param_hint == "--server"
+    assert caught.value.param_hint == "'--server'"
     monkeypatch.setenv("SKBPOOL_SERVER", "nowhere")
     with pytest.raises(typer.BadParameter) as caught:
         server_address(None)
-    assert caught.value.param_hint == "SKBPOOL_SERVER"
+    assert caught.value.param_hint == "'SKBPOOL_SERVER'"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import dpkt
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.e2e
 KEYS = [
     "offered",
     "accepted",
+    "received",
     "dropped",
     "lost",
     "duplicated",
@@ -35,7 +37,7 @@ def test_a_second_at_line_rate_loses_nothing(daemon: Daemon) -> None:
     assert list(report) == KEYS
     # 10^8 / 672 frames; the emulator skips what it was not given the time for.
     assert 0 < report["offered"] <= 148_810
-    assert report["accepted"] == report["offered"]
+    assert report["accepted"] == report["received"] == report["offered"]
     assert report["dropped"] == {}
     assert (report["lost"], report["duplicated"], report["reordered"]) == (0, 0, 0)
     assert report["seconds"] > 0
@@ -65,7 +67,7 @@ def test_large_frames_arrive(daemon: Daemon) -> None:
 def test_the_table_is_for_people(daemon: Daemon) -> None:
     ended = daemon.run("nic", "--rate", "10kpps", "--count", "100")
     assert ended.code == 0, ended
-    for word in ("offered", "accepted", "dropped", "lost", "latency", "frames/s"):
+    for word in ("offered", "accepted", "received", "dropped", "lost", "latency", "frames/s"):
         assert word in ended.stdout
     # Progress is for terminals.
     assert ended.stderr == ""
@@ -90,7 +92,7 @@ def test_buffers_are_home_after_a_run(daemon: Daemon) -> None:
 def test_stat_is_for_people_too(daemon: Daemon) -> None:
     ended = daemon.run("stat")
     assert ended.code == 0, ended
-    for word in ("Pools", "default", "free", "cached", "in flight", "open"):
+    for word in ("Pools", "default", "free", "cached", "in flight", "reserved", "open"):
         assert word in ended.stdout
     coloured = Process(
         "stat", environment={"SKBPOOL_SERVER": daemon.address, "NO_COLOR": "1", "FORCE_COLOR": "1"}
@@ -120,6 +122,29 @@ def test_a_subscriber_gets_every_frame_in_order(daemon: Daemon, tmp_path: Path) 
         assert isinstance(packet.data, dpkt.udp.UDP)
         payloads.append(bytes(packet.data.data))
     assert len(set(payloads)) == 5000
+
+
+@pytest.mark.parametrize("first", ["nic", "subscribers"])
+def test_a_small_pool_has_room_for_two_subscribers_and_a_card(tmp_path: Path, first: str) -> None:
+    with Daemon(tmp_path, "--buffers", "4096") as daemon, ExitStack() as stack:
+
+        def start_card() -> Process:
+            card = stack.enter_context(daemon.start("nic", "--rate", "10kpps", "--duration", "1h"))
+            wait_until(lambda: bool(stats(daemon)["drivers"]), "the card does not start")
+            return card
+
+        card = start_card() if first == "nic" else None
+        subscribers = []
+        for _ in range(2):
+            subscribers.append(stack.enter_context(daemon.start("subscribe", "-c", "100")))
+            subscribers[-1].stderr.wait_for("subscribed")
+        card = card or start_card()
+        for subscriber in subscribers:
+            ended = subscriber.finish()
+            assert ended.code == 0, ended
+            assert "100 frames" in ended.stderr
+        card.signal(signal.SIGINT)
+        assert card.finish().code == 0
 
 
 def test_standard_output_carries_a_capture(daemon: Daemon, tmp_path: Path) -> None:

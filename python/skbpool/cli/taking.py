@@ -1,0 +1,120 @@
+"""What `skbpool subscribe` does: frames are taken out of the daemon, and written or counted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
+
+from skbpool._native import CaptureWriter, decode_subscribe
+from skbpool.cli.failure import Failure
+from skbpool.cli.options import server_address
+from skbpool.cli.output import print_json, reasons, say
+from skbpool.cli.reader_gone import ReaderGone
+from skbpool.cli.stopping import run_stoppable
+from skbpool.client import Client, Subscription
+from skbpool.client.drops import Drops, add_drops, frames_by_reason
+from skbpool.exit_codes import ExitCode
+
+
+def take(
+    write: str | None, count: int | None, name: str, quota: int, server: str | None, json: bool
+) -> None:
+    """Take frames until there are enough or a signal ends it, and tell how many there were.
+
+    Raises:
+        Failure: The file cannot be opened or written.
+        ReaderGone: Whoever read the frames has had enough.
+        ServiceError: The daemon refused or is gone.
+    """
+    with ExitStack() as stack:
+        writer = None if write is None else stack.enter_context(Output(write))
+        client = stack.enter_context(Client(server_address(server)))
+        subscription = stack.enter_context(client.subscribe(name, quota=quota))
+        say(f"subscribed to {client.address}")
+        taking = Taking(subscription, writer, count)
+        try:
+            run_stoppable(taking.run, subscription.close)
+        finally:
+            taking.end()
+            if json:
+                print_json(taking.as_dict())
+            else:
+                missed = reasons(frames_by_reason(taking.missed))
+                say(f"{taking.frames:,} frames, missed {missed}, in {taking.seconds:.1f} s")
+
+
+class Taking:
+    """Frames on their way from a subscription into a file."""
+
+    def __init__(
+        self, subscription: Subscription, writer: "Output | None", limit: int | None
+    ) -> None:
+        self._subscription = subscription
+        self._writer = writer
+        self._limit = limit
+        self._begin = time.monotonic()
+        self.frames = 0
+        self.missed: Drops = {}
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        """Take frames until there are enough, or the subscription ends."""
+        for message in self._subscription.messages():
+            batch, missed, _ = decode_subscribe(message)
+            add_drops(self.missed, missed)
+            left = None if self._limit is None else self._limit - self.frames
+            if self._writer is None:
+                self.frames += len(batch) if left is None else min(len(batch), left)
+            else:
+                self.frames += self._writer.write(message, left)
+            if self.frames == self._limit:
+                return
+
+    def end(self) -> None:
+        """Stop the clock."""
+        self.seconds = time.monotonic() - self._begin
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the documented keys of --json."""
+        return {
+            "frames": self.frames,
+            "missed": frames_by_reason(self.missed),
+            "seconds": self.seconds,
+        }
+
+
+class Output:
+    """The capture file that is written, whose errors name it.
+
+    Raises:
+        Failure: It cannot be opened or written.
+        ReaderGone: Whoever read it has had enough.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = "standard output" if name == "-" else name
+        with self._named():
+            self._writer = CaptureWriter(name)
+
+    def write(self, message: bytes, limit: int | None) -> int:
+        """Write the first `limit` frames of a message, or all; return how many."""
+        with self._named():
+            return self._writer.write_message(message, limit)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        with self._named():
+            self._writer.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise ReaderGone from None
+        except OSError as error:
+            hint = "check the path, its permissions and the room on the disk"
+            text = f"{self._name}: cannot be written: {error.strerror or error}; {hint}"
+            raise Failure(text, ExitCode.CAPTURE) from None

@@ -1,0 +1,32 @@
+"""What `skbpool stat` shows to people."""
+
+import pytest
+from skbpool.cli.drop_reasons import MEANINGS
+from skbpool.cli.stat import HELP, as_dict, show
+from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
+
+
+def test_every_reason_for_a_drop_has_a_meaning() -> None:
+    names = drop_reason_pb2.DropReason.keys()
+    reasons = {name.removeprefix("DROP_REASON_").lower() for name in names}
+    assert set(MEANINGS) == reasons - {"unspecified"}
+    for reason, meaning in MEANINGS.items():
+        assert reason in HELP
+        assert meaning in HELP
+
+
+def test_people_see_what_is_reserved_and_why_frames_were_dropped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pool = pool_pb2.PoolStatistics(
+        pool=pool_pb2.Pool(name="default", buffers=4096, buffer_bytes=4096), reserved=2561
+    )
+    drop = drop_reason_pb2.DropCount(reason=drop_reason_pb2.DROP_REASON_DETACHED, frames=523)
+    figures = as_dict(server_pb2.GetStatisticsResponse(pools=[pool], drops=[drop]))
+    assert figures["pools"][0]["reserved"] == 2561
+    show(figures)
+    shown = capsys.readouterr().out
+    assert "reserved" in shown
+    assert "2,561" in shown
+    assert "523 detached" in shown
+    assert f"detached: {MEANINGS['detached']}" in shown

@@ -13,6 +13,6 @@ mod sync;
 
 pub use hub::{
     Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,
-    DriverStats, Hub, HubError, HubStats, Policy, Token,
+    DriverStats, Drops, Hub, HubError, HubStats, Policy, Token,
 };
 pub use spsc::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

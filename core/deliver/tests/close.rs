@@ -20,7 +20,9 @@ fn what_was_published_before_is_read_and_what_comes_after_is_dropped() {
 
     let mut batch = numbered(&mut cache, 3..5);
     let delivered = driver.deliver(&mut batch, &mut cache);
-    assert_eq!(delivered, Delivered { frames: 2, ..Delivered::default() });
+    let drops = delivered.drops;
+    assert_eq!(delivered, Delivered { frames: 2, drops, ..Delivered::default() });
+    assert_eq!(drops.iter().collect::<Vec<_>>(), driver.stats().dropped);
     assert!(batch.is_empty());
     let stats = driver.stats();
     assert_eq!((stats.frames, stats.bytes), (3, 24));

@@ -21,7 +21,7 @@ fn smoke() {
 
     let mut batch = numbered(&mut cache, 0..5);
     let delivered = driver.deliver(&mut batch, &mut cache);
-    assert_eq!(delivered, Delivered { frames: 5, published: 5, missed: 0, unclaimed: 0 });
+    assert_eq!(delivered, Delivered { frames: 5, published: 5, ..Delivered::default() });
     assert!(batch.is_empty());
     assert!(consumer.has_frames());
     assert_eq!((consumer.stats().queued, consumer.stats().held), (5, 5));
@@ -122,7 +122,7 @@ fn frames_that_nobody_wants_are_released_and_are_no_drop() {
     let mut cache = hub.pool().local_cache();
     let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
     let delivered = driver.deliver(&mut numbered(&mut cache, 0..7), &mut cache);
-    assert_eq!(delivered, Delivered { frames: 7, published: 0, missed: 0, unclaimed: 7 });
+    assert_eq!(delivered, Delivered { frames: 7, unclaimed: 7, ..Delivered::default() });
     let stats = driver.stats();
     assert_eq!((stats.frames, stats.bytes, stats.unclaimed), (7, 56, 7));
     assert!(stats.dropped.is_empty());
@@ -205,6 +205,9 @@ fn a_buffer_at_its_limit_goes_to_one_consumer_and_is_counted_for_the_others() {
         batch.extend([armed.skb(0, 8).unwrap(), armed.skb(8, 8).unwrap()]);
         let delivered = driver.deliver(&mut batch, &mut cache);
         assert_eq!((delivered.published, delivered.missed), (4, 2));
+        let reasons: Vec<_> =
+            delivered.drops.iter().map(|drop| (drop.reason, drop.bytes)).collect();
+        assert_eq!(reasons, [(DropReason::SharedLimit, 16)]);
         let stats = consumers.each_ref().map(|consumer| consumer.stats());
         let limited = stats.each_ref().map(|stats| dropped(stats, DropReason::SharedLimit));
         assert_eq!(limited.iter().sum::<u64>(), 2 * round);

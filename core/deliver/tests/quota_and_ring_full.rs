@@ -21,6 +21,8 @@ fn one_delivery(quota: u32, ring_slots: u32, frames: u64) -> (u64, u64, u64) {
     assert_eq!(delivered.published + delivered.missed, frames);
     let stats = consumer.stats();
     check_edge(&stats);
+    assert_eq!(delivered.drops.iter().collect::<Vec<_>>(), stats.dropped);
+    assert_eq!(delivered.drops.is_empty(), stats.dropped.is_empty());
     let [full, quota] = [DropReason::RingFull, DropReason::Quota].map(|why| dropped(&stats, why));
     (delivered.published, full, quota)
 }
@@ -34,6 +36,26 @@ fn the_narrower_of_ring_and_quota_is_the_reason() {
     assert_eq!(one_delivery(16, 3, 10), (4, 6, 0), "slots are a power of two");
     assert_eq!(one_delivery(5, 0, 10), (5, 0, 5), "a ring has at least as many slots as the quota");
     assert_eq!(one_delivery(1, 1, 1), (1, 0, 0));
+}
+
+/// Each call tells what its own frames came to, of all consumers together.
+#[test]
+fn a_delivery_tells_its_own_drops_by_reason() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let _consumers = [attach(&hub, 16, 4), attach(&hub, 4, 16), attach(&hub, 16, 16)];
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut told = Vec::new();
+    for frames in [4, 10, 3] {
+        let delivered = driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache);
+        let drops = delivered.drops.iter().map(|drop| (drop.reason, drop.frames, drop.bytes));
+        told.push(drops.collect::<Vec<_>>());
+        assert_eq!(delivered.drops.iter().map(|drop| drop.frames).sum::<u64>(), delivered.missed);
+    }
+    use DropReason::{Quota, RingFull};
+    assert_eq!(told[0], []);
+    assert_eq!(told[1], [(RingFull, 10, 80), (Quota, 10, 80)]);
+    assert_eq!(told[2], [(RingFull, 3 + 1, 24 + 8), (Quota, 3, 24)]);
 }
 
 #[test]

@@ -175,7 +175,7 @@ pub(crate) struct LinkRx {
 #[derive(Clone, Copy)]
 pub(crate) struct Fit {
     pub(crate) frames: usize,
-    reason: DropReason,
+    pub(crate) reason: DropReason,
 }
 
 /// How many views the frames of a batch are: a chain is one in every buffer it lies in.
@@ -282,14 +282,16 @@ impl LinkTx {
         !self.shared.is_detached()
     }
 
-    /// Counts frames that would fit, of a buffer whose reference count is at its limit.
+    /// Counts frames that would fit, of a buffer whose reference count is at its limit; returns how
+    /// many they are, and their bytes.
     #[cold]
-    pub(crate) fn refuse(&mut self, frames: &[Skb]) {
+    pub(crate) fn refuse(&mut self, frames: &[Skb]) -> (u64, u64) {
         self.shared.quota.settle(views(frames));
         let bytes = frames.iter().map(|skb| u64::from(skb.len())).sum();
         let frames = frames.len() as u64;
         self.counters.offered.add(frames);
         self.counters.count_drop(DropReason::SharedLimit, frames, bytes);
+        (frames, bytes)
     }
 }
 

@@ -3,6 +3,7 @@
 mod bell;
 mod consumer;
 mod control;
+mod delivered;
 mod error;
 mod link;
 mod port;
@@ -12,8 +13,9 @@ mod stats;
 pub use bell::{Bell, Token};
 pub use consumer::Consumer;
 pub use control::{ConsumerConfig, DriverConfig, Hub, Policy};
+pub use delivered::{Delivered, Drops};
 pub use error::HubError;
-pub use port::{Delivered, DriverPort};
+pub use port::DriverPort;
 pub use stats::{ConsumerStats, DriverStats, HubStats};
 
 #[cfg(all(test, loom))]

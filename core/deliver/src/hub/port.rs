@@ -1,23 +1,11 @@
 //! A driver's place at the hub.
 
 use super::control::Hub;
+use super::delivered::Delivered;
 use super::link::LinkTx;
 use super::stats::{Counter, DriverStats};
 use skbpool_pool::{DropCounters, DropReason, Holder, HolderId, LocalCache, Reservation, SkbBatch};
 use std::sync::Arc;
-
-/// What became of a batch, summed over consumers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delivered {
-    /// Frames of the batch.
-    pub frames: u64,
-    /// Views that were published.
-    pub published: u64,
-    /// Views that consumers missed.
-    pub missed: u64,
-    /// Frames that no consumer was there for.
-    pub unclaimed: u64,
-}
 
 #[derive(Debug)]
 pub(crate) struct DriverCounters {
@@ -109,7 +97,9 @@ impl DriverPort {
         }
         self.refresh();
         if self.closed {
-            self.count_drop(DropReason::Closed, frames as u64, batch.bytes());
+            let bytes = batch.bytes();
+            self.count_drop(DropReason::Closed, frames as u64, bytes);
+            delivered.drops.add(DropReason::Closed, frames as u64, bytes);
             batch.release(cache);
             return delivered;
         }
@@ -129,8 +119,12 @@ impl DriverPort {
             let done = self.scratch.len();
             let refused = refused(batch, fit.frames);
             gone |= !link.publish(&mut self.scratch, fit, refused, cache);
+            if refused.0 != 0 {
+                delivered.drops.add(fit.reason, refused.0, refused.1);
+            }
             if cloned.is_err() {
-                link.refuse(&batch.as_slice()[done..fit.frames]);
+                let (frames, bytes) = link.refuse(&batch.as_slice()[done..fit.frames]);
+                delivered.drops.add(DropReason::SharedLimit, frames, bytes);
             }
             delivered.published += done as u64;
             delivered.missed += (frames - done) as u64;
@@ -140,6 +134,9 @@ impl DriverPort {
         self.scratch.extend(batch.as_mut_vec().drain(fit.frames..));
         gone |= !last.publish(batch, fit, refused, cache);
         self.scratch.release(cache);
+        if refused.0 != 0 {
+            delivered.drops.add(fit.reason, refused.0, refused.1);
+        }
         delivered.published += fit.frames as u64;
         delivered.missed += refused.0;
         if gone {

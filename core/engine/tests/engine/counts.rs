@@ -1,7 +1,10 @@
 //! Every frame is accounted for: landed, dropped by reason, or unclaimed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use skbpool_deliver::{ConsumerConfig, DriverConfig};
 use skbpool_engine::{Ingest, IngestConfig, LeasePort};
-use skbpool_pool::{DropReason, HolderKind, SkbBatch};
+use skbpool_pool::{DropCount, DropReason, HolderKind, SkbBatch};
 
 use crate::support::*;
 
@@ -156,5 +159,50 @@ fn leased_skbs_leave_their_session_s_account() {
     assert_eq!((delivered.delivered, delivered.unclaimed), (0, 0));
     assert_eq!(dropped(&delivered.dropped, DropReason::Closed), (1, 100));
     drop((port, cache));
+    assert_all_home(&pool);
+}
+
+/// What a client is told of its own skbs is not mixed up with what another driver drops meanwhile.
+#[test]
+fn leased_skbs_are_told_their_own_drops_while_another_driver_drops() {
+    const ROUNDS: u64 = 2000;
+    let (pool, hub) = hub(512);
+    let config = ConsumerConfig { ring_slots: 4, ..ConsumerConfig::with_quota(4) };
+    let reader = hub.attach_consumer("reader", config).unwrap();
+    let mut port = LeasePort::attach(&hub, "lease").unwrap();
+    let mut other = hub.attach_driver("other", DriverConfig { buffers: 64 }).unwrap();
+    let skbs = |count, len| -> SkbBatch {
+        let buffers = (0..count).map(|_| pool.alloc().unwrap());
+        buffers.map(|buffer| buffer.into_skb(0..len).map_err(|(error, _)| error).unwrap()).collect()
+    };
+    let mut cache = pool.local_cache();
+    // The other driver's ring is full and with it the quota, so they are refused for two reasons.
+    other.deliver(&mut skbs(4, 60), &mut cache);
+    let (rounds, begun) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let rounds = &rounds;
+        scope.spawn(|| {
+            while rounds.load(Ordering::Relaxed) < ROUNDS {
+                other.deliver(&mut skbs(3, 60), &mut cache);
+                begun.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        while begun.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        for _ in 0..ROUNDS {
+            let told = port.deliver(&mut skbs(3, 100)).dropped;
+            rounds.fetch_add(1, Ordering::Relaxed);
+            let own = DropCount { reason: DropReason::Quota, frames: 3, bytes: 300 };
+            if told != [own] {
+                rounds.store(ROUNDS, Ordering::Relaxed);
+                panic!("{told:?}");
+            }
+        }
+    });
+    let stats = reader.stats();
+    assert_eq!(dropped(&stats.dropped, DropReason::Quota), (3 * ROUNDS, 300 * ROUNDS));
+    assert_eq!(3 * begun.load(Ordering::Relaxed), dropped(&stats.dropped, DropReason::RingFull).0);
+    drop((port, other, reader, cache));
     assert_all_home(&pool);
 }

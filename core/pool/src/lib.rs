@@ -22,12 +22,13 @@ mod region;
 mod skb;
 #[doc(hidden)]
 pub mod sync;
+mod words;
 
 pub use account::{
     Accounts, AccountsError, DropCount, DropCounters, DropReason, Holder, HolderId, HolderKind,
     HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS, ShardHandle,
 };
-pub use buffer::{Armed, Buffer, Fill};
+pub use buffer::{Armed, Buffer, Fill, RxFrame};
 pub use header::{
     BringError, BufferHeader, Free, FreeFn, FreedMemory, HEADER_BYTES, MAX_BUFFER_BYTES, MAX_ORDER,
     MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,

@@ -1,36 +1,75 @@
 //! What travels on the descriptor ring.
 
-use skbpool_pool::Buffer;
+use skbpool_pool::{Buffer, RxFrame};
 
-/// One buffer and what the hardware wrote into it. The list keeps its memory when the descriptor is
-/// posted again, so a running ring does not allocate.
+/// Frames that a descriptor has room for at first.
+const FIRST_ROOM: usize = 64;
+
+/// One buffer and what the hardware wrote into it. The list of frames keeps its memory when the
+/// descriptor is posted again, so a running ring does not allocate.
 #[derive(Debug)]
 pub struct Descriptor {
     /// The buffer.
     pub buffer: Buffer,
-    /// Its frames in the order of their offsets; empty when posted.
-    pub frames: Vec<RxFrame>,
+    /// `frames[..count]` are the frames; the rest means nothing.
+    frames: Vec<RxFrame>,
+    count: usize,
+    /// The last frame goes on as the first one of the next completed buffer.
+    pub more: bool,
 }
 
-/// One frame, or one part of a frame that did not fit a buffer, in a completed buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RxFrame {
-    /// When the frame was received, in nanoseconds since the Unix epoch.
-    pub timestamp_ns: u64,
-    /// First byte of headroom in the buffer.
-    pub head: u32,
-    /// First byte of data in the buffer.
-    pub offset: u32,
-    /// Bytes of data.
-    pub len: u32,
-    /// First byte of the buffer that belongs to the next frame.
-    pub end: u32,
-    /// Bytes of the frame before it was cut short; as many as it has if it was not.
-    pub original_length: u32,
-    /// LINKTYPE_ number.
-    pub link_type: u16,
-    /// Interface.
-    pub interface: u16,
-    /// The frame goes on as the first one of the next completed buffer.
-    pub more: bool,
+impl Descriptor {
+    /// An empty buffer to be posted.
+    pub(super) fn new(buffer: Buffer) -> Self {
+        Self { buffer, frames: Vec::new(), count: 0, more: false }
+    }
+
+    /// Its frames or parts of frames in the order of their offsets; none when posted.
+    #[inline(always)]
+    pub fn frames(&self) -> &[RxFrame] {
+        &self.frames[..self.count]
+    }
+
+    /// Adds a frame.
+    pub(super) fn push(&mut self, frame: RxFrame) {
+        self.room()[0] = frame;
+        self.count += 1;
+    }
+
+    /// Room for further frames, for one at least; [`Descriptor::added`] tells how many were written.
+    #[inline]
+    pub(super) fn room(&mut self) -> &mut [RxFrame] {
+        if self.count == self.frames.len() {
+            self.grow();
+        }
+        &mut self.frames[self.count..]
+    }
+
+    /// The buffer's memory, as [`Buffer::as_mut_slice`], and room for further frames.
+    #[inline]
+    pub(super) fn memory_and_room(&mut self) -> Option<(&mut [u8], &mut [RxFrame])> {
+        if self.count == self.frames.len() {
+            self.grow();
+        }
+        Some((self.buffer.as_mut_slice().ok()?, &mut self.frames[self.count..]))
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let room = (2 * self.frames.len()).max(FIRST_ROOM);
+        self.frames.resize(room, RxFrame::default());
+    }
+
+    /// Counts frames that were written to [`Descriptor::room`].
+    #[inline(always)]
+    pub(super) fn added(&mut self, frames: usize) {
+        self.count += frames;
+    }
+
+    /// Forgets the frames.
+    #[inline(always)]
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+        self.more = false;
+    }
 }

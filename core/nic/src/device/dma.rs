@@ -1,8 +1,9 @@
 //! The part of the hardware that moves frames into posted buffers.
 
-use super::descriptor::{Descriptor, RxFrame};
+use super::descriptor::Descriptor;
 use crate::source::{FrameMeta, FrameSource, SourceError};
 use skbpool_deliver::{Dequeue, Enqueue};
+use skbpool_pool::RxFrame;
 
 /// Frames start on a cache line, as cards place them; with headroom, the headroom does.
 const ALIGNMENT: u32 = 64;
@@ -122,21 +123,21 @@ impl Dma {
     ) -> Result<(), SourceError> {
         let needed = self.needed(len) as u32;
         let Some(open) = &mut self.open else { return Ok(()) };
-        if open.frames.is_empty() {
+        if open.frames().is_empty() {
             self.opened_ns = time.now_ns;
         }
         // Pool memory is always writable.
-        let Ok(memory) = open.buffer.as_mut_slice() else { return Ok(()) };
+        let Some((memory, room)) = open.memory_and_room() else { return Ok(()) };
         // Sizes and cursor are multiples of a cache line, so whatever fits does so rounded up.
         let slot = needed.next_multiple_of(ALIGNMENT);
-        let mut slots = memory[self.cursor as usize..].chunks_exact_mut(slot as usize);
-        let mut head = self.cursor;
+        let slots = memory[self.cursor as usize..].chunks_exact_mut(slot as usize);
         let headroom = self.headroom;
+        let most = (at_most - *written) as usize;
+        let mut places = slots.zip(room).take(most);
+        let mut head = self.cursor;
+        let mut added = 0;
         let result = loop {
-            if *written == at_most {
-                break Ok(());
-            }
-            let Some(slot_memory) = slots.next() else { break Ok(()) };
+            let Some((slot_memory, place)) = places.next() else { break Ok(()) };
             let meta = match source.write_next(&mut slot_memory[headroom as usize..], time.now_ns) {
                 Ok(Some(meta)) => meta,
                 Ok(None) => break Ok(()),
@@ -144,11 +145,13 @@ impl Dma {
             };
             debug_assert_eq!(meta.len, len, "a source gives what it let be peeked at");
             let len = meta.len.min(slot - headroom);
-            let place = Place { head, offset: head + headroom, len, end: head + slot };
-            open.frames.push(describe(&meta, time.epoch_ns, place));
+            let lies = Place { head, offset: head + headroom, len, end: head + slot };
+            *place = describe(&meta, time.epoch_ns, lies).in_words();
             head += slot;
-            *written += 1;
+            added += 1;
         };
+        open.added(added);
+        *written += added as u32;
         self.cursor = head;
         result
     }
@@ -172,8 +175,9 @@ impl Dma {
         let len = meta.len.min(size - headroom);
         let mut left = meta.len - len;
         let place = Place { head: 0, offset: headroom, len, end: size };
-        let first = RxFrame { more: left != 0, ..describe(&meta, time.epoch_ns, place) };
-        open.frames.push(first);
+        let first = describe(&meta, time.epoch_ns, place);
+        open.push(first);
+        open.more = left != 0;
         self.cursor = size;
         while left != 0 {
             self.close();
@@ -184,7 +188,8 @@ impl Dma {
             let len = source.write_rest(memory) as u32;
             left = if len == 0 { 0 } else { left.saturating_sub(len) };
             let end = len.next_multiple_of(ALIGNMENT);
-            open.frames.push(RxFrame { head: 0, offset: 0, len, end, more: left != 0, ..first });
+            open.push(RxFrame { head: 0, offset: 0, len, end, ..first });
+            open.more = left != 0;
             self.opened_ns = time.now_ns;
             self.cursor = end;
         }
@@ -194,7 +199,7 @@ impl Dma {
     /// Completes the open buffer, unless it is empty.
     pub(super) fn close(&mut self) {
         let Some(rings) = &mut self.rings else { return };
-        if let Some(full) = self.open.take_if(|open| !open.frames.is_empty()) {
+        if let Some(full) = self.open.take_if(|open| !open.frames().is_empty()) {
             // There are as many slots as descriptors, so there is always one free.
             let completed = rings.complete.enqueue(&mut std::iter::once(full), 1);
             debug_assert_eq!(completed, 1);
@@ -203,7 +208,7 @@ impl Dma {
 
     /// When the first of the frames came that the open buffer holds; none if it holds none.
     pub(super) fn holding_since(&self) -> Option<u64> {
-        self.open.as_ref().filter(|open| !open.frames.is_empty()).map(|_| self.opened_ns)
+        self.open.as_ref().filter(|open| !open.frames().is_empty()).map(|_| self.opened_ns)
     }
 
     /// Whether a buffer is neither posted nor completed.
@@ -249,6 +254,5 @@ fn describe(meta: &FrameMeta, epoch_ns: u64, place: Place) -> RxFrame {
         original_length: meta.original_length,
         link_type: meta.link_type,
         interface: meta.interface.min(u32::from(u16::MAX)) as u16,
-        more: false,
     }
 }

@@ -20,6 +20,7 @@ mod rx_loop;
 pub use card::{EmulatedNic, RingLevel, RxQueue};
 pub use config::{CloseWhen, MAX_DESCRIPTORS, NicConfig, NicError};
 pub use counters::HardwareStats;
-pub use descriptor::{Descriptor, RxFrame};
+pub use descriptor::Descriptor;
 pub use hardware::{Hardware, Step};
 pub use rx_loop::{Polled, RxLoop, RxSink};
+pub use skbpool_pool::RxFrame;

@@ -3,10 +3,10 @@
 use super::card::RxQueue;
 use super::config::NicError;
 use super::counters::HardwareStats;
-use super::descriptor::{Descriptor, RxFrame};
+use super::descriptor::Descriptor;
 use skbpool_deliver::DriverPort;
 use skbpool_pool::{
-    AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, Skb, SkbBatch, SkbError, clock,
+    AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, RxFrame, Skb, SkbBatch, clock,
 };
 
 /// Where a receive loop hands its skbs.
@@ -99,13 +99,12 @@ impl<S: RxSink> RxLoop<S> {
             .map_err(|reason| NicError::NoBuffers { needed, reason })?;
         let bytes = u64::from(needed) * u64::from(buffer_bytes);
         cache.shard().acquire(sink.holder(), u64::from(needed), bytes);
-        let empty = |buffer| Descriptor { buffer, frames: Vec::new() };
         let mut this = Self {
             queue,
             cache,
             sink,
             completed: Vec::new(),
-            post: buffers.into_iter().map(empty).collect(),
+            post: buffers.into_iter().map(Descriptor::new).collect(),
             batch: SkbBatch::new(),
             partial: None,
             dropping: None,
@@ -133,11 +132,14 @@ impl<S: RxSink> RxLoop<S> {
             match self.cache.alloc() {
                 Ok(replacement) => {
                     let buffer = std::mem::replace(&mut received.buffer, replacement);
-                    self.wrap(buffer, &received.frames, birth, &mut polled);
+                    self.wrap(buffer, received.frames(), received.more, birth, &mut polled);
                 }
-                Err(error) => self.drop_frames(&received.frames, reason(&error), &mut polled),
+                Err(error) => {
+                    let (frames, more) = (received.frames(), received.more);
+                    self.drop_frames(frames, more, reason(&error), &mut polled);
+                }
             }
-            received.frames.clear();
+            received.clear();
             self.post.push(received);
         }
         self.completed = completed;
@@ -149,29 +151,43 @@ impl<S: RxSink> RxLoop<S> {
 
     /// Cuts the frames of a received buffer into skbs.
     #[inline]
-    fn wrap(&mut self, buffer: Buffer, frames: &[RxFrame], birth: u32, polled: &mut Polled) {
+    fn wrap(
+        &mut self,
+        buffer: Buffer,
+        frames: &[RxFrame],
+        more: bool,
+        birth: u32,
+        polled: &mut Polled,
+    ) {
         let Ok(mut armed) = buffer.arm(frames.len() as u32) else { return };
         let continues = self.partial.is_some() || self.dropping.is_some();
-        if continues || frames.last().is_some_and(|frame| frame.more) {
-            self.wrap_parts(&mut armed, frames, birth, polled);
+        if continues || more {
+            self.wrap_parts(&mut armed, frames, more, birth, polled);
             return;
         }
-        let (cut, bytes) = wrap_whole(&mut armed, frames, birth, self.batch.as_mut_vec());
+        let (cut, bytes) = armed.skbs_of(frames, birth, &mut self.batch);
         polled.bytes += bytes;
         // None: the entries of the ring are in order and inside the buffer.
-        self.drop_frames(&frames[cut..], DropReason::Malformed, polled);
+        self.drop_frames(&frames[cut..], false, DropReason::Malformed, polled);
     }
 
-    /// As [`wrap_whole`], for a buffer in which a frame goes on or does not end.
+    /// As [`RxLoop::wrap`], for a buffer in which a frame goes on or, with `more`, does not end.
     #[cold]
-    fn wrap_parts(&mut self, armed: &mut Armed, frames: &[RxFrame], birth: u32, p: &mut Polled) {
-        for frame in frames {
-            let Ok(skb) = wrap_frame(armed, frame, birth) else {
-                self.drop_part(frame, DropReason::Malformed, p);
+    fn wrap_parts(
+        &mut self,
+        armed: &mut Armed,
+        frames: &[RxFrame],
+        more: bool,
+        birth: u32,
+        p: &mut Polled,
+    ) {
+        for (frame, more) in with_more(frames, more) {
+            let Ok(skb) = armed.skb_of(frame, birth) else {
+                self.drop_part(frame, more, DropReason::Malformed, p);
                 continue;
             };
-            if frame.more || self.partial.is_some() || self.dropping.is_some() {
-                self.wrap_part(skb, frame, p);
+            if more || self.partial.is_some() || self.dropping.is_some() {
+                self.wrap_part(skb, frame, more, p);
             } else {
                 p.bytes += u64::from(frame.len);
                 self.batch.push(skb);
@@ -180,11 +196,11 @@ impl<S: RxSink> RxLoop<S> {
     }
 
     /// Adds one part to a frame that spans buffers.
-    fn wrap_part(&mut self, mut part: Skb, frame: &RxFrame, polled: &mut Polled) {
+    fn wrap_part(&mut self, mut part: Skb, frame: &RxFrame, more: bool, polled: &mut Polled) {
         part.set_original_length(frame.original_length);
         if let Some(reason) = self.dropping {
             self.cache.release(part);
-            return self.drop_part(frame, reason, polled);
+            return self.drop_part(frame, more, reason, polled);
         }
         let mut whole = match self.partial.take() {
             None => part,
@@ -193,11 +209,11 @@ impl<S: RxSink> RxLoop<S> {
                 Err((_, part)) => {
                     self.cache.release(part);
                     self.partial = Some(front);
-                    return self.drop_part(frame, DropReason::TooLarge, polled);
+                    return self.drop_part(frame, more, DropReason::TooLarge, polled);
                 }
             },
         };
-        if frame.more {
+        if more {
             self.partial = Some(whole);
             return;
         }
@@ -211,15 +227,21 @@ impl<S: RxSink> RxLoop<S> {
     /// No replacement: the frames of this buffer are gone, and with them what belongs to them in the
     /// buffers before and after.
     #[cold]
-    fn drop_frames(&mut self, frames: &[RxFrame], reason: DropReason, polled: &mut Polled) {
-        for frame in frames {
-            self.drop_part(frame, reason, polled);
+    fn drop_frames(
+        &mut self,
+        frames: &[RxFrame],
+        more: bool,
+        reason: DropReason,
+        polled: &mut Polled,
+    ) {
+        for (frame, more) in with_more(frames, more) {
+            self.drop_part(frame, more, reason, polled);
         }
     }
 
     /// Drops a frame, or a part of one and with it the parts before and behind it; counts it once, and
     /// all its bytes.
-    fn drop_part(&mut self, part: &RxFrame, reason: DropReason, polled: &mut Polled) {
+    fn drop_part(&mut self, part: &RxFrame, more: bool, reason: DropReason, polled: &mut Polled) {
         let mut bytes = u64::from(part.len);
         if let Some(front) = self.partial.take() {
             bytes += u64::from(front.len());
@@ -229,7 +251,7 @@ impl<S: RxSink> RxLoop<S> {
         let reason = self.dropping.unwrap_or(reason);
         polled.dropped += frames;
         self.sink.count_drop(reason, frames, bytes);
-        self.dropping = part.more.then_some(reason);
+        self.dropping = more.then_some(reason);
     }
 
     /// Tells the sink what the card dropped since this was last called.
@@ -289,40 +311,10 @@ impl<S: RxSink> RxLoop<S> {
     }
 }
 
-/// Cuts frames into skbs behind `skbs`; returns how many, and their bytes.
-fn wrap_whole(
-    armed: &mut Armed,
-    frames: &[RxFrame],
-    birth: u32,
-    skbs: &mut Vec<Skb>,
-) -> (usize, u64) {
-    skbs.reserve(frames.len());
-    let mut bytes = 0;
-    for (position, frame) in frames.iter().enumerate() {
-        // Never so, after `reserve`. Where the compiler knows that `push` does not grow the vector, it
-        // writes an skb where it belongs instead of copying it there.
-        if skbs.len() == skbs.capacity() {
-            return (position, bytes);
-        }
-        let Ok(skb) = wrap_frame(armed, frame, birth) else { return (position, bytes) };
-        skbs.push(skb);
-        bytes += u64::from(frame.len);
-    }
-    (frames.len(), bytes)
-}
-
-#[inline(always)]
-fn wrap_frame(armed: &mut Armed, frame: &RxFrame, birth: u32) -> Result<Skb, SkbError> {
-    let data = frame.offset..frame.offset.saturating_add(frame.len);
-    let mut skb = armed.skb_in(frame.head..frame.end, data)?;
-    if frame.original_length != frame.len {
-        skb.set_original_length(frame.original_length);
-    }
-    skb.timestamp_ns = frame.timestamp_ns;
-    skb.link_type = frame.link_type;
-    skb.port = frame.interface;
-    skb.birth = birth;
-    Ok(skb)
+/// Each frame, and whether it goes on in the next buffer, as the last one does if there is `more`.
+fn with_more(frames: &[RxFrame], more: bool) -> impl Iterator<Item = (&RxFrame, bool)> {
+    let last = frames.len().wrapping_sub(1);
+    frames.iter().enumerate().map(move |(at, frame)| (frame, more && at == last))
 }
 
 /// Why frames are dropped when there is no buffer.
@@ -348,7 +340,8 @@ impl<S: RxSink> Drop for RxLoop<S> {
         let mut completed = std::mem::take(&mut self.completed);
         self.queue.completed.dequeue(&mut completed, u32::MAX);
         for received in completed {
-            self.drop_frames(&received.frames, DropReason::Detached, &mut polled);
+            let (frames, more) = (received.frames(), received.more);
+            self.drop_frames(frames, more, DropReason::Detached, &mut polled);
             self.cache.release_buffer(received.buffer);
         }
         if let Some(front) = self.partial.take() {

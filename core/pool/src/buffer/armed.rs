@@ -1,9 +1,9 @@
 //! A buffer whose references are taken and whose views are being cut.
 
-use super::check_window;
+use super::{RxFrame, check_window};
 use crate::header::BufferHeader;
 use crate::home::put_references;
-use crate::skb::{Skb, SkbError};
+use crate::skb::{Skb, SkbBatch, SkbError};
 use crate::sync::Ordering;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -73,6 +73,52 @@ impl Armed {
         // A sum that saturates lies outside every buffer.
         let end = offset.saturating_add(len);
         self.skb_in(offset..end, offset..end)
+    }
+
+    /// Cuts a view of a received frame, which arrived at `birth` ([`crate::clock::tick`]).
+    ///
+    /// # Errors
+    /// As [`Armed::skb_in`].
+    #[inline]
+    pub fn skb_of(&mut self, frame: &RxFrame, birth: u32) -> Result<Skb, SkbError> {
+        let end = frame.offset.saturating_add(frame.len);
+        let mut skb = self.skb_in(frame.head..frame.end, frame.offset..end)?;
+        if frame.original_length != frame.len {
+            skb.set_original_length(frame.original_length);
+        }
+        skb.timestamp_ns = frame.timestamp_ns;
+        skb.link_type = frame.link_type;
+        skb.port = frame.interface;
+        skb.birth = birth;
+        Ok(skb)
+    }
+
+    /// Cuts views of received frames and appends them to `into`, up to the first of which
+    /// [`Armed::skb_of`] would not make a view. Returns how many, and their bytes.
+    #[inline]
+    pub fn skbs_of(&mut self, frames: &[RxFrame], birth: u32, into: &mut SkbBatch) -> (usize, u64) {
+        let Some(header) = self.header() else { return (0, 0) };
+        let (size, mut cut, mut bytes) = (header.size(), self.cut, 0);
+        let (header, truesize) = (self.header, self.truesize);
+        let most = frames.len().min(self.left as usize);
+        let made = into.extend_while(&frames[..most], |frame| {
+            // The sum has 33 bits at most; nothing else is added.
+            let end = u64::from(frame.offset) + u64::from(frame.len);
+            let inside = cut <= frame.head
+                && frame.head <= frame.offset
+                && end <= u64::from(frame.end)
+                && frame.end <= size;
+            if !inside {
+                return None;
+            }
+            cut = frame.end;
+            bytes += u64::from(frame.len);
+            // SAFETY: one of our references becomes the skb's; the ranges were just checked.
+            Some(unsafe { Skb::received(header, frame, truesize, birth) })
+        });
+        self.left -= made as u32;
+        self.cut = cut;
+        (made, bytes)
     }
 
     /// Cuts a view of the bytes `data` whose headroom and tailroom end at `window`.

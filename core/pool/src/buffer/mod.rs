@@ -2,10 +2,12 @@
 
 mod armed;
 mod fill;
+mod rx_frame;
 mod unarmed;
 
 pub use armed::Armed;
 pub use fill::Fill;
+pub use rx_frame::RxFrame;
 pub use unarmed::Buffer;
 
 use crate::header::BufferHeader;

@@ -2,7 +2,6 @@
 
 use super::settle::{Settlement, settle_run_shared};
 use super::{Skb, SkbError};
-use crate::account::HolderId;
 use crate::home::put_references;
 use crate::pool::LocalCache;
 use std::mem::ManuallyDrop;
@@ -155,6 +154,28 @@ impl SkbBatch {
         unsafe { self.skbs.set_len(len) };
     }
 
+    /// Appends what `make` makes of each of `things`, up to the first of which it makes nothing; returns
+    /// how many.
+    #[inline(always)]
+    pub(crate) fn extend_while<T>(
+        &mut self,
+        things: &[T],
+        mut make: impl FnMut(&T) -> Option<Skb>,
+    ) -> usize {
+        self.skbs.reserve(things.len());
+        let before = self.skbs.len();
+        let mut made = 0;
+        for thing in things {
+            let Some(skb) = make(thing) else { break };
+            // SAFETY: room for as many as there are things was reserved.
+            unsafe { self.skbs.as_mut_ptr().add(before + made).write(skb) };
+            made += 1;
+        }
+        // SAFETY: everything before was written.
+        unsafe { self.skbs.set_len(before + made) };
+        made
+    }
+
     /// Releases everything, to `cache` where it is of the buffers' pool.
     ///
     /// One atomic operation for each run of views of one buffer, none if the run holds all its
@@ -166,6 +187,7 @@ impl SkbBatch {
         // SAFETY: 0 is within capacity. From here on this function owns the skbs, one by one; if
         // something unwinds, what is left leaks instead of being released twice.
         unsafe { self.skbs.set_len(0) };
+        let mut settlement = Settlement::default();
         let mut done = 0;
         while done < count {
             // SAFETY: `done..count` are skbs that were in the vector, initialised and not yet
@@ -176,14 +198,19 @@ impl SkbBatch {
             done += taken;
             let Some(first) = rest.get(taken) else { break };
             let (header, rest) = (first.header, &mut rest[taken..]);
-            let run = run_length(rest);
-            if !rest[..run].iter().all(Skb::is_plain_at_rest) {
-                settle(rest, cache);
+            let mut run = 0;
+            while rest.get(run).is_some_and(|skb| skb.header == header) {
+                let alike = settlement.add_alike(&rest[run..], cache.shard());
+                if let Some(mut fragments) = rest[run].fragments.take() {
+                    fragments.release(cache);
+                }
+                run += alike;
             }
             // SAFETY: each of these skbs owned one reference; they are not touched again.
             unsafe { cache.put(header, run as u32) };
             done += run;
         }
+        settlement.finish(cache.shard());
         cache.after_release();
     }
 
@@ -217,24 +244,6 @@ impl SkbBatch {
 impl Drop for SkbBatch {
     fn drop(&mut self) {
         self.release_uncached();
-    }
-}
-
-/// Settles the accounts of skbs that are about to go and lets their fragments go, so that all of them
-/// are plain.
-#[inline(never)]
-fn settle(skbs: &mut [Skb], cache: &mut LocalCache) {
-    let mut settlement = Settlement::new(cache.shard());
-    for skb in &*skbs {
-        settlement.add(skb);
-    }
-    settlement.finish();
-    for skb in skbs {
-        skb.birth = 0;
-        skb.set_holder(HolderId::NONE);
-        if let Some(mut fragments) = skb.fragments.take() {
-            fragments.release(cache);
-        }
     }
 }
 

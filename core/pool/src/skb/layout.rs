@@ -2,8 +2,10 @@
 
 use super::chain::FragList;
 use crate::account::HolderId;
+use crate::buffer::RxFrame;
 use crate::header::BufferHeader;
 use crate::home::put_references;
+use crate::words::{halves, quarters};
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -118,30 +120,69 @@ impl Skb {
         }
     }
 
-    /// An skb without data whose window is all of a buffer of `size` bytes.
-    ///
-    /// What [`Skb::new`] makes, put together from whole words, so that it is written with as few
-    /// stores as the machine has: in a bulk of allocations they are what the time goes into.
+    /// An skb without data whose window is all of a buffer of `size` bytes: what [`Skb::new`] makes,
+    /// from whole words.
     ///
     /// # Safety
     /// - The caller gives up one reference to `header`, whose buffer has `size` bytes.
     #[inline(always)]
     pub(crate) unsafe fn blank(header: NonNull<BufferHeader>, size: u32) -> Self {
+        let rest = [0, 0, 0, halves(0, size), halves(0, size), 0, quarters([0, 0, 1, 0])];
+        // SAFETY: the words are the fields in their order.
+        unsafe { Self::from_words(header, rest) }
+    }
+
+    /// A view of a received frame: what [`Skb::new`] makes and its description, from whole words.
+    ///
+    /// # Safety
+    /// - As [`Skb::new`], for the frame's window and data.
+    #[inline(always)]
+    pub(crate) unsafe fn received(
+        header: NonNull<BufferHeader>,
+        frame: &RxFrame,
+        truesize: u32,
+        birth: u32,
+    ) -> Self {
+        let flags = u16::from(frame.original_length != frame.len) * SkbFlags::ORIGINAL_LENGTH.0;
+        // The first three words of both are the same fields in the same order.
+        // SAFETY: 32 bytes of plain numbers without padding.
+        let [time, front, back, _] = unsafe { std::mem::transmute::<RxFrame, [u64; 4]>(*frame) };
+        let rest = [
+            0,
+            time,
+            front,
+            back,
+            halves(frame.original_length, truesize),
+            halves(0, birth),
+            quarters([frame.interface, HolderId::NONE.raw(), frame.link_type, flags]),
+        ];
+        // SAFETY: the words are the fields in their order.
+        unsafe { Self::from_words(header, rest) }
+    }
+
+    /// Puts an skb together from its header and the words behind it, so that it is written with as few
+    /// stores as the machine has: where skbs are made by the batch they are what the time goes into.
+    ///
+    /// # Safety
+    /// - The words are the fields from `fragments` on, in their order, and that is null.
+    /// - As [`Skb::new`].
+    #[inline(always)]
+    unsafe fn from_words(header: NonNull<BufferHeader>, rest: [u64; 7]) -> Self {
         #[repr(C)]
         struct Words(NonNull<BufferHeader>, [u64; 7]);
-        const fn halves(first: u32, second: u32) -> u64 {
-            let (first, second) = (first as u64, second as u64);
-            if cfg!(target_endian = "little") { first | second << 32 } else { first << 32 | second }
-        }
         const {
-            assert!(HolderId::NONE.raw() == 0);
+            assert!(std::mem::offset_of!(Skb, timestamp_ns) == 16);
+            assert!(std::mem::offset_of!(Skb, head) == 24);
+            assert!(std::mem::offset_of!(RxFrame, head) == 8);
+            assert!(std::mem::offset_of!(RxFrame, end) == 20);
             assert!(std::mem::offset_of!(Skb, end) == 36);
+            assert!(std::mem::offset_of!(Skb, original_length) == 40);
             assert!(std::mem::offset_of!(Skb, truesize) == 44);
+            assert!(std::mem::offset_of!(Skb, port) == 56);
             assert!(std::mem::offset_of!(Skb, link_type) == 60);
+            assert!(HolderId::NONE.raw() == 0);
         }
-        let ethernet = halves(0, if cfg!(target_endian = "little") { 1 } else { 1 << 16 });
-        let rest = [0, 0, 0, halves(0, size), halves(0, size), 0, ethernet];
-        // SAFETY: the words are the fields in their order, and null is no fragments.
+        // SAFETY: as the caller promises; a null box is none.
         unsafe { std::mem::transmute::<Words, Skb>(Words(header, rest)) }
     }
 
@@ -159,10 +200,12 @@ impl Skb {
         self.fragments.is_none() & (self.birth == 0) & (self.holder == HolderId::NONE.raw())
     }
 
-    /// As [`Skb::is_plain`], with a load less, for skbs that were written a while ago: the load spans
-    /// fields that are stored one by one, so right behind those stores it would wait for them.
+    /// What has to be settled for it, its holder and its birth, as one number; 0 if nothing has.
+    ///
+    /// For skbs that were written a while ago: the load spans fields that are stored one by one, so
+    /// right behind those stores it would wait for them.
     #[inline(always)]
-    pub(crate) fn is_plain_at_rest(&self) -> bool {
+    pub(super) fn matter(&self) -> u64 {
         const BIRTH: usize = std::mem::offset_of!(Skb, birth);
         const HOLDER: usize = std::mem::offset_of!(Skb, holder);
         const MASK: u64 = {
@@ -173,7 +216,13 @@ impl Skb {
         let word = unsafe {
             std::ptr::from_ref(self).cast::<u8>().add(BIRTH).cast::<u64>().read_unaligned()
         };
-        (word & MASK == 0) & self.fragments.is_none()
+        word & MASK
+    }
+
+    /// As [`Skb::is_plain`], with a load less, for skbs that were written a while ago.
+    #[inline(always)]
+    pub(crate) fn is_plain_at_rest(&self) -> bool {
+        (self.matter() == 0) & self.fragments.is_none()
     }
 
     #[inline(always)]

@@ -82,9 +82,9 @@ impl Skb {
     #[inline]
     pub(crate) fn settle_into(&mut self, cache: &mut LocalCache) {
         if self.holder() != HolderId::NONE || self.birth != 0 {
-            let mut settlement = Settlement::new(cache.shard());
-            settlement.add(self);
-            settlement.finish();
+            let mut settlement = Settlement::default();
+            settlement.add_alike(std::slice::from_ref(self), cache.shard());
+            settlement.finish(cache.shard());
         }
         if let Some(mut fragments) = self.fragments.take() {
             fragments.release(cache);
@@ -132,10 +132,11 @@ pub(super) fn settle_run_shared(mut skbs: &[Skb]) {
     }
 }
 
-/// Sums what a batch gives back, so that one holder's run costs one count.
-pub(super) struct Settlement<'a> {
-    shard: &'a mut ShardHandle,
-    holder: HolderId,
+/// Sums what a batch gives back, so that one holder's run costs one count. Every call names the same
+/// shard.
+#[derive(Default)]
+pub(super) struct Settlement {
+    holder: u16,
     views: u64,
     bytes: u64,
     /// The clock, read once at the first view whose arrival was measured; 0: not yet.
@@ -144,51 +145,71 @@ pub(super) struct Settlement<'a> {
     births: u64,
 }
 
-impl<'a> Settlement<'a> {
-    pub(super) fn new(shard: &'a mut ShardHandle) -> Self {
-        Self { shard, holder: HolderId::NONE, views: 0, bytes: 0, now: 0, birth: 0, births: 0 }
+impl Settlement {
+    /// Adds the first of `skbs`, which are about to be released, and those that follow it as long as
+    /// they are views of the same buffer, of the same holder and arrival, and no chains. Returns how
+    /// many that were.
+    #[inline(always)]
+    pub(super) fn add_alike(&mut self, skbs: &[Skb], shard: &mut ShardHandle) -> usize {
+        let first = &skbs[0];
+        if first.fragments.is_some() {
+            self.add(first, 1, first.charge(), shard);
+            return 1;
+        }
+        let (header, matter) = (first.header, first.matter());
+        let (mut alike, mut bytes) = (0, 0);
+        for skb in skbs {
+            if skb.header != header || skb.matter() != matter || skb.fragments.is_some() {
+                break;
+            }
+            alike += 1;
+            bytes += u64::from(skb.truesize);
+        }
+        self.add(first, alike, (alike, bytes), shard);
+        alike as usize
     }
 
-    /// Adds one skb that is about to be released.
     #[inline(always)]
-    pub(super) fn add(&mut self, skb: &Skb) {
-        if skb.holder() != self.holder {
-            self.close_holder();
-            self.holder = skb.holder();
+    fn add(&mut self, skb: &Skb, skbs: u64, charge: (u64, u64), shard: &mut ShardHandle) {
+        if skb.holder != self.holder {
+            self.close_holder(shard);
+            self.holder = skb.holder;
         }
-        self.views += u64::from(skb.views());
-        self.bytes += u64::from(skb.truesize());
+        self.views += charge.0;
+        self.bytes += charge.1;
         if skb.birth != self.birth {
-            self.close_birth();
+            self.close_birth(shard);
             self.birth = skb.birth;
         }
-        self.births += 1;
+        self.births += skbs;
     }
 
     #[inline]
-    fn close_holder(&mut self) {
-        if self.holder != HolderId::NONE && self.views != 0 {
-            self.shard.release(self.holder, self.views, self.bytes);
+    fn close_holder(&mut self, shard: &mut ShardHandle) {
+        let holder = HolderId::from_raw(self.holder);
+        if holder != HolderId::NONE && self.views != 0 {
+            shard.release(holder, self.views, self.bytes);
         }
         self.views = 0;
         self.bytes = 0;
     }
 
     #[inline]
-    fn close_birth(&mut self) {
+    fn close_birth(&mut self, shard: &mut ShardHandle) {
         if self.birth != 0 && self.births != 0 {
             if self.now == 0 {
                 self.now = clock::tick();
             }
             // The low bit of a tick is always set, so it is no part of the age.
-            self.shard.observe_latency(self.now.wrapping_sub(self.birth), self.births);
+            shard.observe_latency(self.now.wrapping_sub(self.birth), self.births);
         }
         self.births = 0;
     }
 
+    /// Counts what was added and not counted yet.
     #[inline]
-    pub(super) fn finish(mut self) {
-        self.close_holder();
-        self.close_birth();
+    pub(super) fn finish(mut self, shard: &mut ShardHandle) {
+        self.close_holder(shard);
+        self.close_birth(shard);
     }
 }

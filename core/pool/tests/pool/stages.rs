@@ -1,7 +1,7 @@
 //! The stages of a buffer: unarmed, armed, being filled.
 
 use super::{assert_all_home, pool};
-use skbpool_pool::{MAX_REFERENCES, Skb, SkbError};
+use skbpool_pool::{MAX_REFERENCES, RxFrame, Skb, SkbBatch, SkbError};
 
 #[test]
 fn armed_views_lie_where_they_were_cut() {
@@ -171,4 +171,88 @@ fn a_buffer_counts_its_homecomings() {
         assert_eq!(buffer.header().generation(), generation);
         assert_eq!(buffer.header().index(), Some(0));
     }
+}
+
+/// What `skbs_of` makes of descriptors is what `skb_of` makes of each, up to the first that is wrong.
+#[test]
+fn frames_of_a_received_buffer_become_skbs() {
+    let frame = |head: u32, offset: u32, len: u32, end: u32| RxFrame {
+        timestamp_ns: u64::from(head) << 33 | 7,
+        head,
+        offset,
+        len,
+        end,
+        original_length: len.wrapping_add(head & 64),
+        interface: 0x1234,
+        link_type: 0x8765,
+    };
+    let good = [frame(0, 16, 60, 128), frame(128, 128, 0, 192), frame(192, 256, 64, 320)];
+    let wrong = [
+        frame(319, 320, 1, 400),              // begins before the end of the last
+        frame(320, 319, 1, 400),              // data before the window
+        frame(320, 330, 71, 400),             // data behind it
+        frame(400, 400, 1, 320),              // ends before it begins
+        frame(320, 320, 10, 4097),            // ends behind the buffer
+        frame(320, u32::MAX, u32::MAX, 4096), // the sum wraps
+        frame(320, 320, u32::MAX, u32::MAX),
+    ];
+    for last in [frame(320, 320, 3776, 4096)].into_iter().chain(wrong) {
+        let frames = [good.as_slice(), &[last, frame(4096, 4096, 0, 4096)]].concat();
+        let pool = pool(4);
+        let arm = || pool.alloc().unwrap().arm(5).map_err(|(error, _)| error).unwrap();
+        let (mut one, mut many) = (arm(), arm());
+        let singly: Vec<Skb> =
+            frames.iter().map_while(|frame| one.skb_of(frame, 11).ok()).collect();
+        let mut batch = SkbBatch::new();
+        let (made, bytes) = many.skbs_of(&frames, 11, &mut batch);
+        assert_eq!((made, batch.len()), (singly.len(), singly.len()), "{last:?}");
+        assert_eq!(made, if last.len == 3776 { 5 } else { 3 });
+        assert_eq!((bytes, many.left()), (batch.bytes(), one.left()));
+        for (one, other) in singly.iter().zip(&batch) {
+            let told = |skb: &Skb| {
+                let place = (skb.headroom(), skb.len(), skb.tailroom(), skb.truesize());
+                let lies = skb.data().as_ptr().addr() - skb.header().data().addr().get();
+                let what = (skb.timestamp_ns, skb.original_length(), skb.hash, skb.birth);
+                let from = (skb.port, skb.link_type, skb.flags, skb.holder());
+                (place, lies, what, from)
+            };
+            assert_eq!(told(one), told(other));
+        }
+        assert_eq!(batch.as_slice()[2].original_length(), 64 + 64);
+        drop((one, many, singly, batch));
+        assert_all_home(&pool);
+    }
+}
+
+#[test]
+fn more_frames_than_views_make_as_many_as_there_are() {
+    let pool = pool(4);
+    let mut armed = pool.alloc().unwrap().arm(2).map_err(|(error, _)| error).unwrap();
+    let frame = RxFrame { len: 4, end: 4, ..RxFrame::default() };
+    let frames = [
+        frame,
+        RxFrame { head: 4, offset: 4, end: 8, ..frame },
+        RxFrame { head: 8, offset: 8, end: 12, ..frame },
+    ];
+    let mut batch = SkbBatch::new();
+    assert_eq!(armed.skbs_of(&frames, 0, &mut batch), (2, 8));
+    assert_eq!(armed.skbs_of(&frames[2..], 0, &mut batch), (0, 0));
+    drop((armed, batch));
+    assert_all_home(&pool);
+}
+
+/// A frame that is put together from words is the same frame.
+#[test]
+fn a_frame_in_words_is_the_same() {
+    let frame = RxFrame {
+        timestamp_ns: 0x0102_0304_0506_0708,
+        head: 0x1112_1314,
+        offset: 0x2122_2324,
+        len: 0x3132_3334,
+        end: 0x4142_4344,
+        original_length: 0x5152_5354,
+        interface: 0x6162,
+        link_type: 0x7172,
+    };
+    assert_eq!(frame.in_words(), frame);
 }

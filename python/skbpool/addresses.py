@@ -15,6 +15,7 @@ import re
 import socket
 import stat
 import tempfile
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,8 @@ class UnixAddress:
 
     @property
     def target(self) -> str:
-        """The address as gRPC takes it."""
-        return f"unix:{self.path}"
+        """The address as gRPC takes it: a URI, in which some characters of a path mean something."""
+        return f"unix:{urllib.parse.quote(self.path)}"
 
     @property
     def is_local(self) -> bool:

@@ -10,6 +10,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import random
+import select
 import socket
 import stat
 import struct
@@ -25,15 +27,19 @@ from skbpool.addresses import Address, UnixAddress
 log = structlog.get_logger()
 
 LOOKS = 16
-"""How often a connection is looked at in the time after which it is given up, at least. With data
-under way the bytes that wait change from look to look, in steps of what is read at a time, so that
-as many equal looks in a row are no accident."""
+"""How often a connection is looked at in the time after which it is given up, at least. gRPC writes
+again when a quarter of the kernel's buffer is left, so with a peer that reads, what waits goes up
+and down, in pieces of at most 36 KiB with what the kernel adds; looks come at irregular times, so
+that as many equal ones in a row are no accident."""
 
 MOST_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Stalled:
-    """Closes Unix connections whose peer has read nothing for `seconds` while data waited."""
+    """Closes Unix connections whose peer has read next to nothing for `seconds`.
+
+    That is less than a piece of the kernel's buffer, while this was too full for gRPC to write.
+    """
 
     def __init__(self, addresses: list[Address], seconds: float):
         self._addresses = [address for address in addresses if isinstance(address, UnixAddress)]
@@ -56,7 +62,7 @@ class Stalled:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        while not self._stop.wait(self._interval * random.uniform(0.5, 1.5)):
             try:
                 self._look()
             except Exception:
@@ -67,14 +73,16 @@ class Stalled:
         waiting = {}
         for descriptor, inode in _sockets():
             unread = _unread(descriptor)
-            if not unread:
+            if not unread or _is_writable(descriptor):
                 continue
             before, since = self._waiting.get(inode, (unread, now))
             waiting[inode] = (unread, since if before == unread else now)
             if before == unread and now - since >= self._seconds:
                 ended = _close(descriptor, inode, self._is_ours)
                 if ended:
-                    log.warning("a client reads nothing and is cut off", unread_bytes=unread)
+                    log.warning(
+                        "a client reads next to nothing and is cut off", unread_bytes=unread
+                    )
         self._waiting = waiting
 
     def _is_ours(self, found: socket.socket) -> bool:
@@ -107,6 +115,13 @@ def _unread(descriptor: int) -> int:
     except OSError:  # closed meanwhile, or of a kind that has no such count
         return 0
     return int(struct.unpack("i", answer)[0])
+
+
+def _is_writable(descriptor: int) -> bool:
+    """Whether the kernel would take more; true for a descriptor that was closed meanwhile."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(event & (select.POLLOUT | select.POLLNVAL) for _, event in poll.poll(0))
 
 
 def _close(descriptor: int, inode: int, ours: Callable[[socket.socket], bool]) -> bool:

@@ -161,7 +161,7 @@ class Daemon:
         registry.register(EngineCollector(engine, sessions, gates))
         self._gates = gates
         patience = settings.keepalive_time + settings.keepalive_timeout
-        stalled = Stalled([listener.address for listener in self.listeners], patience)
+        stalled = Stalled([listener.bound for listener in self.listeners], patience)
         for thread in (dispatcher, laggards, stream_laggards, stalled):
             thread.start()
             self._undo.append(thread.stop)
@@ -230,6 +230,6 @@ def _end(listener: Listener) -> None:
     gone = listener.server.stop(0)  # None would wait here
     # gRPC does not end a call while a write waits for a client that has stopped reading.
     if not gone.wait(CLOSING / 2):
-        closed = close_all(listener.address)
+        closed = close_all(listener.bound)
         log.warning("clients that read nothing are cut off", connections=closed)
         gone.wait()

@@ -98,8 +98,17 @@ class Engine:
         self._numbers = itertools.count(1)
 
     def name(self, asked: str, kind: str) -> str:
-        """Return the name that a `kind` is accounted under, or raise Refusal."""
-        return check_name(asked, kind) if asked else f"{kind}-{next(self._numbers)}"
+        """Return the name that a `kind` is accounted under, or raise Refusal.
+
+        A name that is chosen here is nobody's who is attached.
+        """
+        if asked:
+            return check_name(asked, kind)
+        figures = self.hub.stats()
+        used = {entry["name"] for side in ("drivers", "consumers") for entry in figures[side]}
+        return next(
+            name for name in (f"{kind}-{number}" for number in self._numbers) if name not in used
+        )
 
     def quota(self, asked: int) -> int:
         """Return the quota of a consumer that asked for `asked`, or raise Refusal."""

@@ -4,8 +4,9 @@ The hub counts for those that are attached and adds up the others without their 
 keeps the totals of those that left by label. A label is the name, or what the daemon's own names
 begin with: "driver" for all that did not say who they are. Names come from clients, so only so many
 labels are kept; a new one takes the place of the one that nobody has been attached under for
-longest, whose totals go over to the label "other". A name that finds no place is "other" until it
-leaves.
+longest, whose series ends; should that name come back, its series begins at 0. What others drop and
+deliver is never added to a series that is there already, or its rate would show frames of long ago.
+A name that finds no place is "other" until it leaves.
 """
 
 import re
@@ -68,6 +69,8 @@ class _Side:
     """Labels of those attached when last looked at, by name."""
     left: dict[str, Flow] = field(default_factory=dict)
     """Totals of those that left, by label, the one that somebody left from last at the end."""
+    ended: Flow = field(default_factory=Flow)
+    """Totals of the labels that made room."""
 
     def book(self, name: str, flow: Flow) -> None:
         """Add what somebody counted who leaves."""
@@ -92,8 +95,7 @@ class _Side:
             return label
         for gone in self.left:
             if gone != OTHER and gone not in attached:
-                flow = self.left.pop(gone)
-                self.left.setdefault(OTHER, Flow()).add(flow)
+                self.ended.add(self.left.pop(gone))
                 return label
         return OTHER
 
@@ -147,6 +149,7 @@ class Ledger:
         totals: dict[str, Flow] = {}
         # What was counted for somebody after it had left belongs to no name any more.
         rest = Flow.of(figures[side.gone])
+        rest.add(side.ended, -1)
         for label, flow in side.left.items():
             totals.setdefault(label, Flow()).add(flow)
             rest.add(flow, -1)

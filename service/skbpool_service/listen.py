@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import socket
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from skbpool.addresses import Address, TcpAddress, UnixAddress
+from skbpool.addresses import MAX_SOCKET_PATH, Address, TcpAddress, UnixAddress
 
 from skbpool_service.config import Settings
 
@@ -34,6 +35,8 @@ class Listener:
     server: grpc.Server
     address: Address
     """Where it listens, the chosen port included."""
+    bound: Address
+    """Where gRPC bound it; another path than the address for a Unix socket."""
     _identity: tuple[int, int] | None = None
     """Device and inode of the socket file, so that no other daemon's is removed."""
 
@@ -100,14 +103,35 @@ def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
             f"{address}: the folder {path.parent} may not be written to; listen elsewhere, or "
             "run as a user who may"
         )
+    # gRPC removes the path that it bound when it ends, whoever's file that is by then. So it binds
+    # a name of its own, which is nowhere any more once the socket has the name asked for.
+    bound = UnixAddress(str(path.with_name(f".{secrets.token_hex(8)}")))
+    if len(os.fsencode(bound.path)) > MAX_SOCKET_PATH:
+        bound = address
     # The mode is right from the first moment on.
     with _umask(0o777 & ~SOCKET_MODE):
         try:
-            server.add_insecure_port(address.target)
+            server.add_insecure_port(bound.target)
         except RuntimeError as error:
             raise ListenError(f"{address}: cannot be listened on: {error}") from None
+    if bound != address:
+        _give_name(Path(bound.path), path)
     path.chmod(SOCKET_MODE)
-    return Listener(server, address, _identity(path))
+    return Listener(server, address, bound, _identity(path))
+
+
+def _give_name(bound: Path, path: Path) -> None:
+    """Give a socket another name, unless it is taken: one of daemons that start at once gets it."""
+    try:
+        os.link(bound, path)
+    except FileExistsError:
+        raise ListenError(
+            f"unix:{path}: is in use by a daemon that just started; stop that, or listen elsewhere"
+        ) from None
+    except OSError as error:
+        raise ListenError(f"unix:{path}: cannot be named: {error.strerror}") from None
+    finally:
+        bound.unlink(missing_ok=True)
 
 
 def _clear(path: Path) -> None:
@@ -143,7 +167,8 @@ def _bind_tcp(server: grpc.Server, address: TcpAddress) -> Listener:
         port = server.add_insecure_port(address.target)
     except RuntimeError as error:
         raise ListenError(f"{address}: cannot be listened on: {error}") from None
-    return Listener(server, TcpAddress(address.host, port))
+    where = TcpAddress(address.host, port)
+    return Listener(server, where, where)
 
 
 def _probe_tcp(address: TcpAddress) -> None:

@@ -17,9 +17,9 @@ def test_systemd_finds_nothing_wrong_with_the_unit(
     assert text.count("/opt/skbpool/bin/skbpool ") == 1
     unit = tmp_path / "skbpool.service"
     unit.write_text(text.replace("/opt/skbpool/bin/skbpool ", f"{sys.executable} "))
-    verified = subprocess.run([analyze, "verify", unit], capture_output=True, text=True)
+    verified = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     # The command checks against a threshold: from 0, nothing is exposed, to 100.
-    command = [analyze, "security", "--offline=true", "--threshold=20", unit]
+    command = [analyze, "security", "--offline=true", "--threshold=20", str(unit)]
     secured = subprocess.run(command, capture_output=True, text=True)
     assert secured.returncode == 0, secured.stdout

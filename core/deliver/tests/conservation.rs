@@ -74,10 +74,11 @@ impl Edge {
         let ring = self.queued.entry(driver).or_default();
         let wanted = numbers.end - numbers.start;
         let room = wanted.min(self.slots - ring.len() as u64);
-        let fit = room.min(self.quota - held);
+        let granted = wanted.min(self.quota - held);
+        let fit = room.min(granted);
         ring.extend(numbers.start..numbers.start + fit);
         self.offered += wanted;
-        if fit < room {
+        if granted <= room {
             self.over_quota += wanted - fit;
         } else {
             self.ring_full += wanted - fit;

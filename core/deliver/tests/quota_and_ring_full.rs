@@ -32,7 +32,7 @@ fn the_narrower_of_ring_and_quota_is_the_reason() {
     assert_eq!(one_delivery(16, 4, 10), (4, 6, 0));
     assert_eq!(one_delivery(4, 16, 10), (4, 0, 6));
     assert_eq!(one_delivery(16, 16, 10), (10, 0, 0));
-    assert_eq!(one_delivery(4, 4, 10), (4, 6, 0), "where both end, the ring is asked first");
+    assert_eq!(one_delivery(4, 4, 10), (4, 0, 6), "where both end, it is the quota");
     assert_eq!(one_delivery(16, 3, 10), (4, 6, 0), "slots are a power of two");
     assert_eq!(one_delivery(5, 0, 10), (5, 0, 5), "a ring has at least as many slots as the quota");
     assert_eq!(one_delivery(1, 1, 1), (1, 0, 0));
@@ -55,7 +55,7 @@ fn a_delivery_tells_its_own_drops_by_reason() {
     use DropReason::{Quota, RingFull};
     assert_eq!(told[0], []);
     assert_eq!(told[1], [(RingFull, 10, 80), (Quota, 10, 80)]);
-    assert_eq!(told[2], [(RingFull, 3 + 1, 24 + 8), (Quota, 3, 24)]);
+    assert_eq!(told[2], [(RingFull, 3, 24), (Quota, 3 + 1, 24 + 8)]);
 }
 
 #[test]

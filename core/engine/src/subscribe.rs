@@ -44,10 +44,6 @@ pub struct Subscription {
     /// Frames taken from the rings.
     out: SkbEncoder,
     missed: Vec<DropCount>,
-    /// Frames that fit no message, so far and in the last that was written.
-    too_large: skbpool_pool::DropCount,
-    told_too_large: u64,
-    told_too_large_bytes: u64,
     sequence: u64,
     /// What its cache holds at worst.
     _reservation: Reservation,
@@ -78,13 +74,6 @@ impl Subscription {
             bell: own,
             out: SkbEncoder::new(pool.local_cache(), BatchLimits::new(config.max_message_bytes)),
             missed: Vec::new(),
-            too_large: skbpool_pool::DropCount {
-                reason: DropReason::TooLarge,
-                frames: 0,
-                bytes: 0,
-            },
-            told_too_large: 0,
-            told_too_large_bytes: 0,
             sequence: 0,
             _reservation: reservation,
         })
@@ -127,6 +116,7 @@ impl Subscription {
         if !self.out.batch().is_empty() {
             self.sequence = sequence;
         }
+        self.consumer.count_taken(self.out.frames());
         self.out.release();
         self.missed.clear();
         Ok(written)
@@ -135,13 +125,10 @@ impl Subscription {
     /// Moves frames from the rings into the batch until it is full or nothing is left. A frame that
     /// fits no message is gone, and told as missed.
     fn take_frames(&mut self) {
-        let too_large = &mut self.too_large;
-        let mut count = |bytes, _| {
-            too_large.frames += 1;
-            too_large.bytes += bytes;
-        };
-        while !self.out.fill(&mut count) {
-            if self.consumer.poll(self.out.taken_mut(), POLL) == 0 {
+        loop {
+            let consumer = &mut self.consumer;
+            let refuse = |bytes, _| consumer.count_refused(DropReason::TooLarge, 1, bytes);
+            if self.out.fill(refuse) || self.consumer.take(self.out.taken_mut(), POLL) == 0 {
                 return;
             }
         }
@@ -152,13 +139,6 @@ impl Subscription {
             return;
         }
         self.missed.extend(self.consumer.missed().iter().map(to_wire));
-        let frames = self.too_large.frames - self.told_too_large;
-        if frames != 0 {
-            let bytes = self.too_large.bytes - self.told_too_large_bytes;
-            self.missed.push(DropCount { reason: DropReason::TooLarge.number(), frames, bytes });
-            self.told_too_large = self.too_large.frames;
-            self.told_too_large_bytes = self.too_large.bytes;
-        }
     }
 
     /// Number of the planned batch; a message without one has none.
@@ -203,14 +183,8 @@ impl Subscription {
         self.is_idle() && self.consumer.is_finished()
     }
 
-    /// Its figures. Frames that fit no message count as dropped, not as delivered.
+    /// Its figures. Frames count as its own when they are written; those that fit no message as dropped.
     pub fn stats(&self) -> ConsumerStats {
-        let mut stats = self.consumer.stats();
-        if self.too_large.frames != 0 {
-            stats.frames = stats.frames.saturating_sub(self.too_large.frames);
-            stats.bytes = stats.bytes.saturating_sub(self.too_large.bytes);
-            stats.dropped.push(self.too_large);
-        }
-        stats
+        self.consumer.stats()
     }
 }

@@ -24,6 +24,8 @@ mod skb;
 pub mod sync;
 mod words;
 
+#[cfg(not(loom))]
+pub use account::MAX_ACCOUNTS;
 pub use account::{
     Accounts, AccountsError, DropCount, DropCounters, DropReason, Holder, HolderId, HolderKind,
     HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS, ShardHandle,

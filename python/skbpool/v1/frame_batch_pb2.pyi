@@ -52,7 +52,9 @@ class FrameBatch(_message.Message):
     interface: _builtins.int
     """Number of the interface the frames came in on, chosen by the sender; 0 where there is one."""
     sequence: _builtins.int
-    """Number of this batch in its stream: 1 for the first, then one more each."""
+    """Number of this batch in its stream: 1 for the first, then one more each. Of what a client sends
+    it is the client's own: the daemon checks nothing, and acknowledges the highest so far.
+    """
     @_builtins.property
     def length(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Bytes of each frame in frames, in order, 0 to 262,144. Its count is the number of frames."""

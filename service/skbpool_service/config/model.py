@@ -89,7 +89,7 @@ class Limits(_Table):
     """Bytes of memory that the pools made by clients may have together."""
     max_metric_names: int = Field(default=64, ge=1, le=10_000)
     """Most drivers and most consumers with a label of their own in the metrics. A new name takes
-    the place of the one that left longest ago, whose totals are added up as "other"."""
+    the place of the one that left longest ago, whose series ends; "other" is for those without."""
     ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
 

@@ -1,7 +1,9 @@
 """The HTTP endpoint /metrics."""
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -24,10 +26,13 @@ from skbpool_service.listen import listen_error
 log = structlog.get_logger()
 
 MAX_SCRAPES = 8
-"""Most connections at a time; further ones are refused."""
+"""Most connections at a time. For a further one the eldest is closed, if it has had its time."""
 
 SOCKET_TIMEOUT = 5.0
 """Seconds that a client may neither send nor take anything."""
+
+SCRAPE_SECONDS = 1.0
+"""Time that a connection has, whoever else wants one."""
 
 _BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
@@ -79,12 +84,18 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
     def __init__(self, *arguments: Any):
-        self._free = threading.BoundedSemaphore(MAX_SCRAPES)
+        self._lock = threading.Lock()
+        # Each connection and when it came, the eldest first.
+        self._open: dict[socket.socket, float] = {}
         super().__init__(*arguments)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection on a thread, or refuse it."""
-        if not self._free.acquire(blocking=False):
+        with self._lock:
+            admitted = self._make_room()
+            if admitted:
+                self._open[request] = time.monotonic()
+        if not admitted:
             try:
                 request.send(_BUSY, socket.MSG_DONTWAIT)
             finally:
@@ -93,15 +104,31 @@ class _Server(ThreadingMixIn, WSGIServer):
         try:
             super().process_request(request, client_address)
         except BaseException:
-            self._free.release()
+            self._forget(request)
             raise
+
+    def _make_room(self) -> bool:
+        """Close the eldest connection if there are too many; return whether there is room."""
+        if len(self._open) < MAX_SCRAPES:
+            return True
+        eldest, since = next(iter(self._open.items()))
+        if time.monotonic() - since < SCRAPE_SECONDS:
+            return False
+        del self._open[eldest]
+        with contextlib.suppress(OSError):  # it has ended by itself
+            eldest.shutdown(socket.SHUT_RDWR)
+        return True
+
+    def _forget(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection to its end."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self._forget(request)
 
     def handle_error(self, _request: Any, client_address: Any) -> None:
         """Log what a client did, or did not do in time."""

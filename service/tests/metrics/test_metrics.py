@@ -173,7 +173,7 @@ def test_names_beyond_the_cap_make_room(start) -> None:
         for (name, labels), count in samples.items()
         if name == "skbpool_driver_frames_total"
     }
-    assert frames == {"card-4": 5, "card-5": 6, "other": 1 + 2 + 3 + 4}
+    assert frames == {"card-4": 5, "card-5": 6}
 
 
 def test_latency_is_a_histogram_of_released_views(daemon: Daemon, stubs: Stubs) -> None:
@@ -248,7 +248,10 @@ def test_metrics_can_be_switched_off(start) -> None:
     assert daemon.metrics_url is None
 
 
-def test_connections_are_limited_and_room_comes_back(daemon: Daemon) -> None:
+def test_connections_are_limited_and_room_comes_back(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "SCRAPE_SECONDS", 600.0)
     assert daemon.metrics is not None
     where = (daemon.metrics.address.host, daemon.metrics.address.port)
     with ExitStack() as silent:
@@ -264,6 +267,19 @@ def test_connections_are_limited_and_room_comes_back(daemon: Daemon) -> None:
             return False
 
     eventually(served)
+
+
+def test_connections_that_only_drip_keep_nobody_out(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "SCRAPE_SECONDS", 0.0)
+    assert daemon.metrics is not None
+    where = (daemon.metrics.address.host, daemon.metrics.address.port)
+    with ExitStack() as dripping:
+        for _ in range(3 * endpoint.MAX_SCRAPES):
+            drip = dripping.enter_context(socket.create_connection(where))
+            drip.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert "skbpool_build_info" in fetch(daemon)
 
 
 def test_a_connection_that_says_nothing_is_closed(

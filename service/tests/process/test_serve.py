@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import skbpool
 from batches import frames_of, numbered, request
 from daemon_support import DaemonProcess, Stubs, eventually
 from skbpool.exit_codes import ExitCode
@@ -180,6 +182,50 @@ def test_the_socket_of_a_running_daemon_is_left_alone(path: str) -> None:
         assert "is in use by a running daemon" in errors
         with Stubs(path) as stubs:
             assert stubs.statistics().pool.name == "default"
+
+
+def test_a_socket_that_is_another_daemons_by_now_is_left_alone(path: str) -> None:
+    file = Path(path.removeprefix("unix:"))
+    arguments = ("--buffers", "256", "--metrics", "", "--listen", path)
+    with DaemonProcess(*arguments) as first:
+        first.await_ready()
+        file.unlink()
+        with DaemonProcess(*arguments) as second, Stubs(path) as stubs:
+            second.await_ready()
+            first.signal(signal.SIGTERM)
+            assert first.finish()[0] == 0
+            assert stubs.statistics().pool.buffers == 256
+            second.signal(signal.SIGTERM)
+            assert second.finish()[0] == 0
+    assert list(file.parent.iterdir()) == []
+
+
+def test_of_daemons_that_start_at_once_one_gets_the_socket(path: str) -> None:
+    arguments = ("--buffers", "256", "--metrics", "", "--listen", path)
+    with ExitStack() as stack:
+        daemons = [stack.enter_context(DaemonProcess(*arguments)) for _ in range(4)]
+        lines = [daemon.process.stdout.readline() for daemon in daemons if daemon.process.stdout]
+        assert sum(map(bool, lines)) == 1
+        for daemon, line in zip(daemons, lines, strict=True):
+            if line:
+                daemon.signal(signal.SIGTERM)
+            code, _, errors = daemon.finish()
+            assert code == (0 if line else 3), errors
+            assert line or "in use" in errors
+    assert list(Path(path.removeprefix("unix:")).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a%20b.sock", "q?x=1#y.sock", "a b.sock", "ä:1.sock"])
+def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    path = f"unix:{tmp_path}/{name}"
+    with DaemonProcess("--buffers", "256", "--metrics", "", "--listen", path) as daemon:
+        daemon.await_ready()
+        assert [file.name for file in tmp_path.iterdir()] == [name]
+        with skbpool.Client(path) as client:
+            assert client.server_info()
+        daemon.signal(signal.SIGTERM)
+        assert daemon.finish()[0] == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_socket_of_a_killed_daemon_is_replaced(path: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import grpc
@@ -9,7 +10,7 @@ import pytest
 from batches import frames_of, numbered, request
 from daemon_support import PATIENCE, Stubs, eventually, refusal
 from driver import Driver
-from skbpool.v1 import drop_reason_pb2, frame_pb2
+from skbpool.v1 import drop_reason_pb2, frame_pb2, server_pb2
 
 Code = grpc.StatusCode
 
@@ -159,6 +160,48 @@ def test_a_malformed_batch_ends_the_stream_and_what_was_accepted_stays(
     other.finish()
     tap.cancel()
     stubs.await_home()
+
+
+@pytest.mark.parametrize("lengths", [[2**32 - 1, 5], [2**31, 2**31], [262_145, 1], [1]])
+def test_lengths_that_do_not_add_up_are_no_batch(stubs: Stubs, lengths: list[int]) -> None:
+    message = request([b"abcd"], 1)
+    message.batch.length[:] = lengths
+    code, _ = refusal(partial(Driver(stubs).send, message))
+    assert code == Code.INVALID_ARGUMENT
+
+
+def test_what_fits_no_message_is_counted_as_missed(stubs: Stubs) -> None:
+    tap = stubs.frame.Subscribe(
+        frame_pb2.SubscribeRequest(name="tap", quota=200, max_batch_bytes=1024)
+    )
+    tap.initial_metadata()
+    frames = [bytes(1500)] * 100 + [bytes(60)] * 5
+    list(stubs.frame.Ingest(iter([request(frames, 1)])))
+    got = missed = 0
+    while got + missed < 105:
+        response = next(tap)
+        got += len(response.batch.length)
+        missed += sum(drop.frames for drop in response.missed)
+    assert (got, missed) == (5, 100)
+    answer = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
+    [told] = answer.consumers
+    assert (told.frames, told.bytes) == (5, 300)
+    drops = [(drop.reason, drop.frames, drop.bytes) for drop in told.drops]
+    assert drops == [(drop_reason_pb2.DROP_REASON_TOO_LARGE, 100, 150_000)]
+    assert [drop.frames for drop in answer.drops] == [100]
+    tap.cancel()
+
+
+def test_names_that_are_made_up_are_nobody_elses(stubs: Stubs) -> None:
+    taps = []
+    for name in ("consumer-1", "consumer-2", "", ""):
+        taps.append(stubs.frame.Subscribe(frame_pb2.SubscribeRequest(name=name, quota=100)))
+        taps[-1].initial_metadata()
+    answer = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
+    names = {consumer.name for consumer in answer.consumers}
+    assert len(names) == 4
+    for tap in taps:
+        tap.cancel()
 
 
 def test_a_frame_over_the_limit_is_out_of_range(start) -> None:

@@ -4,7 +4,7 @@ use super::bell::{Bell, Deadline};
 use super::control::Hub;
 use super::link::{ConsumerShared, LinkRx};
 use super::stats::ConsumerStats;
-use skbpool_pool::{DropCount, HolderId, Pool, SkbBatch};
+use skbpool_pool::{DropCount, DropReason, HolderId, Pool, Skb, SkbBatch};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +38,18 @@ impl Consumer {
     /// Takes up to `at_most` skbs to the end of `batch`, from every driver in turn; returns how
     /// many. Never waits.
     pub fn poll(&mut self, batch: &mut SkbBatch, at_most: usize) -> usize {
+        let before = batch.len();
+        let taken = self.take(batch, at_most);
+        if taken != 0 {
+            self.count_taken(&batch.as_slice()[before..]);
+        }
+        taken
+    }
+
+    /// As [`Consumer::poll`], for a consumer that finds out later what it can use. Until it is told to
+    /// [`count_taken`](Consumer::count_taken) or [`count_refused`](Consumer::count_refused), a frame
+    /// counts as queued; if the consumer leaves before, as dropped for that.
+    pub fn take(&mut self, batch: &mut SkbBatch, at_most: usize) -> usize {
         self.refresh();
         let before = batch.len();
         let mut left = at_most.min(u32::MAX as usize) as u32;
@@ -58,12 +70,18 @@ impl Consumer {
         if finished {
             self.links.retain_mut(|link| !link.is_finished());
         }
-        let taken = &batch.as_slice()[before..];
-        if !taken.is_empty() {
-            self.shared.bytes.add(taken.iter().map(|skb| u64::from(skb.len())).sum());
-            self.shared.frames.add(taken.len() as u64);
-        }
-        taken.len()
+        batch.len() - before
+    }
+
+    /// Counts frames that were taken as the consumer's.
+    pub fn count_taken(&mut self, frames: &[Skb]) {
+        self.shared.bytes.add(frames.iter().map(|skb| u64::from(skb.len())).sum());
+        self.shared.frames.add(frames.len() as u64);
+    }
+
+    /// Counts frames that were taken, and that the consumer can't use, as missed.
+    pub fn count_refused(&mut self, reason: DropReason, frames: u64, bytes: u64) {
+        self.shared.count_refused(reason, frames, bytes);
     }
 
     /// Whether there is something to poll.

@@ -24,6 +24,8 @@ pub(crate) struct ConsumerShared {
     /// Frames and bytes the consumer took out of its rings.
     pub(crate) frames: Counter,
     pub(crate) bytes: Counter,
+    /// What it took and could not use.
+    refused: DropCounters,
     /// Counters of the links there are, and the sums of those that are gone.
     links: Mutex<LinkList>,
 }
@@ -89,8 +91,16 @@ impl ConsumerShared {
             detached: AtomicBool::new(false),
             frames: Counter::start_at(start),
             bytes: Counter::start_at(start),
+            refused: DropCounters::start_at(start),
             links: Mutex::new(LinkList::default()),
         }
+    }
+
+    /// Counts frames that the consumer took and could not use.
+    pub(crate) fn count_refused(&self, reason: DropReason, frames: u64, bytes: u64) {
+        // SYNC: Release fence pairs with the Acquire fence of `stats`.
+        fence(Ordering::Release);
+        self.refused.count(reason, frames, bytes);
     }
 
     /// Says that the consumer leaves. It must look into its rings once more afterwards.
@@ -114,6 +124,10 @@ impl ConsumerShared {
         let detached = self.is_detached();
         let (held, _) = self.holder.held();
         let (frames, bytes) = (self.frames.get(), self.bytes.get());
+        let refused = self.refused.snapshot();
+        // SYNC: Acquire fence pairs with the Release fence of `count_refused`: what was refused was
+        // published before.
+        fence(Ordering::Acquire);
         let gone = &links.gone;
         let mut stats = ConsumerStats {
             name: self.name.clone(),
@@ -135,10 +149,12 @@ impl ConsumerShared {
             enqueued += link.enqueued.get();
             stats.offered += link.offered.get();
         }
-        let left = enqueued.saturating_sub(frames);
+        add_drops(&mut stats.dropped, &refused);
+        let of = |what: fn(&DropCount) -> u64| refused.iter().map(what).sum::<u64>();
+        let left = enqueued.saturating_sub(frames + of(|drop| drop.frames));
         if detached {
             // What was published for it and never taken was released with its rings.
-            let bytes = enqueued_bytes.saturating_sub(bytes);
+            let bytes = enqueued_bytes.saturating_sub(bytes + of(|drop| drop.bytes));
             if left != 0 {
                 let reason = DropReason::Detached;
                 add_drops(&mut stats.dropped, &[DropCount { reason, frames: left, bytes }]);
@@ -205,13 +221,19 @@ impl LinkTx {
     pub(crate) fn fit(&mut self, batch: &SkbBatch, chained: bool) -> Fit {
         let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let room = self.ring.room(wanted).min(wanted) as usize;
-        let frames = if chained {
-            self.fit_chains(&batch.as_slice()[..room])
+        let granted = if chained {
+            self.fit_chains(batch.as_slice())
         } else {
-            self.shared.quota.grant(&self.shared.holder, room as u64) as usize
+            self.shared.quota.grant(&self.shared.holder, batch.len() as u64) as usize
         };
-        let reason = if frames < room { DropReason::Quota } else { DropReason::RingFull };
-        Fit { frames, reason }
+        // Where both are in the way, the quota is what the consumer can do something about.
+        if granted < batch.len() && granted <= room {
+            return Fit { frames: granted, reason: DropReason::Quota };
+        }
+        if room < granted {
+            self.shared.quota.settle(views(&batch.as_slice()[room..granted]));
+        }
+        Fit { frames: room.min(granted), reason: DropReason::RingFull }
     }
 
     /// Views of `wanted` that the quota grants, for models.

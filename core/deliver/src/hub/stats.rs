@@ -11,11 +11,11 @@ pub struct ConsumerStats {
     pub name: String,
     /// Frames offered to it by all drivers.
     pub offered: u64,
-    /// Frames it took out of its rings.
+    /// Frames it took out of its rings and could use.
     pub frames: u64,
     /// Bytes of those frames.
     pub bytes: u64,
-    /// Frames that lie in its rings.
+    /// Frames that lie in its rings, or that it took and has not said yet what became of.
     pub queued: u64,
     /// Views it holds, those in its rings included.
     pub held: u64,

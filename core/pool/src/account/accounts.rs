@@ -2,7 +2,7 @@
 
 use super::holder::{Holder, HolderId, HolderKind};
 #[cfg(not(loom))]
-use super::sets;
+use super::sets::{self, MAX_ACCOUNTS};
 use super::shard::{LatencyHistogram, Shard, ShardHandle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
@@ -23,6 +23,16 @@ pub enum AccountsError {
          are no longer needed before adding \"{name}\""
     )]
     TooManyHolders {
+        /// Who asked.
+        name: String,
+    },
+    /// There were too many accounts when these were made.
+    #[cfg(not(loom))]
+    #[error(
+        "these accounts were made while {MAX_ACCOUNTS} others existed and register nobody, not \
+         \"{name}\" either; share accounts between pools, or drop those that are no longer needed first"
+    )]
+    TooManyAccounts {
         /// Who asked.
         name: String,
     },
@@ -123,8 +133,13 @@ impl Accounts {
     /// Registers a holder. Names need not be unique; an empty one is allowed.
     ///
     /// # Errors
-    /// [`AccountsError::TooManyHolders`] when [`MAX_HOLDERS`] are registered or still hold views.
+    /// [`AccountsError::TooManyHolders`] when [`MAX_HOLDERS`] are registered or still hold views;
+    /// `TooManyAccounts` if these were made while there were `MAX_ACCOUNTS` others.
     pub fn holder(self: &Arc<Self>, name: &str, kind: HolderKind) -> Result<Holder, AccountsError> {
+        #[cfg(not(loom))]
+        if !sets::is_own(self.number) {
+            return Err(AccountsError::TooManyAccounts { name: name.to_owned() });
+        }
         let mut registry = self.registry();
         let free = (1..MAX_HOLDERS).find(|&id| match &registry.holders[id] {
             None => true,
@@ -343,7 +358,7 @@ mod tests {
         let accounts = Accounts::new();
         let mut shard = accounts.shard_handle();
         for ticks in [0, 1, 2, 3, 4, u32::MAX] {
-            shard.observe_latency(ticks, 1);
+            shard.observe_latency(HolderId::NONE, ticks, 1);
         }
         let latency = accounts.latency();
         assert_eq!(latency.buckets[..4], [1, 1, 2, 1]);

@@ -6,9 +6,12 @@
 use super::accounts::Accounts;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
-/// Number of accounts that found every other number taken. They all share it: their holders are then
-/// told apart only by the pool that a view's memory is of.
-const SHARED: u8 = u8::MAX;
+/// Number of accounts that found every other number taken. They register no holders, whose views
+/// nobody could settle.
+const NOBODYS: u8 = u8::MAX;
+
+/// Most accounts at a time that register holders.
+pub const MAX_ACCOUNTS: usize = NOBODYS as usize;
 
 /// What a number stands for.
 enum Slot {
@@ -19,21 +22,25 @@ enum Slot {
     Retired,
 }
 
-static SLOTS: RwLock<[Slot; SHARED as usize]> =
-    RwLock::new([const { Slot::Free }; SHARED as usize]);
+static SLOTS: RwLock<[Slot; MAX_ACCOUNTS]> = RwLock::new([const { Slot::Free }; MAX_ACCOUNTS]);
 
 /// Makes accounts and gives them a number.
 pub(super) fn register(make: impl FnOnce(u8) -> Accounts) -> Arc<Accounts> {
     // Every change is one assignment.
     let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
     let free = slots.iter_mut().zip(0..).find(|(slot, _)| matches!(slot, Slot::Free));
-    let Some((slot, number)) = free else { return Arc::new(make(SHARED)) };
+    let Some((slot, number)) = free else { return Arc::new(make(NOBODYS)) };
     let accounts = Arc::new(make(number));
     *slot = Slot::Taken(Arc::downgrade(&accounts));
     accounts
 }
 
-/// The accounts with that number; none if they are gone, or share it.
+/// Whether accounts of that number can register holders.
+pub(super) fn is_own(number: u8) -> bool {
+    number != NOBODYS
+}
+
+/// The accounts with that number; none if they are gone.
 pub(super) fn find(number: u8) -> Option<Arc<Accounts>> {
     let slots = SLOTS.read().unwrap_or_else(PoisonError::into_inner);
     match slots.get(usize::from(number)) {

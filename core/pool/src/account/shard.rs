@@ -127,11 +127,12 @@ impl ShardHandle {
         publish(&cell.released, views);
     }
 
-    /// Counts `views` views whose frames arrived `ticks` ago.
+    /// Counts `views` views of `holder` whose frames arrived `ticks` ago, in the accounts that it is
+    /// registered in; [`HolderId::NONE`]'s in these.
     #[inline]
-    pub fn observe_latency(&mut self, ticks: u32, views: u64) {
-        if self.index == 0 {
-            self.accounts.observe_latency_shared(ticks, views);
+    pub fn observe_latency(&mut self, holder: HolderId, ticks: u32, views: u64) {
+        if self.index == 0 || !(holder == HolderId::NONE || self.accounts.has(holder)) {
+            self.accounts.observe_latency_shared(holder, ticks, views);
             return;
         }
         let shard = self.accounts.shard(self.index);
@@ -158,11 +159,14 @@ impl Accounts {
     }
 
     /// Counts a latency through the shard that everybody shares.
-    pub(crate) fn observe_latency_shared(&self, ticks: u32, views: u64) {
-        let shard = self.shard(0);
-        // Relaxed: counters, read for reporting only.
-        shard.latency[bucket(ticks)].fetch_add(views, Ordering::Relaxed);
-        shard.latency_ticks.fetch_add(u64::from(ticks) * views, Ordering::Relaxed);
+    pub(crate) fn observe_latency_shared(&self, holder: HolderId, ticks: u32, views: u64) {
+        let count = |accounts: &Accounts| {
+            let shard = accounts.shard(0);
+            // Relaxed: counters, read for reporting only.
+            shard.latency[bucket(ticks)].fetch_add(views, Ordering::Relaxed);
+            shard.latency_ticks.fetch_add(u64::from(ticks) * views, Ordering::Relaxed);
+        };
+        if holder == HolderId::NONE { count(self) } else { self.count_for(holder, count) }
     }
 
     /// Counts a release through the shard that everybody shares, of the holder's accounts.

@@ -90,9 +90,9 @@ impl PoolBuilder {
         self
     }
 
-    /// The accounts its views are held in; those of the process unless set. Skbs of pools with
-    /// different accounts do not belong in one batch: a batch is settled in the accounts of the cache
-    /// that it is released to.
+    /// The accounts its views are held in; those of the process unless set. What a view is charged and
+    /// how long it lived is counted where its holder is registered; of a view that nobody holds, the
+    /// latency is counted in the accounts of the cache that it is released to, or else of its pool.
     pub fn accounts(mut self, accounts: Arc<Accounts>) -> Self {
         self.accounts = Some(accounts);
         self

@@ -92,13 +92,14 @@ impl LocalCache {
     /// [`AllocError::Exhausted`] when this cache and the depot are empty; [`AllocError::Closed`].
     #[inline(always)]
     pub fn alloc(&mut self) -> Result<Buffer, AllocError> {
+        let mut counted = 0;
         if self.len == 0 || self.is_signalled() {
-            self.prepare()?;
+            counted = self.prepare()?;
         }
         self.len -= 1;
         // SAFETY: there was at least one, and never are more than there are items.
         let header = unsafe { *self.items.get_unchecked(self.len) };
-        self.slot.count_alloc(1, self.len);
+        self.slot.count_alloc(1 - counted, self.len);
         // SAFETY: it came from the free list.
         Ok(unsafe { PoolInner::hand_out(header) })
     }
@@ -164,13 +165,14 @@ impl LocalCache {
         }
         let mut missing = count;
         while missing != 0 {
+            let mut counted = 0;
             if self.len == 0 || self.is_signalled() {
-                self.prepare()?;
+                counted = self.prepare()?;
             }
             let now = missing.min(self.len);
             self.len -= now;
             append(self.items[self.len..][..now].iter().rev().copied(), missing);
-            self.slot.count_alloc(now as u64, self.len);
+            self.slot.count_alloc(now as u64 - counted, self.len);
             missing -= now;
         }
         Ok(())
@@ -192,12 +194,13 @@ impl LocalCache {
         Ok(())
     }
 
-    /// Makes sure that there is a buffer, unless the pool is closed.
+    /// Makes sure that there is a buffer, unless the pool is closed. Returns how many of the
+    /// allocations that follow are counted already: the one that a refill was for.
     #[cold]
-    fn prepare(&mut self) -> Result<(), AllocError> {
+    fn prepare(&mut self) -> Result<u64, AllocError> {
         self.check_open()?;
         if self.len != 0 {
-            return Ok(());
+            return Ok(0);
         }
         let inner = self.pool.inner();
         // Relaxed: a hint. What an earlier call for buffers asked for, an empty cache has given.
@@ -217,7 +220,7 @@ impl LocalCache {
         }
         self.len = taken;
         self.slot.count_refill(taken);
-        Ok(())
+        Ok(1)
     }
 
     /// Releases one skb, to this cache if it is of this pool.

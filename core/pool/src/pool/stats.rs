@@ -111,12 +111,14 @@ impl CacheSlot {
         }
     }
 
+    /// Counts buffers that the cache had.
     #[inline(always)]
     pub(super) fn count_alloc(&self, buffers: u64, cached: usize) {
         bump(&self.allocs, buffers);
         self.set_cached(cached);
     }
 
+    /// Counts a refill, and with it the allocation that it was for.
     pub(super) fn count_refill(&self, cached: usize) {
         bump(&self.refills, 1);
         self.set_cached(cached);
@@ -214,7 +216,7 @@ impl Pool {
             // Relaxed: reporting only.
             reserved: inner.reserved.load(Ordering::Relaxed),
             state,
-            alloc_fast: counts.allocs.saturating_sub(counts.refills),
+            alloc_fast: counts.allocs,
             alloc_slow: counts.refills + shared(&inner.shared.alloc),
             alloc_empty: counts.empty + shared(&inner.shared.alloc_empty),
             refills: counts.refills,

@@ -167,7 +167,7 @@ impl Skb {
     /// - The words are the fields from `fragments` on, in their order, and that is null.
     /// - As [`Skb::new`].
     #[inline(always)]
-    unsafe fn from_words(header: NonNull<BufferHeader>, rest: [u64; 7]) -> Self {
+    pub(super) unsafe fn from_words(header: NonNull<BufferHeader>, rest: [u64; 7]) -> Self {
         #[repr(C)]
         struct Words(NonNull<BufferHeader>, [u64; 7]);
         const {
@@ -184,6 +184,18 @@ impl Skb {
         }
         // SAFETY: as the caller promises; a null box is none.
         unsafe { std::mem::transmute::<Words, Skb>(Words(header, rest)) }
+    }
+
+    /// The words behind the header, with nobody as holder and without fragments.
+    #[inline(always)]
+    pub(super) fn words_of_nobody(&self) -> [u64; 7] {
+        // SAFETY: seven words of plain numbers, but for the fragments, follow the header; the address
+        // of those is not kept.
+        let mut words = unsafe { std::ptr::from_ref(self).cast::<[u64; 8]>().read() };
+        words[1] = 0;
+        words[7] &= !quarters([0, u16::MAX, 0, 0]);
+        let [_, rest @ ..] = words;
+        rest
     }
 
     /// The header of its buffer.

@@ -31,10 +31,7 @@ impl Skb {
     pub(crate) fn settle_shared(&mut self) {
         if self.birth != 0 {
             let ticks = clock::tick().wrapping_sub(self.birth);
-            self.with_accounts(|accounts| match self.holder() {
-                HolderId::NONE => accounts.observe_latency_shared(ticks, 1),
-                holder => accounts.count_for(holder, |its| its.observe_latency_shared(ticks, 1)),
-            });
+            self.with_accounts(|accounts| accounts.observe_latency_shared(self.holder(), ticks, 1));
         }
         self.give_up_holder();
     }
@@ -124,7 +121,7 @@ pub(super) fn settle_run_shared(mut skbs: &[Skb]) {
                 }
                 if birth != 0 {
                     let ticks = clock::tick().wrapping_sub(birth);
-                    accounts.observe_latency_shared(ticks, run as u64);
+                    accounts.observe_latency_shared(holder, ticks, run as u64);
                 }
             });
         }
@@ -171,16 +168,17 @@ impl Settlement {
 
     #[inline(always)]
     fn add(&mut self, skb: &Skb, skbs: u64, charge: (u64, u64), shard: &mut ShardHandle) {
+        if skb.holder != self.holder || skb.birth != self.birth {
+            // A latency is its holder's too.
+            self.close_birth(shard);
+            self.birth = skb.birth;
+        }
         if skb.holder != self.holder {
             self.close_holder(shard);
             self.holder = skb.holder;
         }
         self.views += charge.0;
         self.bytes += charge.1;
-        if skb.birth != self.birth {
-            self.close_birth(shard);
-            self.birth = skb.birth;
-        }
         self.births += skbs;
     }
 
@@ -201,7 +199,8 @@ impl Settlement {
                 self.now = clock::tick();
             }
             // The low bit of a tick is always set, so it is no part of the age.
-            shard.observe_latency(self.now.wrapping_sub(self.birth), self.births);
+            let holder = HolderId::from_raw(self.holder);
+            shard.observe_latency(holder, self.now.wrapping_sub(self.birth), self.births);
         }
         self.births = 0;
     }
@@ -209,7 +208,7 @@ impl Settlement {
     /// Counts what was added and not counted yet.
     #[inline]
     pub(super) fn finish(mut self, shard: &mut ShardHandle) {
-        self.close_holder(shard);
         self.close_birth(shard);
+        self.close_holder(shard);
     }
 }

@@ -20,7 +20,7 @@ impl Skb {
         if self.fragments.is_some() {
             return self.clone_chain();
         }
-        // SAFETY: the reference was just taken, and there are no fragments.
+        // SAFETY: the reference was just taken.
         Ok(unsafe { self.twin() })
     }
 
@@ -46,23 +46,20 @@ impl Skb {
             None => None,
             Some(fragments) => Some(fragments.clone_list()?),
         };
-        // SAFETY: the reference is the caller's, and the fragments are replaced at once.
+        // SAFETY: the reference is the caller's.
         let mut clone = unsafe { self.twin() };
-        std::mem::forget(std::mem::replace(&mut clone.fragments, fragments));
+        clone.fragments = fragments;
         Ok(clone)
     }
 
-    /// The same bytes once more, and nobody's.
+    /// The same bytes of the same buffer once more, nobody's and without fragments.
     ///
     /// # Safety
     /// - The caller owns one more reference to this skb's buffer, and gives it up.
-    /// - There are no fragments, or the caller replaces the twin's without dropping them.
     #[inline(always)]
     unsafe fn twin(&self) -> Skb {
-        // SAFETY: every field but the fragments is plain, and the reference is the caller's.
-        let mut twin = unsafe { std::ptr::read(self) };
-        twin.holder = HolderId::NONE.raw();
-        twin
+        // SAFETY: the reference is the caller's, and the words are a view's own.
+        unsafe { Skb::from_words(self.header, self.words_of_nobody()) }
     }
 
     /// A view of `len` bytes of the data from `offset` on, without headroom or tailroom.

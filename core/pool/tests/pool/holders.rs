@@ -1,7 +1,8 @@
 //! Holders: whatever happens to a view, its holder is charged exactly what it holds.
 
 use super::{pool, skb_of};
-use skbpool_pool::{Accounts, Holder, HolderKind, Pool, Skb, SkbBatch};
+use skbpool_pool::{Accounts, Holder, HolderKind, Pool, Skb, SkbBatch, adopt, clock};
+use std::sync::Arc;
 
 fn held_pool() -> (Pool, Holder) {
     let pool = pool(16);
@@ -202,4 +203,29 @@ fn a_retired_holders_views_are_still_charged() {
     drop(skb);
     assert_eq!(pool.accounts().held(id), (0, 0));
     assert!(pool.accounts().snapshot().iter().all(|stats| stats.name != "tap"));
+}
+
+/// However a measured view is released, its latency is counted where its holder is registered.
+#[test]
+fn a_latency_is_counted_where_the_holder_is_registered() {
+    let (hub, elsewhere) = (Accounts::new(), Accounts::new());
+    let of = |accounts: &Arc<Accounts>| {
+        Pool::builder(8).accounts(Arc::clone(accounts)).build().unwrap().local_cache()
+    };
+    let (mut own, mut foreign) = (of(&hub), of(&elsewhere));
+    let tap = hub.holder("tap", HolderKind::Consumer).unwrap();
+    let mut shard = hub.shard_handle();
+    let mut view = || {
+        let mut skb = adopt(vec![7; 100]).unwrap().into_empty_skb();
+        skb.birth = clock::tick();
+        skb.hand_to(tap.id(), &mut shard);
+        skb
+    };
+    let told = |accounts: &Accounts| accounts.latency().buckets.iter().sum::<u64>();
+    drop(view());
+    drop(SkbBatch::from_iter([view(), view()]));
+    own.release(view());
+    foreign.release(view());
+    foreign.release_batch(&mut SkbBatch::from_iter([view(), view()]));
+    assert_eq!((told(&hub), told(&elsewhere), tap.held()), (7, 0, (0, 0)));
 }

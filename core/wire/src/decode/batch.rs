@@ -198,13 +198,13 @@ impl<'a> BatchParts<'a> {
             sum += u64::from(length);
             longest = longest.max(length);
         }
-        if longest > MAX_FRAME {
-            let over = |&(_, length): &(usize, u32)| length > MAX_FRAME;
-            if let Some((index, length)) = self.lengths.iter().enumerate().find(over) {
-                return Err(WireError::FrameTooLarge { index, length });
-            }
-        }
         match sum.cmp(&data) {
+            std::cmp::Ordering::Equal if longest > MAX_FRAME => {
+                let over = |&(_, length): &(usize, u32)| length > MAX_FRAME;
+                let found = self.lengths.iter().enumerate().find(over);
+                let (index, length) = found.unwrap_or((0, longest));
+                Err(WireError::FrameTooLarge { index, length })
+            }
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Greater => Err(WireError::LengthsExceedData { lengths: sum, data }),
             std::cmp::Ordering::Less => Err(WireError::DataExceedsLengths { lengths: sum, data }),

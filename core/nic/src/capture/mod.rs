@@ -11,6 +11,7 @@ mod interface_time;
 mod pcap;
 mod pcapng;
 mod reader;
+mod stream;
 mod window;
 mod write_pcap;
 mod write_pcapng;
@@ -69,6 +70,18 @@ impl ByteOrder {
             Self::Big => u32::from_be_bytes(field),
         }
     }
+}
+
+/// What a look at the bytes ahead found.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// A record, whole. It is written where the caller says, since copying what was just written in
+    /// parts has to wait for it.
+    Record,
+    /// The end of the file.
+    End,
+    /// Fewer than so many bytes, while more may come.
+    Short(usize),
 }
 
 /// Where one frame lies in the window, and what the file says of it.

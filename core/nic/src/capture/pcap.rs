@@ -9,7 +9,7 @@ use std::io::Read;
 
 use super::error::CaptureErrorKind;
 use super::window::Window;
-use super::{ByteOrder, MAX_FRAME_BYTES, Record};
+use super::{ByteOrder, Look, MAX_FRAME_BYTES, Record};
 
 const FILE_HEADER: usize = 24;
 
@@ -68,16 +68,19 @@ impl Pcap {
         Ok(Self { order, fraction_ns, record_header, lengths, link_type })
     }
 
-    /// The record at the start of the window; `None` at the end of the file.
+    /// Looks for the record at the start of the window.
     #[inline]
-    pub(super) fn next<R: Read>(
-        &mut self,
-        window: &mut Window<R>,
-    ) -> Result<Option<Record>, CaptureErrorKind> {
+    pub(super) fn look<R>(
+        &self,
+        window: &Window<R>,
+        found: &mut Option<Record>,
+    ) -> Result<Look, CaptureErrorKind> {
         let header_len = self.record_header;
-        let present = window.fill(header_len).map_err(CaptureErrorKind::Read)?;
+        let Some(present) = window.have(header_len) else {
+            return Ok(Look::Short(header_len));
+        };
         if present == 0 {
-            return Ok(None);
+            return Ok(Look::End);
         }
         if present < header_len {
             return Err(CaptureErrorKind::Truncated {
@@ -99,7 +102,7 @@ impl Pcap {
             return Err(CaptureErrorKind::FrameTooLarge(captured));
         }
         let total = header_len + captured as usize;
-        let present = window.fill(total).map_err(CaptureErrorKind::Read)?;
+        let Some(present) = window.have(total) else { return Ok(Look::Short(total)) };
         if present < total {
             return Err(CaptureErrorKind::Truncated {
                 what: "record",
@@ -107,7 +110,7 @@ impl Pcap {
                 present: present as u64,
             });
         }
-        Ok(Some(Record {
+        *found = Some(Record {
             // A fraction of a second or more is carried over, as libpcap's users do. Both factors are
             // 32 bits wide, so the sum stays below 2^63.
             timestamp_ns: seconds * 1_000_000_000 + fraction * self.fraction_ns,
@@ -117,7 +120,8 @@ impl Pcap {
             data_at: header_len,
             data_len: captured as usize,
             total,
-        }))
+        });
+        Ok(Look::Record)
     }
 }
 

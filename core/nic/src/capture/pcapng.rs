@@ -8,8 +8,6 @@
 //! Blocks are framed here, so that lengths are checked before anything is held in memory; what is
 //! inside of those that matter is told by pcap-parser. Other blocks are passed over unread.
 
-use std::io::Read;
-
 use pcap_parser::nom::IResult;
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{
@@ -21,8 +19,8 @@ use pcap_parser::{
 
 use super::error::CaptureErrorKind;
 use super::interface_time::InterfaceTime;
-use super::window::Window;
-use super::{ByteOrder, MAX_FRAME_BYTES, MAX_INTERFACES, Record};
+use super::window::{INITIAL_BYTES, Window};
+use super::{ByteOrder, Look, MAX_FRAME_BYTES, MAX_INTERFACES, Record};
 
 const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
@@ -42,10 +40,19 @@ pub(super) struct Pcapng {
     order: ByteOrder,
     /// Where the block begins that is being read.
     block_at: u64,
+    passing: Option<Passing>,
     interfaces: Vec<Interface>,
     /// Interfaces of the sections before this one.
     interfaces_before: u32,
     clamped_times: u64,
+}
+
+/// A block that is passed over unread, as it comes.
+#[derive(Clone, Copy, Debug)]
+struct Passing {
+    length: u32,
+    /// Bytes still to come before the length at its end.
+    left: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +73,7 @@ impl Pcapng {
         Self {
             order: ByteOrder::Little,
             block_at: 0,
+            passing: None,
             interfaces: Vec::new(),
             interfaces_before: 0,
             clamped_times: 0,
@@ -80,16 +88,27 @@ impl Pcapng {
         self.clamped_times
     }
 
-    /// Passes over blocks up to the next packet, which is then at the start of the window; `None` at
-    /// the end of the file.
-    pub(super) fn next<R: Read>(
+    /// Passes over blocks up to the next packet, which is then at the start of the window. What is left
+    /// in the window where that falls short begins with the block, or the rest of one, to go on with.
+    pub(super) fn look<R>(
         &mut self,
         window: &mut Window<R>,
-    ) -> Result<Option<Record>, CaptureErrorKind> {
+        found: &mut Option<Record>,
+    ) -> Result<Look, CaptureErrorKind> {
         loop {
-            let Some((kind, length)) = self.block_header(window)? else {
-                return Ok(None);
+            if let Some(passing) = self.passing.take()
+                && let Some(want) = self.pass_over(window, passing)?
+            {
+                return Ok(Look::Short(want));
+            }
+            self.block_at = window.offset();
+            let Some(present) = window.have(BLOCK_OVERHEAD) else {
+                return Ok(Look::Short(BLOCK_OVERHEAD));
             };
+            if present == 0 {
+                return Ok(Look::End);
+            }
+            let (kind, length) = self.block_header(window.ahead())?;
             let known = matches!(
                 kind,
                 SECTION_HEADER
@@ -99,10 +118,16 @@ impl Pcapng {
                     | ENHANCED_PACKET
             );
             if !known {
-                self.pass_over(window, length)?;
+                self.passing = Some(Passing { length, left: length as usize - 4 });
                 continue;
             }
-            let block = self.whole_block(window, length)?;
+            if length > MAX_BLOCK {
+                return Err(CaptureErrorKind::BlockTooLarge(length));
+            }
+            let Some(present) = window.have(length as usize) else {
+                return Ok(Look::Short(length as usize));
+            };
+            let block = self.whole_block(&window.ahead()[..present], length)?;
             let record = match kind {
                 SECTION_HEADER => {
                     let described = self.interfaces.len() as u32;
@@ -122,31 +147,23 @@ impl Pcapng {
                 ENHANCED_PACKET => Some(self.enhanced_packet(block)?),
                 _ => Some(self.obsolete_packet(block)?),
             };
-            match record {
-                Some(record) => return Ok(Some(record)),
-                None => window.consume(length as usize),
+            if record.is_some() {
+                *found = record;
+                return Ok(Look::Record);
             }
+            window.consume(length as usize);
         }
     }
 
-    /// Type and length of the block at the start of the window; `None` at the end of the file.
-    fn block_header<R: Read>(
-        &mut self,
-        window: &mut Window<R>,
-    ) -> Result<Option<(u32, u32)>, CaptureErrorKind> {
-        self.block_at = window.offset();
-        let present = window.fill(BLOCK_OVERHEAD).map_err(CaptureErrorKind::Read)?;
-        if present == 0 {
-            return Ok(None);
-        }
-        if present < BLOCK_OVERHEAD {
+    /// Type and length of the block that begins with `header`, or is cut off in it.
+    fn block_header(&mut self, header: &[u8]) -> Result<(u32, u32), CaptureErrorKind> {
+        if header.len() < BLOCK_OVERHEAD {
             return Err(CaptureErrorKind::Truncated {
                 what: "block",
                 needed: BLOCK_OVERHEAD as u64,
-                present: present as u64,
+                present: header.len() as u64,
             });
         }
-        let header = window.ahead();
         // The type of a section header reads the same in both byte orders.
         if self.order.u32(header, 0) == SECTION_HEADER {
             self.order = match ByteOrder::Little.u32(header, 8) {
@@ -159,41 +176,39 @@ impl Pcapng {
         if length < BLOCK_OVERHEAD as u32 || length % 4 != 0 {
             return Err(CaptureErrorKind::BlockLength(length));
         }
-        Ok(Some((self.order.u32(header, 0), length)))
+        Ok((self.order.u32(header, 0), length))
     }
 
-    /// The block at the start of the window, held in memory as a whole.
-    fn whole_block<'w, R: Read>(
-        &self,
-        window: &'w mut Window<R>,
-        length: u32,
-    ) -> Result<&'w [u8], CaptureErrorKind> {
-        if length > MAX_BLOCK {
-            return Err(CaptureErrorKind::BlockTooLarge(length));
+    /// The block, if it is all there and as long at its end as at its beginning.
+    fn whole_block<'w>(&self, block: &'w [u8], length: u32) -> Result<&'w [u8], CaptureErrorKind> {
+        if block.len() < length as usize {
+            return Err(cut_block(length, block.len() as u64));
         }
-        let present = window.fill(length as usize).map_err(CaptureErrorKind::Read)?;
-        if present < length as usize {
-            return Err(cut_block(length, present as u64));
-        }
-        let block = &window.ahead()[..length as usize];
         check_tail(length, self.order.u32(block, length as usize - 4))?;
         Ok(block)
     }
 
-    fn pass_over<R: Read>(
-        &self,
+    /// Passes over what is ahead of a block; answers how many bytes it takes to go on, none if that was
+    /// all of it.
+    fn pass_over<R>(
+        &mut self,
         window: &mut Window<R>,
-        length: u32,
-    ) -> Result<(), CaptureErrorKind> {
-        let before_tail = u64::from(length) - 4;
-        let skipped = window.skip(before_tail).map_err(CaptureErrorKind::Read)?;
-        let present = window.fill(4).map_err(CaptureErrorKind::Read)?;
-        if present < 4 {
-            return Err(cut_block(length, skipped + present as u64));
+        Passing { length, left }: Passing,
+    ) -> Result<Option<usize>, CaptureErrorKind> {
+        let step = left.min(window.ahead().len());
+        window.consume(step);
+        let left = left - step;
+        let want = if left == 0 { 4 } else { left.min(INITIAL_BYTES) };
+        let Some(present) = window.have(want) else {
+            self.passing = Some(Passing { length, left });
+            return Ok(Some(want));
+        };
+        if present < want {
+            return Err(cut_block(length, (length as usize - 4 - left + present) as u64));
         }
         check_tail(length, self.order.u32(window.ahead(), 0))?;
         window.consume(4);
-        Ok(())
+        Ok(None)
     }
 
     fn enhanced_packet(&mut self, block: &[u8]) -> Result<Record, CaptureErrorKind> {

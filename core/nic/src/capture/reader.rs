@@ -4,12 +4,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::{CaptureError, CaptureErrorKind};
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
+use super::stream::Stream;
 use super::window::Window;
-use super::{CaptureFrame, Record};
+use super::{CaptureFrame, Look, Record};
 
 /// Reads the frames of a pcap or pcapng file, in the order of the file, from any [`Read`].
 ///
@@ -30,7 +32,20 @@ pub struct CaptureReader<R> {
     format: Format,
     name: String,
     current: Option<Record>,
-    ended: bool,
+    next: Next,
+}
+
+/// What `advance` goes on with.
+#[derive(Debug)]
+enum Next {
+    /// The bytes ahead.
+    Ahead,
+    /// The frame that `is_ready` found.
+    Frame(Record),
+    /// The error that `is_ready` found.
+    Error(CaptureErrorKind),
+    /// The end, or an error that was told.
+    End,
 }
 
 #[derive(Debug)]
@@ -40,22 +55,30 @@ enum Format {
 }
 
 impl CaptureReader<Box<dyn Read + Send>> {
-    /// Opens the file at `path`; `-` is the standard input.
+    /// Opens the file at `path`; `-` is the standard input, of which nothing may have been read into a
+    /// buffer. Of a pipe it can tell whether the next frame [is there](CaptureReader::is_ready).
     ///
     /// # Errors
     /// As [`new`](CaptureReader::new), and `Open`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CaptureError> {
         let path = path.as_ref();
         if path.as_os_str() == "-" {
-            return Self::new(Box::new(io::stdin()), "standard input");
+            return Self::of_stream(Stream::new(io::stdin()), "standard input".to_owned());
         }
         let name = path.display().to_string();
         match File::open(path).and_then(readable) {
-            Ok(file) => Self::new(Box::new(file), name),
+            Ok(file) => Self::of_stream(Stream::new(file), name),
             Err(error) => {
                 Err(CaptureError { file: name, offset: 0, kind: CaptureErrorKind::Open(error) })
             }
         }
+    }
+
+    fn of_stream(stream: Stream, name: String) -> Result<Self, CaptureError> {
+        let input: Box<dyn Read + Send> = Box::new(stream.clone());
+        let mut reader = Self::new(input, name)?;
+        reader.window.watch(stream);
+        Ok(reader)
     }
 }
 
@@ -68,7 +91,7 @@ impl<R: Read> CaptureReader<R> {
         let name = name.into();
         let mut window = Window::new(input);
         match format(&mut window) {
-            Ok(format) => Ok(Self { window, format, name, current: None, ended: false }),
+            Ok(format) => Ok(Self { window, format, name, current: None, next: Next::Ahead }),
             Err(kind) => Err(CaptureError { file: name, offset: 0, kind }),
         }
     }
@@ -89,30 +112,99 @@ impl<R: Read> CaptureReader<R> {
     /// As [`next_frame`](Self::next_frame).
     #[inline]
     pub fn advance(&mut self) -> Result<bool, CaptureError> {
+        self.release();
+        if !matches!(self.next, Next::Ahead) {
+            return self.advance_found();
+        }
+        loop {
+            match self.look() {
+                Ok(Look::Record) => return Ok(true),
+                Ok(Look::End) => {
+                    self.next = Next::End;
+                    return Ok(false);
+                }
+                Ok(Look::Short(want)) => {
+                    if let Err(error) = self.window.fill(want) {
+                        return Err(self.fail(CaptureErrorKind::Read(error)));
+                    }
+                }
+                Err(kind) => return Err(self.fail(kind)),
+            }
+        }
+    }
+
+    /// Whether [`advance`](Self::advance) answers without waiting for whoever writes the file: always,
+    /// as far as is known, unless it was opened by [`open`](Self::open) and is a pipe, a socket or a
+    /// device. Of those it reads at most once, and only what is there.
+    ///
+    /// What [`current`](Self::current) gave is gone, as after `advance`.
+    #[inline]
+    pub fn is_ready(&mut self) -> bool {
+        !self.window.may_wait() || self.look_without_waiting()
+    }
+
+    /// Waits until there is more to read, at most so long; not at all unless reading may wait.
+    pub fn wait(&self, at_most: Duration) {
+        self.window.wait(at_most);
+    }
+
+    fn look_without_waiting(&mut self) -> bool {
+        self.release();
+        if !matches!(self.next, Next::Ahead) {
+            return true;
+        }
+        let mut found = self.look();
+        if let Ok(Look::Short(want)) = found {
+            found = match self.window.read_now(want) {
+                Ok(true) => self.look(),
+                Ok(false) => return false,
+                Err(error) => Err(CaptureErrorKind::Read(error)),
+            };
+        }
+        self.next = match (found, self.current.take()) {
+            (Ok(Look::Short(_)), _) => return false,
+            (Ok(_), Some(record)) => Next::Frame(record),
+            (Ok(_), None) => Next::End,
+            (Err(kind), _) => Next::Error(kind),
+        };
+        true
+    }
+
+    fn advance_found(&mut self) -> Result<bool, CaptureError> {
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::Frame(record) => {
+                self.next = Next::Ahead;
+                self.current = Some(record);
+                Ok(true)
+            }
+            Next::Error(kind) => Err(self.fail(kind)),
+            Next::Ahead | Next::End => Ok(false),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, kind: CaptureErrorKind) -> CaptureError {
+        self.next = Next::End;
+        let offset = match &self.format {
+            Format::Pcap(_) => self.window.offset(),
+            Format::Pcapng(pcapng) => pcapng.block_at(),
+        };
+        CaptureError { file: self.name.clone(), offset, kind }
+    }
+
+    /// Looks for the next frame among the bytes ahead, once the one before was let go.
+    #[inline]
+    fn look(&mut self) -> Result<Look, CaptureErrorKind> {
+        match &mut self.format {
+            Format::Pcap(pcap) => pcap.look(&self.window, &mut self.current),
+            Format::Pcapng(pcapng) => pcapng.look(&mut self.window, &mut self.current),
+        }
+    }
+
+    #[inline]
+    fn release(&mut self) {
         if let Some(done) = self.current.take() {
             self.window.consume(done.total);
-        }
-        if self.ended {
-            return Ok(false);
-        }
-        let found = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.window),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.window),
-        };
-        match found {
-            Ok(record) => {
-                self.ended = record.is_none();
-                self.current = record;
-                Ok(record.is_some())
-            }
-            Err(kind) => {
-                self.ended = true;
-                let offset = match &self.format {
-                    Format::Pcap(_) => self.window.offset(),
-                    Format::Pcapng(pcapng) => pcapng.block_at(),
-                };
-                Err(CaptureError { file: self.name.clone(), offset, kind })
-            }
         }
     }
 
@@ -149,7 +241,7 @@ impl<R> fmt::Debug for CaptureReader<R> {
             .field("name", &self.name)
             .field("format", &self.format)
             .field("current", &self.current)
-            .field("ended", &self.ended)
+            .field("next", &self.next)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,8 @@ mod template;
 pub use replay::{CaptureReplay, Passes, REPLAY_MEMORY_LIMIT};
 pub use template::TemplateSource;
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::capture::CaptureError;
@@ -67,6 +69,20 @@ pub trait FrameSource {
     /// [`SourceError`]; the source has ended.
     fn peek_len(&mut self) -> Result<Option<u32>, SourceError>;
 
+    /// Whether [`peek_len`](Self::peek_len) answers without waiting for somebody else: the next frame
+    /// is there, or the end, or an error. Answers at once. What was not fetched of the frame before is
+    /// gone. A [uniform](Self::is_uniform) source answers for all its frames.
+    #[inline(always)]
+    fn is_ready(&mut self) -> bool {
+        true
+    }
+
+    /// Waits until [`is_ready`](Self::is_ready) may have changed, at most so long; may return earlier.
+    /// Unless implemented it sleeps, for a millisecond at most.
+    fn wait(&mut self, at_most: Duration) {
+        std::thread::sleep(at_most.min(Duration::from_millis(1)));
+    }
+
     /// Writes the next frame to the start of `out`, as much of it as fits, and moves on; `None` at
     /// the end. `now_ns` is the time for sources that make their frames.
     ///
@@ -101,6 +117,14 @@ pub trait FrameSource {
 impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
     fn peek_len(&mut self) -> Result<Option<u32>, SourceError> {
         (**self).peek_len()
+    }
+
+    fn is_ready(&mut self) -> bool {
+        (**self).is_ready()
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        (**self).wait(at_most);
     }
 
     fn write_next(

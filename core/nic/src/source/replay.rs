@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{FrameMeta, FrameSource, SourceError, copy_part};
 use crate::capture::{CaptureError, CaptureFrame, CaptureReader};
@@ -95,7 +96,8 @@ impl Kept {
 }
 
 impl CaptureReplay {
-    /// Replays the file at `path`; `-` is the standard input.
+    /// Replays the file at `path`; `-` is the standard input. Of a pipe it knows when it would have to
+    /// wait for the next frame.
     ///
     /// # Errors
     /// As [`CaptureReader::open`].
@@ -213,6 +215,23 @@ impl FrameSource for CaptureReplay {
     #[inline]
     fn peek_len(&mut self) -> Result<Option<u32>, SourceError> {
         Ok(self.peek()?.map(|frame| frame.len))
+    }
+
+    #[inline]
+    fn is_ready(&mut self) -> bool {
+        match &mut self.stage {
+            Stage::Reading { reader, .. } if self.state != FrameState::Peeked => {
+                self.state = FrameState::None;
+                reader.is_ready()
+            }
+            _ => true,
+        }
+    }
+
+    fn wait(&mut self, at_most: Duration) {
+        if let Stage::Reading { reader, .. } = &self.stage {
+            reader.wait(at_most);
+        }
     }
 
     #[inline]

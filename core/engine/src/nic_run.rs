@@ -26,7 +26,8 @@ const BURST: u32 = 256;
 /// How long the card sleeps when nothing is due.
 const NAPS: std::ops::RangeInclusive<u64> = 50_000..=500_000;
 
-/// Longest wait for room before it is looked whether the card was stopped.
+/// Longest wait for room, or for more of a capture that somebody is still writing, before it is looked
+/// whether the card was stopped.
 const WAIT: Duration = Duration::from_millis(10);
 
 /// What the line carries.
@@ -338,6 +339,10 @@ impl<S: FrameSource> Card<S> {
             self.rx.poll(BURST);
             match step {
                 Ok(step) if step.ended => break,
+                Ok(step) if step.waits_for_source => {
+                    self.note_progress();
+                    self.hardware.wait_for_source(WAIT);
+                }
                 Ok(step) if step.frames < BURST => {
                     self.note_progress();
                     std::thread::sleep(self.nap);

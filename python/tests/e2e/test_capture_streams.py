@@ -1,6 +1,7 @@
 """Captures that come through pipes, which may be silent for as long as they like."""
 
 import fcntl
+import json
 import os
 import signal
 import struct
@@ -146,6 +147,34 @@ def test_standard_input_is_replayed(daemon: Daemon, tmp_path: Path, loops: int) 
         assert subscriber.finish().code == 0
     assert (ended.returncode, ended.stderr) == (0, "")
     assert read_capture(out) == read_capture(original) * loops
+
+
+def test_a_frame_is_out_before_the_next_is_written(daemon: Daemon) -> None:
+    data = capture()
+    header, records = data[:24], data[24:]
+    size = len(records) // FRAMES
+    command = [sys.executable, "-m", "skbpool.cli", "nic", "--server", daemon.address, "-r", "-"]
+    with (
+        daemon.client.subscribe() as tap,
+        subprocess.Popen(
+            [*command, "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        ) as card,
+    ):
+        assert card.stdin is not None
+        try:
+            card.stdin.write(header)
+            batches = iter(tap)
+            for number in range(FRAMES):
+                record = records[number * size : (number + 1) * size]
+                # In two writes, as a busy writer's pipe may cut it.
+                card.stdin.write(record[:30])
+                card.stdin.write(record[30:])
+                assert [bytes(skb) for skb in next(batches)] == [record[16:]]
+            told, _ = card.communicate(timeout=45)
+        finally:
+            card.kill()
+    report = json.loads(told)
+    assert (card.returncode, report["offered"], report["accepted"]) == (0, FRAMES, FRAMES)
 
 
 def test_frames_beyond_the_count_are_left_to_the_writer(daemon: Daemon) -> None:

@@ -1,5 +1,6 @@
 """EmulatedNic: what it sends, counts, refuses, and how it is stopped."""
 
+import os
 import struct
 import threading
 from pathlib import Path
@@ -64,6 +65,38 @@ def test_a_line_is_up_for_its_time_and_at_its_rate() -> None:
     dropped = sum(totals["frames"] for totals in report["dropped"].values())
     assert report["accepted"] + dropped == report["offered"]
     assert len(frames) == report["accepted"]
+
+
+@pytest.mark.parametrize("rate", ["max", "1Gbps"])
+def test_a_line_whose_capture_is_silent_can_be_stopped(rate: str) -> None:
+    frames = [Given(b"x" * 60, 10**18)]
+    reader, writer = os.pipe()
+    try:
+        data = pcap(frames)
+        os.write(writer, data + data[24:50])
+        with EmulatedNic(rate=rate, capture=f"/dev/fd/{reader}") as nic:
+            message = nic.next_request(1 << 18, 0.001, 1)
+            assert message is not None
+            assert received([message]) == frames
+            nic.stop()
+            assert nic.next_request(1 << 18, 0.001, 2) is None
+        report = nic.report()
+        assert (report["offered"], report["accepted"], report["ended"]) == (1, 1, True)
+        assert report["capture_error"] is None
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def test_a_line_whose_capture_is_silent_ends_on_time() -> None:
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, pcap([]))
+        with EmulatedNic(rate="1Gbps", capture=f"/dev/fd/{reader}", duration=0.05) as nic:
+            assert sent(nic) == []
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_capture_is_replayed_as_it_is(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ use crate::rate::Rate;
 /// Most descriptors of a ring.
 pub const MAX_DESCRIPTORS: u32 = 65_536;
 
-/// When the hardware hands a buffer over that has room for more frames.
+/// When the hardware hands a buffer over that has room for more frames. Whatever it says, that happens
+/// where the source has nothing yet, and where the line goes dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseWhen {
     /// Not before a frame does not fit any more: fewest buffers, no bound on the wait.

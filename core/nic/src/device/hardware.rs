@@ -29,6 +29,8 @@ pub struct Step {
     /// The line is dead: the source has ended, the time or number of frames is reached, or a line
     /// without a rate has no driver to wait for.
     pub ended: bool,
+    /// The source has nothing yet: [`Hardware::wait_for_source`] says when to come back.
+    pub waits_for_source: bool,
 }
 
 /// The hardware: takes posted buffers, writes frames into them at the line's rate, completes them.
@@ -71,12 +73,13 @@ impl<S: FrameSource> Hardware<S> {
     ///
     /// A frame that finds no posted buffer is dropped and counted, except at [`Rate::Max`], where
     /// the line waits. A frame that the whole ring cannot hold is dropped and counted at any rate.
+    /// Never waits for the source: where that has nothing yet, what has come is completed at once.
     ///
     /// # Errors
     /// [`SourceError`]: the source cannot go on; what came before is completed and the line is dead.
     pub fn step(&mut self, now_ns: u64, budget: u32) -> Result<Step, SourceError> {
         if self.ended {
-            return Ok(Step { frames: 0, ended: true });
+            return Ok(Step { ended: true, ..Step::default() });
         }
         let mut step = Step::default();
         let mut counted = HardwareStats::default();
@@ -85,7 +88,7 @@ impl<S: FrameSource> Hardware<S> {
         self.counters.add(&counted);
         if step.ended {
             self.end();
-        } else if self.is_closing_time(now_ns) {
+        } else if step.waits_for_source || self.is_closing_time(now_ns) {
             self.dma.close();
         }
         result.map(|()| step)
@@ -107,6 +110,11 @@ impl<S: FrameSource> Hardware<S> {
         }
         let line_ns = self.deadline_ns.map_or(now_ns, |deadline| now_ns.min(deadline));
         while step.frames < budget && self.frames_left != 0 {
+            if !self.source.is_ready() {
+                step.waits_for_source = true;
+                step.ended = over;
+                return Ok(());
+            }
             let Some(len) = self.source.peek_len()? else {
                 step.ended = true;
                 return Ok(());
@@ -191,12 +199,19 @@ impl<S: FrameSource> Hardware<S> {
             if step.ended {
                 return Ok(());
             }
-            if step.frames < BURST {
+            if step.waits_for_source {
+                self.wait_for_source(LONGEST_NAP);
+            } else if step.frames < BURST {
                 std::thread::sleep(self.idle_time(now_ns));
             }
         }
         self.end();
         Ok(())
+    }
+
+    /// Waits until the source may have something, at most so long; may return earlier.
+    pub fn wait_for_source(&mut self, at_most: Duration) {
+        self.source.wait(at_most);
     }
 
     /// How long nothing will be due, within the bounds of a sleep.

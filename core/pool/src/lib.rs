@@ -36,8 +36,8 @@ pub use header::{
     MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,
 };
 pub use pool::{
-    AllocError, Audit, AuditError, LocalCache, MAX_BUFFERS, Pool, PoolBuilder, PoolError,
-    PoolState, PoolStats, PoolTooSmall, Reservation, StartValues,
+    AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Pool,
+    PoolBuilder, PoolError, PoolState, PoolStats, PoolTooSmall, Reservation, StartValues,
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{

@@ -8,7 +8,7 @@ use super::stats::Occupancy;
 pub struct Audit {
     /// In the depot.
     pub free: u32,
-    /// In caches.
+    /// In caches and in [`FreeBuffers`](crate::FreeBuffers).
     pub cached: u32,
     /// Referenced, those in quarantine included.
     pub in_flight: u32,

@@ -36,16 +36,16 @@ type FreeHeaders<'a> =
 /// ```
 pub struct LocalCache {
     /// `items[..len]` are the headers of free buffers, last in first out.
-    items: Box<[NonNull<BufferHeader>]>,
-    len: usize,
+    pub(super) items: Box<[NonNull<BufferHeader>]>,
+    pub(super) len: usize,
     /// Address of the pool's first header, and bytes of all of them: a header within is the pool's.
     first: usize,
     span: usize,
     /// The pool's signals when this cache last did what they ask for.
     seen: u64,
-    slot: Arc<CachePadded<CacheSlot>>,
+    pub(super) slot: Arc<CachePadded<CacheSlot>>,
     shard: ShardHandle,
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 // SAFETY: it owns the free buffers it points to, and headers are Sync.
@@ -55,8 +55,7 @@ impl LocalCache {
     pub(super) fn new(pool: Pool) -> Self {
         let capacity = pool.cache_capacity() as usize;
         let inner = pool.inner();
-        let slot = Arc::new(CachePadded::new(CacheSlot::start_at(inner.start.counter)));
-        inner.slots().live.push(Arc::clone(&slot));
+        let slot = inner.open_slot();
         Self {
             items: vec![NonNull::dangling(); capacity].into_boxed_slice(),
             len: 0,
@@ -94,7 +93,7 @@ impl LocalCache {
     pub fn alloc(&mut self) -> Result<Buffer, AllocError> {
         let mut counted = 0;
         if self.len == 0 || self.is_signalled() {
-            counted = self.prepare()?;
+            counted = self.prepare_alloc()?;
         }
         self.len -= 1;
         // SAFETY: there was at least one, and never are more than there are items.
@@ -140,7 +139,11 @@ impl LocalCache {
 
     /// Releases what a bulk got before the `error`, which then tells how it is without that.
     #[cold]
-    fn take_back(&mut self, error: AllocError, taken: impl Iterator<Item = Skb>) -> AllocError {
+    pub(super) fn take_back(
+        &mut self,
+        error: AllocError,
+        taken: impl Iterator<Item = Skb>,
+    ) -> AllocError {
         taken.for_each(|skb| self.release(skb));
         match error {
             AllocError::Exhausted { .. } => self.pool.inner().exhausted(),
@@ -167,7 +170,7 @@ impl LocalCache {
         while missing != 0 {
             let mut counted = 0;
             if self.len == 0 || self.is_signalled() {
-                counted = self.prepare()?;
+                counted = self.prepare_alloc()?;
             }
             let now = missing.min(self.len);
             self.len -= now;
@@ -179,14 +182,14 @@ impl LocalCache {
     }
 
     #[inline(always)]
-    fn is_signalled(&self) -> bool {
+    pub(super) fn is_signalled(&self) -> bool {
         // Relaxed: hints; see `PoolInner::is_closed`, `wake_waiters` and `Pool::reclaim`.
         self.pool.inner().signals.load(Ordering::Relaxed) != self.seen
     }
 
     /// Gives everything back if the pool is closed.
     #[cold]
-    fn check_open(&mut self) -> Result<(), AllocError> {
+    pub(super) fn check_open(&mut self) -> Result<(), AllocError> {
         if self.pool.is_closed() {
             self.flush();
             return Err(AllocError::Closed);
@@ -194,13 +197,23 @@ impl LocalCache {
         Ok(())
     }
 
-    /// Makes sure that there is a buffer, unless the pool is closed. Returns how many of the
-    /// allocations that follow are counted already: the one that a refill was for.
+    /// As [`LocalCache::prepare`], for allocations; returns how many of them are counted by that: the
+    /// one that a refill was for.
     #[cold]
-    fn prepare(&mut self) -> Result<u64, AllocError> {
+    fn prepare_alloc(&mut self) -> Result<u64, AllocError> {
+        let refilled = self.prepare()?;
+        if refilled {
+            self.slot.count_slow();
+        }
+        Ok(u64::from(refilled))
+    }
+
+    /// Makes sure that there is a buffer, unless the pool is closed; answers whether that took a refill.
+    #[cold]
+    pub(super) fn prepare(&mut self) -> Result<bool, AllocError> {
         self.check_open()?;
         if self.len != 0 {
-            return Ok(0);
+            return Ok(false);
         }
         let inner = self.pool.inner();
         // Relaxed: a hint. What an earlier call for buffers asked for, an empty cache has given.
@@ -220,7 +233,7 @@ impl LocalCache {
         }
         self.len = taken;
         self.slot.count_refill(taken);
-        Ok(1)
+        Ok(true)
     }
 
     /// Releases one skb, to this cache if it is of this pool.
@@ -350,34 +363,23 @@ impl LocalCache {
 
     /// Gives the oldest `count` buffers back, a magazine at a time.
     #[cold]
-    fn give_back(&mut self, count: usize) {
+    pub(super) fn give_back(&mut self, count: usize) {
         if count == 0 {
             return;
         }
         let inner = self.pool.inner();
-        let mut indices = [0; MAGAZINE];
-        for magazine in self.items[..count].chunks(inner.depot.magazine_size()) {
-            for (index, item) in indices.iter_mut().zip(magazine) {
-                *index = ((item.addr().get() - self.first) / size_of::<BufferHeader>()) as u32;
-            }
-            inner.depot.put(&indices[..magazine.len()]);
-        }
+        inner.depot_put(&self.items[..count]);
         self.items.copy_within(count..self.len, 0);
         self.len -= count;
-        self.slot.count_flush(self.len);
-        // Relaxed: it cannot reach 0, since our handle counts too, and dropping that one publishes.
-        inner.life.fetch_sub(count as u64, Ordering::Relaxed);
-        inner.wake_waiters();
+        self.slot.set_cached(self.len);
+        inner.count_home(count);
     }
 }
 
 impl Drop for LocalCache {
     fn drop(&mut self) {
         self.flush();
-        let mut slots = self.pool.inner().slots();
-        slots.live.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
-        let counts = self.slot.counts(self.pool.inner().start.counter);
-        slots.retired.add(&counts);
+        self.pool.inner().close_slot(&self.slot);
     }
 }
 

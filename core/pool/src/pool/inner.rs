@@ -5,7 +5,7 @@ use super::error::AllocError;
 use super::stats::CacheSlot;
 use crate::account::Accounts;
 use crate::buffer::Buffer;
-use crate::depot::Depot;
+use crate::depot::{Depot, MAGAZINE};
 use crate::header::BufferHeader;
 use crate::region::Region;
 use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering, fence};
@@ -111,6 +111,26 @@ impl PoolInner {
     pub(super) fn count_out(&self, buffers: usize) {
         // Relaxed: the caller has a handle, so the count cannot be 0, and nothing is published.
         self.life.fetch_add(buffers as u64, Ordering::Relaxed);
+    }
+
+    /// Puts free buffers, which the caller gives up, back into the depot, a magazine at a time. They
+    /// stay counted as outside until [`PoolInner::count_home`].
+    pub(super) fn depot_put(&self, items: &[NonNull<BufferHeader>]) {
+        let first = self.headers.as_ptr().addr();
+        let mut indices = [0; MAGAZINE];
+        for magazine in items.chunks(self.depot.magazine_size()) {
+            for (index, item) in indices.iter_mut().zip(magazine) {
+                *index = ((item.addr().get() - first) / size_of::<BufferHeader>()) as u32;
+            }
+            self.depot.put(&indices[..magazine.len()]);
+        }
+    }
+
+    /// Counts buffers that the caller, who has a handle, just put back into the depot.
+    pub(super) fn count_home(&self, buffers: usize) {
+        // Relaxed: it cannot reach 0, since the handle counts too, and dropping that one publishes.
+        self.life.fetch_sub(buffers as u64, Ordering::Relaxed);
+        self.wake_waiters();
     }
 
     /// Takes one buffer out of the depot, for a caller without a cache.

@@ -6,6 +6,7 @@ mod cache;
 mod error;
 mod handle;
 mod inner;
+mod objects;
 mod reserve;
 mod stats;
 #[cfg(not(loom))]
@@ -17,5 +18,6 @@ pub use cache::LocalCache;
 pub use error::AllocError;
 pub use handle::Pool;
 pub(crate) use inner::PoolInner;
+pub use objects::{FreeBuffers, GetBulkError};
 pub use reserve::{PoolTooSmall, Reservation};
 pub use stats::{PoolState, PoolStats};

@@ -3,7 +3,8 @@
 use super::handle::Pool;
 use super::inner::{PoolInner, Slots};
 use crate::sync::{AtomicU64, MutexGuard, Ordering, bump};
-use std::sync::PoisonError;
+use crossbeam_utils::CachePadded;
+use std::sync::{Arc, PoisonError};
 
 /// Whether buffers can be had from a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct PoolStats {
     pub buffer_bytes: u32,
     /// In the depot, for anybody.
     pub free: u32,
-    /// Free, in the caches of single threads.
+    /// Free, in the caches of single threads or in [`FreeBuffers`](crate::FreeBuffers).
     pub cached: u32,
     /// Referenced by somebody.
     pub in_flight: u32,
@@ -73,7 +74,9 @@ pub(super) struct Occupancy {
 #[derive(Debug)]
 pub(super) struct CacheSlot {
     cached: AtomicU64,
+    /// Buffers that were there, and those that a refill was for.
     allocs: AtomicU64,
+    slow: AtomicU64,
     refills: AtomicU64,
     empty: AtomicU64,
     releases: AtomicU64,
@@ -84,6 +87,7 @@ pub(super) struct CacheSlot {
 pub(super) struct CacheCounts {
     pub(super) cached: u64,
     allocs: u64,
+    slow: u64,
     refills: u64,
     empty: u64,
     releases: u64,
@@ -93,6 +97,7 @@ impl CacheCounts {
     pub(super) fn add(&mut self, other: &CacheCounts) {
         self.cached += other.cached;
         self.allocs += other.allocs;
+        self.slow += other.slow;
         self.refills += other.refills;
         self.empty += other.empty;
         self.releases += other.releases;
@@ -105,6 +110,7 @@ impl CacheSlot {
         Self {
             cached: AtomicU64::new(0),
             allocs: counter(),
+            slow: counter(),
             refills: counter(),
             empty: counter(),
             releases: counter(),
@@ -118,7 +124,11 @@ impl CacheSlot {
         self.set_cached(cached);
     }
 
-    /// Counts a refill, and with it the allocation that it was for.
+    /// Counts an allocation that took a refill.
+    pub(super) fn count_slow(&self) {
+        bump(&self.slow, 1);
+    }
+
     pub(super) fn count_refill(&self, cached: usize) {
         bump(&self.refills, 1);
         self.set_cached(cached);
@@ -134,12 +144,8 @@ impl CacheSlot {
         self.set_cached(cached);
     }
 
-    pub(super) fn count_flush(&self, cached: usize) {
-        self.set_cached(cached);
-    }
-
     #[inline(always)]
-    fn set_cached(&self, cached: usize) {
+    pub(super) fn set_cached(&self, cached: usize) {
         // Relaxed: reporting only.
         self.cached.store(cached as u64, Ordering::Relaxed);
     }
@@ -150,6 +156,7 @@ impl CacheSlot {
         CacheCounts {
             cached: self.cached.load(Ordering::Relaxed),
             allocs: read(&self.allocs),
+            slow: read(&self.slow),
             refills: read(&self.refills),
             empty: read(&self.empty),
             releases: read(&self.releases),
@@ -161,6 +168,20 @@ impl PoolInner {
     pub(super) fn slots(&self) -> MutexGuard<'_, Slots> {
         // A panic while the lock is held leaves the list as it was or with one slot more or less.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Figures of a new cache, counted from now on.
+    pub(super) fn open_slot(&self) -> Arc<CachePadded<CacheSlot>> {
+        let slot = Arc::new(CachePadded::new(CacheSlot::start_at(self.start.counter)));
+        self.slots().live.push(Arc::clone(&slot));
+        slot
+    }
+
+    /// Keeps the sums of a cache that is gone.
+    pub(super) fn close_slot(&self, gone: &Arc<CachePadded<CacheSlot>>) {
+        let mut slots = self.slots();
+        slots.live.retain(|slot| !Arc::ptr_eq(slot, gone));
+        slots.retired.add(&gone.counts(self.start.counter));
     }
 
     fn cache_counts(&self) -> CacheCounts {
@@ -217,7 +238,7 @@ impl Pool {
             reserved: inner.reserved.load(Ordering::Relaxed),
             state,
             alloc_fast: counts.allocs,
-            alloc_slow: counts.refills + shared(&inner.shared.alloc),
+            alloc_slow: counts.slow + shared(&inner.shared.alloc),
             alloc_empty: counts.empty + shared(&inner.shared.alloc_empty),
             refills: counts.refills,
             releases: counts.releases + shared(&inner.shared.release),

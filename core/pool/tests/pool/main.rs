@@ -9,6 +9,7 @@ mod counters;
 mod exhaustion;
 mod free_functions;
 mod holders;
+mod objects;
 mod stages;
 mod verbs;
 mod waiting;

@@ -91,10 +91,25 @@ demo: setup ## Start the daemon, drive it at 1 Gbit/s for 10 s, show what arrive
 bench-floor: setup ## Show that the floor for speed holds: 1 GbE line rate by gRPC, ten times that in process
 	$(PYTHON) bench/floor.py
 
+# ROUNDS= and OPS= (names, separated by commas) choose; SECONDS_EACH= is the length of a sample.
+BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
+
+.PHONY: bench-core
+bench-core: $(STAMPS)/requirements ## Measure the core beside DPDK: ROUNDS=5 OPS=alloc_free_1,rx_64
+	$(PYTHON) bench/core.py $(BENCH_OPTIONS) $(if $(OPS),--ops $(OPS))
+
+.PHONY: bench-python
+bench-python: setup ## Measure the Python API beside memoryview and bytes: ROUNDS=5
+	$(PYTHON) bench/python_api.py $(BENCH_OPTIONS)
+
+.PHONY: charts
+charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench/results
+	$(PYTHON) bench/charts.py
+
 ##### tests
 
 .PHONY: test
-test: setup test-rust test-loom test-python test-service test-e2e ## Run every test
+test: setup test-rust test-loom test-python test-service test-bench test-e2e ## Run every test
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests, doc tests and seed tests included
@@ -119,6 +134,10 @@ test-python: setup ## Run the tests of the Python package
 .PHONY: test-service
 test-service: setup ## Run the tests of the daemon
 	$(PYTEST) -m 'not e2e' service/tests
+
+.PHONY: test-bench
+test-bench: setup ## Test how the benchmarks read what they measure; no times
+	$(PYTEST) bench/tests
 
 .PHONY: test-e2e
 test-e2e: setup ## Run the tests with real processes: daemon, emulator, subscribers, Prometheus

@@ -1,0 +1,153 @@
+"""Measures the Python API beside memoryview and bytes. `make bench-python`.
+
+    python bench/python_api.py [--rounds N] [--seconds S] [--no-write]
+
+Rounds alternate between ours and theirs; medians of the ratios judge, and the spread is their
+range. Both sides run in this process, on one core, and are timed by its thread's processor time;
+the loop around them is part of both.
+
+Writes bench/results/python.json and, with every sample, bench/results/python-raw.json.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+import timeit
+from collections import defaultdict
+from dataclasses import dataclass
+
+import machine
+import skbpool
+from ratios import Goal, Row, note, show, write
+
+CORE = 1
+FRAME = bytes(range(64))
+PACKETS = 256
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two statements that do the same for `packets` packets."""
+
+    goal: Goal
+    ours: str
+    peer: str
+    packets: int = 1
+
+
+COMPARISONS = [
+    Comparison(
+        Goal("slice", "ns", 0.6, note="peer: memoryview"),
+        "skb[14:34]",
+        "view[14:34]",
+    ),
+    Comparison(
+        Goal("slice_beside_bytes", "ns", note="peer: bytes, which copies"),
+        "skb[14:34]",
+        "copy[14:34]",
+    ),
+    Comparison(
+        Goal("iterate_length", "ns", bound=60, note="a packet; peer: list of memoryviews"),
+        "for each in batch: len(each)",
+        "for each in views: len(each)",
+        PACKETS,
+    ),
+    Comparison(
+        Goal("iterate_length_beside_bytes", "ns", note="a packet; peer: list of bytes"),
+        "for each in batch: len(each)",
+        "for each in copies: len(each)",
+        PACKETS,
+    ),
+    Comparison(
+        Goal("copy_out", "ns", note="64 bytes; peer: memoryview"),
+        "bytes(skb)",
+        "bytes(view)",
+    ),
+    Comparison(
+        Goal("read_byte", "ns", note="peer: memoryview"),
+        "skb[12]",
+        "view[12]",
+    ),
+]
+
+
+def measure(statement: str, packets: int, seconds: float, names: dict[str, object]) -> float:
+    """Return nanoseconds a packet of this thread's processor time."""
+    timer = timeit.Timer(statement, timer=time.thread_time, globals=names)
+    timer.timeit(100)
+    number, took, done = 1000 // packets + 1, 0.0, 0
+    while took < seconds:
+        took += timer.timeit(number)
+        done += number
+    return took * 1e9 / (done * packets)
+
+
+def main() -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description="Measure the Python API.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each sample")
+    parser.add_argument("--no-write", action="store_true", help="only print the table")
+    options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds is at least 1")
+    about = machine.describe()
+    os.sched_setaffinity(0, {CORE})
+    samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    with skbpool.Pool(16) as pool:
+        skbs = [view for buffer in pool.alloc_bulk(8) for view in cut(buffer)]
+        names: dict[str, object] = {
+            "skb": skbs[0],
+            "view": memoryview(skbs[1]),
+            "copy": FRAME,
+            "batch": skbpool.SkbBatch(skb.clone() for skb in skbs),
+            "views": [memoryview(FRAME) for _ in skbs],
+            "copies": [bytes(skb) for skb in skbs],
+        }
+        for number in range(options.rounds):
+            note(f"round {number + 1} of {options.rounds}")
+            for each in COMPARISONS:
+                sides = [("ours", each.ours), ("peer", each.peer)]
+                for side, statement in sides if number % 2 == 0 else sides[::-1]:
+                    figure = measure(statement, each.packets, options.seconds, names)
+                    samples[each.goal.op][side].append(figure)
+        names.clear()
+        del skbs
+    rows = [
+        Row(each.goal, samples[each.goal.op]["ours"], samples[each.goal.op]["peer"])
+        for each in COMPARISONS
+    ]
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{about['cpu']}, load {about['load_average'][0]}; {python}")
+    show("Python", rows, "peer")
+    print("Reading a 5-tuple is absent: there is no such call yet.")
+    if not options.no_write:
+        raw = {"machine": about, "load_average_after": machine.load(), "python": python}
+        write(
+            "python",
+            rows,
+            {
+                **raw,
+                "pinned_to_cores": [CORE],
+                "seconds_a_sample": options.seconds,
+                "samples": samples,
+            },
+        )
+    return 0
+
+
+def cut(buffer: skbpool.Buffer) -> list[skbpool.Skb]:
+    """Cut an eighth of the packets out of one buffer."""
+    views = PACKETS // 8
+    memory = memoryview(buffer)
+    for number in range(views):
+        memory[number * 64 : number * 64 + 64] = FRAME
+    memory.release()
+    with buffer.arm(views) as armed:
+        return [armed.skb(number * 64, 64) for number in range(views)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

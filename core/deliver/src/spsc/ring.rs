@@ -73,6 +73,70 @@ impl<T> Ring<T> {
         // SAFETY: there are `mask + 1` slots.
         unsafe { self.slots.get_unchecked((index & self.mask) as usize) }
     }
+
+    /// The slots as one piece of memory; where `index` lies in it, and how many of `count` slots lie
+    /// there before the ring begins anew.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn blocks(&self, index: u32, count: u32) -> (*mut T, usize, usize) {
+        let at = index & self.mask;
+        let first = count.min(self.mask + 1 - at);
+        // A slot is a cell with the same layout as its value, so what a shared reference to it leads
+        // to may be written.
+        (self.slots.as_ptr().cast_mut().cast::<T>(), at as usize, first as usize)
+    }
+
+    /// Copies `count` values from `from` on to the slots from `index` on, in one block or two.
+    ///
+    /// # Safety
+    /// - The slots are empty and belong to the caller, and there are as many values, which move.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    unsafe fn fill(&self, index: u32, from: *const T, count: u32) {
+        let (slots, at, first) = self.blocks(index, count);
+        // SAFETY: both blocks lie inside the ring, and nobody else touches these slots.
+        unsafe {
+            slots.add(at).copy_from_nonoverlapping(from, first);
+            slots.copy_from_nonoverlapping(from.add(first), count as usize - first);
+        }
+    }
+
+    /// Copies the values of `count` slots from `index` on to `to` and what follows it.
+    ///
+    /// # Safety
+    /// - The slots are full and belong to the caller, and there is room for as many values, which
+    ///   move.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    unsafe fn empty(&self, index: u32, to: *mut T, count: u32) {
+        let (slots, at, first) = self.blocks(index, count);
+        // SAFETY: as in `fill`.
+        unsafe {
+            to.copy_from_nonoverlapping(slots.add(at), first);
+            to.add(first).copy_from_nonoverlapping(slots, count as usize - first);
+        }
+    }
+
+    /// As above, slot by slot, so that loom sees each.
+    #[cfg(loom)]
+    unsafe fn fill(&self, index: u32, from: *const T, count: u32) {
+        for done in 0..count {
+            // SAFETY: as the caller promises.
+            self.slot(index.wrapping_add(done)).with_mut(|slot| unsafe {
+                (*slot).as_mut_ptr().copy_from_nonoverlapping(from.add(done as usize), 1);
+            });
+        }
+    }
+
+    #[cfg(loom)]
+    unsafe fn empty(&self, index: u32, to: *mut T, count: u32) {
+        for done in 0..count {
+            // SAFETY: as the caller promises.
+            self.slot(index.wrapping_add(done)).with(|slot| unsafe {
+                to.add(done as usize).copy_from_nonoverlapping((*slot).as_ptr(), 1);
+            });
+        }
+    }
 }
 
 impl<T> Drop for Ring<T> {
@@ -145,11 +209,7 @@ impl<T> Enqueue<T> {
         // vector; nothing in between can panic. Slots as in `enqueue`.
         unsafe {
             values.set_len(0);
-            for done in 0..count {
-                self.ring.slot(self.tail.wrapping_add(done)).with_mut(|slot| {
-                    (*slot).as_mut_ptr().copy_from_nonoverlapping(from.add(done as usize), 1);
-                });
-            }
+            self.ring.fill(self.tail, from, count);
             from.copy_from(from.add(count as usize), rest);
             values.set_len(rest);
         }
@@ -208,11 +268,7 @@ impl<T> Dequeue<T> {
         // below on. Nothing in between can panic.
         unsafe {
             let to = into.as_mut_ptr().add(len);
-            for done in 0..count {
-                self.ring.slot(self.head.wrapping_add(done)).with(|slot| {
-                    to.add(done as usize).copy_from_nonoverlapping((*slot).as_ptr(), 1);
-                });
-            }
+            self.ring.empty(self.head, to, count);
             into.set_len(len + count as usize);
         }
         if count != 0 {

@@ -20,6 +20,7 @@ pub use model::{AtomicBool, AtomicU8, AtomicU32, AtomicU64};
 /// `core::cell::UnsafeCell` with loom's interface, so that loom can watch every access.
 #[cfg(not(loom))]
 #[derive(Debug)]
+#[repr(transparent)]
 pub struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
 #[cfg(not(loom))]

@@ -98,8 +98,19 @@ def serve(
     Flags go before environment variables (SKBPOOL_LISTEN, SKBPOOL_POOL__BUFFERS,
     SKBPOOL_LIMITS__MAX_STREAMS), those before the TOML file.
 
-    Examples: skbpool serve --listen unix:/tmp/skbpool.sock --metrics 127.0.0.1:0
-    """
+    \b
+    Keys of --json:
+      ready    true
+      version  of the daemon
+      pid      its process
+      listen   addresses it listens on, chosen ports included
+      metrics  URL of its metrics; null if they are off
+
+    \b
+    Examples:
+      skbpool serve --listen unix:/tmp/skbpool.sock --metrics 127.0.0.1:0
+      skbpool serve --buffers 4096 --json
+    """  # noqa: D301  # \b keeps lines as they are written
     flags = {
         "listen": listen or None,
         "metrics": metrics,
@@ -165,11 +176,19 @@ def _huge_hint(settings: "Settings") -> str:
 
 
 def _tell_quota(settings: "Settings") -> None:
-    """Log the default quota if it is what the size of the pool leaves."""
+    """Log the default quota if it is what the size of the pool leaves, or more than it leaves."""
     import structlog
 
-    if settings.quota_follows_pool:
-        structlog.get_logger().info(
+    log = structlog.get_logger()
+    if not settings.default_fits_beside_driver:
+        log.warning(
+            "no room beside a driver for a consumer with the default quota: raise --buffers, "
+            "lower limits.default_quota, or have consumers ask for less",
+            quota=settings.default_quota,
+            buffers=settings.pool.buffers,
+        )
+    elif settings.quota_follows_pool:
+        log.info(
             "default quota is a quarter of the pool",
             quota=settings.default_quota,
             buffers=settings.pool.buffers,

@@ -112,8 +112,8 @@ def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
     with _umask(0o777 & ~SOCKET_MODE):
         try:
             server.add_insecure_port(bound.target)
-        except RuntimeError as error:
-            raise ListenError(f"{address}: cannot be listened on: {error}") from None
+        except RuntimeError:
+            raise _why_not_unix(bound, address) from None
     if bound != address:
         _give_name(Path(bound.path), path)
     path.chmod(SOCKET_MODE)
@@ -132,6 +132,19 @@ def _give_name(bound: Path, path: Path) -> None:
         raise ListenError(f"unix:{path}: cannot be named: {error.strerror}") from None
     finally:
         bound.unlink(missing_ok=True)
+
+
+def _why_not_unix(bound: UnixAddress, address: UnixAddress) -> ListenError:
+    """Return the error with the reason that the system gives; gRPC does not tell it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(bound.path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        else:
+            Path(bound.path).unlink(missing_ok=True)
+            reason = "the system refused it once"
+    return ListenError(f"{address}: cannot be listened on: {reason}; listen elsewhere")
 
 
 def _clear(path: Path) -> None:
@@ -165,8 +178,10 @@ def _bind_tcp(server: grpc.Server, address: TcpAddress) -> Listener:
     _probe_tcp(address)
     try:
         port = server.add_insecure_port(address.target)
-    except RuntimeError as error:
-        raise ListenError(f"{address}: cannot be listened on: {error}") from None
+    except RuntimeError:
+        # It could be bound a moment ago.
+        text = f"{address}: cannot be listened on: somebody else was faster; choose another port"
+        raise ListenError(text) from None
     where = TcpAddress(address.host, port)
     return Listener(server, where, where)
 

@@ -1,5 +1,7 @@
 """Filling the model from flags, environment and a TOML file, with errors that name the place."""
 
+import contextlib
+import json
 import os
 import re
 import tomllib
@@ -48,6 +50,7 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
             return tuple(sources)
 
     text = _read(file) if file is not None else ""
+    _check_tables(file, text)
     try:
         return Sourced(**flags)
     except RecursionError:
@@ -111,6 +114,24 @@ def _read(file: Path) -> str:
     return text
 
 
+def _check_tables(file: Path | None, text: str) -> None:
+    """Refuse values in the place of tables, which hide when a key of the table is set over them."""
+    written = tomllib.loads(text)
+    for name, field in Settings.model_fields.items():
+        if not hasattr(field.annotation, "model_fields"):
+            continue
+        found = []
+        # Not set, or no JSON, which is told later.
+        with contextlib.suppress(KeyError, ValueError, RecursionError):
+            variable = f"SKBPOOL_{name.upper()}"
+            found.append((f"environment variable {variable}", json.loads(os.environ[variable])))
+        if name in written:
+            found.append((f"{file}:{_line_of([name], text)}", written[name]))
+        for place, value in found:
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{place}: {name}: {_short(value)} is not {allowed([name])}")
+
+
 def _describe(
     detail: Mapping[str, Any], flags: Mapping[str, Any], file: Path | None, text: str
 ) -> str:
@@ -121,7 +142,7 @@ def _describe(
     if kind == "extra_forbidden":
         reason = f"there is no such key; known are {_known(names)}"
     elif kind == "wrong_key":
-        names.append(detail["ctx"]["key"])
+        names = detail["ctx"]["key"].split(".")
         reason = str(detail["msg"])
     elif kind == "value_error":
         reason = str(detail["msg"]).removeprefix("Value error, ")

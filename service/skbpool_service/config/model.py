@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from skbpool._native import MAX_HOLDERS
 from skbpool.addresses import Address, AddressError, TcpAddress, parse_address
 
+from skbpool_service.config import admission
+
 MAX_BUFFERS = (1 << 24) - 1
 """Most buffers of one pool (an index has 24 bits, one value means none)."""
 
@@ -52,6 +54,11 @@ class PoolSettings(_Table):
     """Size of a buffer: 4096 << order bytes."""
     huge_pages: Literal["never", "try", "require"] = "never"
     """Whether the memory lies on huge pages."""
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of a buffer."""
+        return 4096 << self.order
 
 
 class Limits(_Table):
@@ -134,8 +141,21 @@ class LogSettings(_Table):
 
 
 def wrong_key(key: str, text: str) -> PydanticCustomError:
-    """Return the error for a key of the table that is looked at as a whole."""
+    """Return the error for `key`, written in full, of what is looked at as a whole."""
     return PydanticCustomError("wrong_key", "{text}", {"text": text, "key": key})
+
+
+def _check_room(pool: PoolSettings, max_frame_bytes: int) -> None:
+    """Refuse a pool that cannot have a driver and a consumer at a time."""
+    reserved = admission.pair(pool.buffers, pool.buffer_bytes, max_frame_bytes, quota=1)
+    if reserved > pool.buffers:
+        least = admission.least_buffers(pool.buffer_bytes, max_frame_bytes)
+        raise wrong_key(
+            "pool.buffers",
+            f"{pool.buffers} buffers of {pool.buffer_bytes} bytes are too few: a driver with "
+            f"frames of limits.max_frame_bytes = {max_frame_bytes} and a consumer reserve "
+            f"{reserved}; give at least {least} (--buffers {least})",
+        )
 
 
 def _split(value: object) -> object:
@@ -209,11 +229,13 @@ class Settings(BaseSettings):
     def _fill_quotas(cls, limits: Limits, info: ValidationInfo) -> Limits:
         pool = info.data.get("pool")
         buffers = pool.buffers if pool else MAX_BUFFERS
+        if pool:
+            _check_room(pool, limits.max_frame_bytes)
         for key in ("default_quota", "max_quota"):
             quota = getattr(limits, key)
             if quota is not None and quota > buffers:
                 raise wrong_key(
-                    key,
+                    f"limits.{key}",
                     f"{quota} views are more than pool.buffers = {buffers}, of which a consumer "
                     "reserves its quota: none could ever be admitted; lower it, raise "
                     "pool.buffers, or leave it out for a quota that fits",
@@ -240,3 +262,10 @@ class Settings(BaseSettings):
     def quota_follows_pool(self) -> bool:
         """Whether the default quota is less than usual, because the pool is small."""
         return self.default_quota == max(self.pool.buffers // 4, 1) < FALLBACK_QUOTA
+
+    @property
+    def default_fits_beside_driver(self) -> bool:
+        """Whether the pool has room for a driver and a consumer that asks for no quota."""
+        pool, quota = self.pool, self.default_quota
+        frame = self.limits.max_frame_bytes
+        return admission.pair(pool.buffers, pool.buffer_bytes, frame, quota) <= pool.buffers

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+import grpc
 import structlog
 from skbpool._native import IngestPort, Subscription, ingest_driver_name
 from skbpool.v1 import frame_pb2
@@ -201,4 +202,6 @@ class _Subscriber:
 
 
 def _told(error: Exception | None) -> str | None:
+    if isinstance(error, grpc.RpcError):
+        return "the client is gone"
     return None if error is None else str(error) or type(error).__name__

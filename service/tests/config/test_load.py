@@ -1,9 +1,12 @@
 """Where settings come from, and what is said about wrong ones."""
 
+import re
 from pathlib import Path
 
 import pytest
-from skbpool_service.config import ConfigError, load_settings, merge, nest
+import skbpool
+from skbpool._native import Hub, IngestPort, Subscription
+from skbpool_service.config import ConfigError, Settings, admission, load_settings, merge, nest
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +29,13 @@ def test_flags_go_before_the_environment_and_that_before_the_file(
 ) -> None:
     file = write(
         tmp_path,
-        'metrics = "127.0.0.1:1"\n[pool]\nbuffers = 10\norder = 1\n[limits]\nmax_streams = 3\n',
+        'metrics = "127.0.0.1:1"\n[pool]\nbuffers = 200\norder = 1\n[limits]\nmax_streams = 3\n',
     )
     monkeypatch.setenv("SKBPOOL_POOL__ORDER", "2")
     monkeypatch.setenv("SKBPOOL_LIMITS__MAX_STREAMS", "4")
     settings = load_settings({"limits": {"max_streams": "5"}}, file)
     assert settings.metrics == "127.0.0.1:1"
-    assert (settings.pool.buffers, settings.pool.order) == (10, 2)
+    assert (settings.pool.buffers, settings.pool.order) == (200, 2)
     assert settings.limits.max_streams == 5
 
 
@@ -107,8 +110,8 @@ def test_metrics_are_not_served_on_a_unix_socket() -> None:
 
 
 def test_quotas_follow_the_pool_unless_they_are_set() -> None:
-    small = load_settings({"pool": {"buffers": 100}})
-    assert (small.default_quota, small.max_quota) == (25, 100)
+    small = load_settings({"pool": {"buffers": 1000}})
+    assert (small.default_quota, small.max_quota) == (250, 1000)
     large = load_settings({"pool": {"buffers": 1_000_000}})
     assert (large.default_quota, large.max_quota) == (32_768, 1_000_000)
     told = load_settings({"limits": {"default_quota": 7, "max_quota": 9}})
@@ -123,6 +126,73 @@ def test_a_quota_that_no_consumer_can_ever_get_is_refused(tmp_path: Path, key: s
     with pytest.raises(ConfigError, match=rf":4: limits.{key}: 4097 .* pool.buffers = 4096"):
         load_settings({}, file)
     assert load_settings({"limits": {key: 4096}, "pool": {"buffers": 4096}}).max_quota == 4096
+
+
+@pytest.mark.parametrize("order", [0, 3, 10])
+@pytest.mark.parametrize("most", [64, 9000, 262_144])
+def test_what_streams_reserve_is_what_the_core_reserves(order: int, most: int) -> None:
+    size = 4096 << order
+    for buffers in (5, 16, 31, 64, 128, 129, 1023, 1024, 2000):
+        if buffers * size > 64 << 20:
+            continue
+        pool = skbpool.Pool(buffers, order=order)
+        hub = Hub(pool)
+        wanted = admission.driver(buffers, size, most), admission.consumer(buffers, 1)
+        found: list[int | None] = []
+        for attach in (
+            lambda hub=hub: IngestPort(hub, "nic", max_frame_bytes=most),
+            lambda hub=hub: Subscription(hub, "tap", quota=1, max_message_bytes=1 << 20),
+        ):
+            try:
+                with attach():
+                    found.append(pool.stats().reserved)
+            except skbpool.PoolTooSmall:
+                found.append(None)
+        assert found == [each if each <= buffers else None for each in wanted]
+
+
+@pytest.mark.parametrize(
+    ("buffers", "order", "most"), [(1, 0, 262_144), (8, 0, 64), (64, 0, 262_144), (128, 0, 262_144)]
+)
+def test_a_pool_that_nobody_fits_in_is_refused_with_the_least_that_works(
+    buffers: int, order: int, most: int
+) -> None:
+    def settings(buffers: int) -> Settings:
+        pool = {"buffers": buffers, "order": order}
+        return load_settings({"pool": pool, "limits": {"max_frame_bytes": most}})
+
+    with pytest.raises(ConfigError, match=rf"^pool.buffers: {buffers} buffers") as caught:
+        settings(buffers)
+    found = re.search(r"at least (\d+) \(--buffers \1\)$", str(caught.value))
+    assert found
+    least = int(found[1])
+    assert least == admission.least_buffers(4096 << order, most) > buffers
+    with pytest.raises(ConfigError, match=r"^pool.buffers"):
+        settings(least - 1)
+    for more in range(least, 2000):
+        settings(more)
+
+
+def test_a_default_quota_without_room_beside_a_driver_is_known() -> None:
+    assert not load_settings({"pool": {"buffers": 200}}).default_fits_beside_driver
+    assert load_settings({"pool": {"buffers": 256}}).default_fits_beside_driver
+
+
+def test_a_value_for_a_table_is_not_hidden_by_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags = {"pool": {"buffers": 4096}}
+    file = write(tmp_path, "# c\npool = 3\n")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(flags, file)
+    told = "pool: 3 is not a table; its keys are name, buffers, order, huge_pages"
+    assert str(caught.value) == f"{file}:2: {told}"
+    monkeypatch.setenv("SKBPOOL_POOL", "3")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(flags)
+    assert str(caught.value) == f"environment variable SKBPOOL_POOL: {told}"
+    monkeypatch.setenv("SKBPOOL_POOL", '{"order": 1}')
+    assert load_settings(flags).pool.order == 1
 
 
 def test_a_default_quota_that_follows_a_small_pool_is_known() -> None:

@@ -243,12 +243,14 @@ def test_the_socket_of_a_killed_daemon_is_replaced(path: str, tmp_path: Path) ->
     ("arguments", "code", "line"),
     [
         (("--buffers", "0"), ExitCode.USAGE, "pool.buffers: "),
+        (("--buffers", "64"), ExitCode.USAGE, "(--buffers 129)"),
         (("--set", "limits.max_streams=x"), ExitCode.USAGE, "limits.max_streams: "),
         (("--set", "nonsense"), ExitCode.USAGE, "write KEY=VALUE"),
         (("--listen", "nonsense"), ExitCode.USAGE, "is not an address"),
         (("--listen", "0.0.0.0:0"), ExitCode.USAGE, "--insecure-any-address"),
         (("--config", "/nowhere.toml"), ExitCode.USAGE, "/nowhere.toml: cannot be read"),
         (("--listen", "unix:/nowhere/d.sock"), ExitCode.ADDRESS, "there is no folder /nowhere"),
+        (("--listen", "unix:/proc/d.sock"), ExitCode.ADDRESS, "No such file or directory; listen"),
         (
             ("--buffers", "16777215", "--order", "10"),
             ExitCode.FAILURE,

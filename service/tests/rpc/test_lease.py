@@ -179,13 +179,13 @@ def test_a_session_that_comes_while_the_daemon_stops_is_told(daemon, stubs: Stub
 
 
 def test_a_lent_buffer_holds_nothing_of_who_had_it_before(start) -> None:
-    _, stubs = start(pool={"buffers": 16}, limits={"default_quota": 16})
+    _, stubs = start(pool={"buffers": 256}, limits={"default_quota": 16})
     lease = Lease(stubs)
-    buffers = lease.allocate(16)
+    buffers = lease.allocate(256)
     lease.write(*((buffer, 0, b"canary" * 600) for buffer in buffers))
     lease.release(*buffers)
     other = Lease(stubs)
-    again = other.allocate(16)
+    again = other.allocate(256)
     assert set(other.read(*((buffer, 0, 0) for buffer in again))) == {bytes(BUFFER)}
     lease.stream.cancel()
     other.stream.cancel()

@@ -10,7 +10,7 @@ import typer
 import skbpool
 from skbpool.cli import nic, stat, subscribe
 from skbpool.cli.failure import explain
-from skbpool.cli.plugins import CommandGroup
+from skbpool.cli.plugins import Command, CommandGroup
 from skbpool.cli.reader_gone import ReaderGone
 from skbpool.exit_codes import ExitCode
 
@@ -57,7 +57,9 @@ for function, text in (
     (subscribe.subscribe, subscribe.HELP),
     (stat.stat, stat.HELP),
 ):
-    app.command(help=text, epilog="Exit codes and environment: skbpool --help.")(function)
+    app.command(cls=Command, help=text, epilog="Exit codes and environment: skbpool --help.")(
+        function
+    )
 
 
 def _version(wanted: bool) -> None:

@@ -8,14 +8,23 @@ ETHERNET = 1
 
 NAMES = {
     0: "NULL",
+    3: "AX25",
+    6: "IEEE802_5",
+    8: "SLIP",
     9: "PPP",
+    10: "FDDI",
+    50: "PPP_HDLC",
+    51: "PPP_ETHER",
     101: "RAW",
+    104: "C_HDLC",
     105: "IEEE802_11",
+    107: "FRELAY",
     108: "LOOP",
     113: "LINUX_SLL",
+    117: "PFLOG",
     119: "IEEE802_11_PRISM",
     127: "IEEE802_11_RADIOTAP",
-    147: "USER0",
+    163: "IEEE802_11_AVS",
     187: "BLUETOOTH_HCI_H4",
     189: "USB_LINUX",
     192: "PPI",
@@ -28,9 +37,18 @@ NAMES = {
     230: "IEEE802_15_4_NOFCS",
     239: "NFLOG",
     249: "USBPCAP",
+    251: "BLUETOOTH_LE_LL",
+    252: "WIRESHARK_UPPER_PDU",
     253: "NETLINK",
+    254: "BLUETOOTH_LINUX_MONITOR",
+    256: "BLUETOOTH_LE_LL_WITH_PHDR",
+    258: "PKTAP",
+    266: "USB_DARWIN",
+    271: "VSOCK",
+    272: "NORDIC_BLE",
     276: "LINUX_SLL2",
-}
+    283: "IEEE802_15_4_TAP",
+} | {147 + number: f"USER{number}" for number in range(16)}
 """Names of link types (LINKTYPE_) in the registry at tcpdump.org; the common ones."""
 
 VARINT, LENGTH_DELIMITED = 0, 2

@@ -9,12 +9,25 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-from skbpool.cli.failure import Failure
+from skbpool.cli.failure import Failure, UsageError
 from skbpool.exit_codes import ExitCode
 
 GROUP = "skbpool.commands"
+
+
+class Command(TyperCommand):
+    """A command whose usage errors all point to its own help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; that an option lacks its value, the parser tells without context."""
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            if getattr(error, "ctx", None) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
 
 class CommandGroup(TyperGroup):
@@ -40,9 +53,8 @@ def as_command(name: str, function: Callable[..., Any]) -> Any:
     single = typer.Typer(rich_markup_mode=None, add_completion=False)
     loose = {"ignore_unknown_options": True, "allow_extra_args": True}
     settings = loose if function is _serve_is_missing else {}
-    single.command(name, context_settings={"help_option_names": ["-h", "--help"], **settings})(
-        function
-    )
+    names = {"help_option_names": ["-h", "--help"]}
+    single.command(name, cls=Command, context_settings={**names, **settings})(function)
     return typer.main.get_command(single)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from skbpool._native import FrameEncoder
-from skbpool.cli.link_type import LinkTypeNotice, link_type_of
+from skbpool.cli.link_type import NAMES, LinkTypeNotice, link_type_of
 from skbpool.v1 import frame_batch_pb2, frame_pb2
 
 
@@ -28,6 +28,13 @@ def test_it_is_read_from_what_either_encoder_makes(link_type: int) -> None:
 def test_a_message_without_frames_has_none() -> None:
     assert link_type_of(b"") == 0
     assert link_type_of(frame_pb2.IngestRequest(driver="eth0").SerializeToString()) == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(10, "FDDI"), (147, "USER0"), (162, "USER15"), (251, "BLUETOOTH_LE_LL")]
+)
+def test_common_ones_have_names(number: int, name: str) -> None:
+    assert NAMES[number] == name
 
 
 def test_each_is_told_once_and_ethernet_never(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ standard input:
     FIFO, `-` ──► this thread ──► pipe, as descriptor 0 ──► the card's reader of `-`
 """
 
-import contextlib
 import os
 import select
 import stat
@@ -67,6 +66,9 @@ class CaptureStream(Capture):
         self._cut = False
         self._failure: OSError | None = None
         self._wake, self._waker = os.pipe()
+        # Of the kind that a signal's handler may take from the thread that holds it.
+        self._lock = threading.RLock()
+        self._closed = False
         self._thread = threading.Thread(target=self._pass_on, name="skbpool-capture", daemon=True)
 
     @property
@@ -87,9 +89,13 @@ class CaptureStream(Capture):
         return f"{self._name}: reading failed: {reason}; check the program that writes the stream"
 
     def stop(self) -> None:
-        """End it: the reader finds its end after what was passed on. Any thread may call this."""
-        with contextlib.suppress(OSError):  # it has ended by itself
-            os.write(self._waker, b"x")
+        """End it: the reader finds its end after what was passed on. Any thread may call this.
+
+        Also after it was closed, when the descriptor's number may be another file's.
+        """
+        with self._lock:
+            if not self._closed:
+                os.write(self._waker, b"x")
 
     def __enter__(self) -> Self:
         reader, self._sink = os.pipe()
@@ -104,8 +110,10 @@ class CaptureStream(Capture):
         os.dup2(nothing := os.open(os.devnull, os.O_RDONLY), 0, inheritable=False)
         os.close(nothing)
         self._thread.join()
-        for descriptor in (self._source, self._wake, self._waker):
-            os.close(descriptor)
+        with self._lock:
+            self._closed = True
+            for descriptor in (self._source, self._wake, self._waker):
+                os.close(descriptor)
 
     def _pass_on(self) -> None:
         poll = select.poll()

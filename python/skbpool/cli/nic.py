@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from skbpool.cli.failure import bad_value
-from skbpool.cli.options import Json, Server, parse_duration, parse_name, whole_number
+from skbpool.cli.options import Json, Server, name_of_a, parse_duration, whole_number
 
 MIN_SIZE = 64
 MAX_SIZE = 262_148
@@ -40,6 +40,8 @@ Keys of --json:
   latency_seconds    {"p50", "p99", "max"} from sending to reading; null between hosts
 With -r, received, lost, duplicated, reordered and latency_seconds are null: a capture's frames
 have no stamps. Frames of any link type pass unchanged; a line tells which, unless it is Ethernet.
+When the connection is lost, accepted is what was acknowledged until then, and what the reader
+would have told and bits_per_second are null.
 
 \b
 Examples:
@@ -70,7 +72,8 @@ def nic(
             metavar="TIME",
             parser=parse_duration,
             help="How long the line is up: 10s, 500ms, 2m, a number alone is seconds; 1ms to 24h. "
-            f"By default {DEFAULT_DURATION:g}s, with -r or -c until the frames end.",
+            f"By default {DEFAULT_DURATION:g}s, with -r or -c until the frames end. A capture from "
+            "a pipe has so long from the start, however late its header comes.",
         ),
     ] = None,
     frames: Annotated[
@@ -104,7 +107,7 @@ def nic(
         str | None,
         typer.Option(
             metavar="NAME",
-            parser=parse_name,
+            parser=name_of_a("driver"),
             help="Name of the driver in the daemon's statistics.",
         ),
     ] = None,

@@ -1,6 +1,8 @@
 """What `skbpool nic` does: a card is made, drives the daemon, and its report is printed."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from skbpool.cli.nic_progress import progress
 from skbpool.cli.nic_report import NicReport, show
 from skbpool.cli.nic_run import NicRun
 from skbpool.cli.options import server_address
-from skbpool.cli.output import print_json
+from skbpool.cli.output import counted, print_json
 from skbpool.cli.stopping import run_apart, run_stoppable
 from skbpool.client import Client
 from skbpool.errors import CaptureError
@@ -44,7 +46,7 @@ def drive(line: Line, name: str, server: str | None, json: bool) -> None:
     Raises:
         typer.BadParameter: The rate is none.
         Failure: The capture cannot be read, or is damaged, after what came before was sent.
-        ServiceError: The daemon refused or is gone.
+        ServiceError: The daemon refused or is gone, after the report of what it had acknowledged.
     """
     if line.capture is None:
         _drive(line, None, name, server, json)
@@ -54,40 +56,54 @@ def drive(line: Line, name: str, server: str | None, json: bool) -> None:
 
 
 def _drive(line: Line, capture: Capture | None, name: str, server: str | None, json: bool) -> None:
-    with Client(server_address(server)) as client:
+    with Client(server_address(server)) as client, _end_on_time(line, capture):
         run = NicRun(client, line)
         # Apart, since a stream may be silent before its header too.
         card = run_apart(lambda: make_card(line, capture, run.stream))
-
-        def stop() -> None:
-            if capture is not None:
-                capture.stop()  # first, since the card may be waiting for it
-            card.stop()
-
-        def work() -> NicReport:
-            with progress(card, line.duration, line.frames):
-                return run.drive(card, name)
-
-        clock = _end_on_time(line, capture)
-        try:
-            report = run_stoppable(work, stop)
-        finally:
-            clock.cancel()
+        if card is None:
+            client.server_info()  # whether there is a daemon shall not go unnoticed
+            report = NicReport.of_nothing()
+        else:
+            report = _send(run, card, line, capture, name)
     finish(report, capture, json)
 
 
-def _end_on_time(line: Line, capture: Capture | None) -> threading.Timer:
-    """See to it that a stream which is silent does not outlast the line."""
-    end = capture.stop if capture is not None else lambda: None
-    clock = threading.Timer((line.duration or 0.0) + SILENCE, end)
+def _send(
+    run: NicRun, card: EmulatedNic, line: Line, capture: Capture | None, name: str
+) -> NicReport:
+    def stop() -> None:
+        if capture is not None:
+            capture.stop()  # first, since the card may be waiting for it
+        card.stop()
+
+    def work() -> NicReport:
+        with progress(card, line.duration, line.frames):
+            return run.drive(card, name)
+
+    return run_stoppable(work, stop)
+
+
+@contextmanager
+def _end_on_time(line: Line, capture: Capture | None) -> Iterator[None]:
+    """See to it that a stream which is silent, before its header too, does not outlast the line."""
+    if capture is None or line.duration is None:
+        yield
+        return
+    clock = threading.Timer(line.duration + SILENCE, capture.stop)
     clock.daemon = True
-    if line.duration is not None:
-        clock.start()
-    return clock
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
 
 
-def make_card(line: Line, capture: Capture | None, stream: int) -> EmulatedNic:
-    """Make the card; what it refuses is a matter of the command line or of the capture."""
+def make_card(line: Line, capture: Capture | None, stream: int) -> EmulatedNic | None:
+    """Make the card; what it refuses is a matter of the command line or of the capture.
+
+    Returns:
+        None if the capture's time was up before its header had come.
+    """
     # At max the line waits for the daemon, and what is queued is only late. At a rate it goes on
     # while a busy machine keeps the sender from running: 0.7 s of 64-byte frames at 1 Gbit/s.
     buffers = 4_096 if line.unpaced else 16_384
@@ -103,6 +119,8 @@ def make_card(line: Line, capture: Capture | None, stream: int) -> EmulatedNic:
             loops=line.loops,
         )
     except CaptureError as error:
+        if capture is not None and capture.was_cut:
+            return None
         text = str(error) if capture is None else capture.named(str(error))
         raise Failure(text, ExitCode.CAPTURE) from None
     except ValueError as error:  # everything else was looked at before
@@ -110,14 +128,17 @@ def make_card(line: Line, capture: Capture | None, stream: int) -> EmulatedNic:
 
 
 def finish(report: NicReport, capture: Capture | None, json: bool) -> None:
-    """Print the report, and fail if the capture was damaged."""
+    """Print the report, and fail if the run did or if the capture was damaged."""
     if json:
         print_json(report.as_dict())
     else:
         show(report)
+    if report.failure is not None:
+        raise report.failure
     if capture is None or capture.was_cut:
         return
     error = capture.failure or report.capture_error
     if error is not None:
-        sent = f"{report.accepted:,} frames before it were sent"
+        were = "was" if report.accepted == 1 else "were"
+        sent = f"{counted(report.accepted, 'frame')} before it {were} sent"
         raise Failure(f"{capture.named(error)}; {sent}", ExitCode.CAPTURE)

@@ -12,6 +12,9 @@ from skbpool.cli.output import progress_console, with_unit
 
 LOOKS_A_SECOND = 8
 
+BAR = 16
+"""Columns of the bar, so that the line fits a terminal of 80."""
+
 
 def progress(
     card: EmulatedNic, duration: float | None, frames: int | None
@@ -34,9 +37,9 @@ def _line(card: EmulatedNic, duration: float | None, frames: int | None) -> Rend
     missed = sum(totals["frames"] for totals in figures["dropped"].values())
     parts: list[RenderableType] = []
     if frames is not None:
-        parts.append(ProgressBar(total=frames, completed=offered, width=24))
+        parts.append(ProgressBar(total=frames, completed=offered, width=BAR))
     elif duration is not None:
-        parts.append(ProgressBar(total=duration, completed=seconds, width=24))
+        parts.append(ProgressBar(total=duration, completed=seconds, width=BAR))
     parts.append(f"{seconds:5.1f} s")
     parts.append(f"{offered:,} frames")
     parts.append(with_unit(offered / seconds if seconds else 0.0, "frames/s"))

@@ -7,8 +7,8 @@ from typing import Any, Self
 from rich import box
 from rich.table import Table
 
-from skbpool.cli.output import count, print_tables, reasons, seconds, with_unit
-from skbpool.client import Acknowledgement
+from skbpool.cli.output import count, counted, print_tables, reasons, seconds, with_unit
+from skbpool.client import Acknowledgement, ServiceError
 from skbpool.client.drops import Drops, add_drops, drops_of, frames_by_reason
 from skbpool.v1 import stamp_pb2
 
@@ -56,9 +56,13 @@ class NicReport:
     reordered: int | None
     seconds: float
     frames_per_second: float
-    bits_per_second: float
+    bits_per_second: float | None
     latency_seconds: dict[str, float] | None
     capture_error: str | None
+    stamped: bool = True
+    """Whether the frames had stamps for the reader."""
+    failure: ServiceError | None = None
+    """What ended the run half-way; the reader's figures and those of the wire are unknown then."""
 
     @classmethod
     def of(
@@ -67,6 +71,9 @@ class NicReport:
         acknowledged: Acknowledgement,
         seen: Seen | None,
         took: float,
+        *,
+        stamped: bool,
+        failure: ServiceError | None = None,
     ) -> Self:
         """Put together what the card, the daemon and the reader know of the same frames."""
         dropped: Drops = {}
@@ -93,15 +100,23 @@ class NicReport:
             reordered=seen.reordered if seen else None,
             seconds=took,
             frames_per_second=acknowledged.accepted / took if took else 0.0,
-            bits_per_second=bits / took if took else 0.0,
+            bits_per_second=None if failure else bits / took if took else 0.0,
             latency_seconds=seen.latency if seen else None,
             capture_error=card["capture_error"],
+            stamped=stamped,
+            failure=failure,
         )
+
+    @classmethod
+    def of_nothing(cls) -> Self:
+        """Return the report of a capture of which nothing came."""
+        return cls(0, 0, None, {}, None, None, None, 0.0, 0.0, 0.0, None, None, stamped=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the documented keys."""
         keys = {**vars(self)}
-        del keys["capture_error"]
+        for other in ("capture_error", "stamped", "failure"):
+            del keys[other]
         return keys
 
     @property
@@ -111,27 +126,37 @@ class NicReport:
 
 
 def summary(report: NicReport) -> Table:
-    """Return the figures as a table for people, each with what it counts."""
+    """Return the figures as a table for people, each with what it counts; 80 columns hold it."""
     made = Table(show_header=False, box=box.SIMPLE)
     made.add_column(style="bold")
     made.add_column(justify="right", overflow="fold")
     made.add_column(style="dim")
-    made.add_row("offered", f"{count(report.offered)} frames", "came over the line")
-    made.add_row("accepted", f"{count(report.accepted)} frames", "landed in a buffer of the daemon")
-    if report.received is not None:
-        made.add_row("received", f"{count(report.received)} frames", "read by the daemon's reader")
-    made.add_row("dropped", reasons(report.dropped), "on the way to the readers, by reason")
-    if report.lost is not None and report.duplicated is not None and report.reordered is not None:
-        made.add_row("lost", count(report.lost), "neither received nor dropped")
-        made.add_row("duplicated", count(report.duplicated))
-        made.add_row("reordered", count(report.reordered))
+    stamped = report.stamped
+    accepted = "acknowledged until then" if report.failure else "landed in a buffer of the daemon"
+    made.add_row("offered", counted(report.offered, "frame"), "came over the line")
+    made.add_row("accepted", counted(report.accepted, "frame"), accepted)
+    if stamped:
+        made.add_row("received", _known(report.received), "read by the daemon's reader")
+    dropped = reasons(report.dropped, between=",\n")
+    made.add_row("dropped", dropped, "on the way to the readers, by reason")
+    if stamped:
+        made.add_row("lost", _known(report.lost, ""), "neither received nor dropped")
+        made.add_row("duplicated", _known(report.duplicated, ""))
+        made.add_row("reordered", _known(report.reordered, ""))
     made.add_row("time", f"{report.seconds:.3f} s", "that the line was up")
     made.add_row("frames", f"{report.frames_per_second:,.0f} frames/s", "accepted, read or not")
-    made.add_row("on the wire", with_unit(report.bits_per_second, "bit/s"), "accepted")
+    if report.bits_per_second is not None:
+        made.add_row("on the wire", with_unit(report.bits_per_second, "bit/s"), "accepted")
     if report.latency_seconds is not None:
         parts = (f"{name} {seconds(value)}" for name, value in report.latency_seconds.items())
-        made.add_row("latency", ", ".join(parts), "of the received")
+        made.add_row("latency", "\n".join(parts), "of the received")
     return made
+
+
+def _known(number: int | None, noun: str = "frame") -> str:
+    if number is None:
+        return "unknown"
+    return counted(number, noun) if noun else count(number)
 
 
 def show(report: NicReport) -> None:

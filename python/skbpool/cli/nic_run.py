@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from skbpool._native import EmulatedNic, server_boot_id
 from skbpool.cli.link_type import LinkTypeNotice
 from skbpool.cli.nic_report import NicReport, Seen
-from skbpool.client import Acknowledgement, Client, ResourceExhausted, ServiceError, StampReader
+from skbpool.client import (
+    Acknowledgement,
+    Client,
+    ResourceExhausted,
+    ServerUnavailable,
+    ServiceError,
+    StampReader,
+)
 from skbpool.client.drops import drops_of
 from skbpool.v1 import stamp_pb2
 
@@ -52,8 +59,10 @@ class NicRun:
     def drive(self, card: EmulatedNic, driver: str) -> NicReport:
         """Send everything the card receives, and return the figures.
 
+        Those of a run that failed half-way are what is known, with the failure.
+
         Raises:
-            ServiceError: The daemon refused or is gone.
+            ServiceError: The daemon refused before anything was sent, or cannot be reached.
         """
         with ExitStack() as stack:
             stack.callback(card.stop)
@@ -61,22 +70,34 @@ class NicRun:
             reader = None
             if self._stamped:
                 reader = stack.enter_context(self._attach_reader())
-            last = Acknowledgement()
-            begin = time.monotonic()
+            last: Acknowledgement | None = None
+            begin = end = time.monotonic()
+            seen = failure = None
             try:
                 for last in self._client.ingest_messages(self._messages(card), driver=driver):
+                    end = time.monotonic()
                     if last.acked_through == 0:
-                        begin = time.monotonic()
+                        begin = end
+                if reader is not None and last is not None:
+                    seen = Seen.of(wait_for_reader(reader, last.accepted), same_host)
             except ServiceError as error:
-                text = f"{error}; {last.accepted:,} frames were accepted before that"
-                raise type(error)(text, error.code) from None
-            took = time.monotonic() - begin
-            seen = Seen.of(wait_for_reader(reader, last.accepted), same_host) if reader else None
+                if last is None or not (last.acked_through or isinstance(error, ServerUnavailable)):
+                    raise
+                failure = error
+                card.stop()
             figures = card.report()
             up = figures["seconds"]
             if self._duration is not None:
                 up = min(up, self._duration)
-            return NicReport.of(figures, last, seen, took if self._unpaced else up)
+            took = end - begin if self._unpaced else up
+            return NicReport.of(
+                figures,
+                last or Acknowledgement(),
+                seen,
+                took,
+                stamped=self._stamped,
+                failure=failure,
+            )
 
     def _attach_reader(self) -> StampReader:
         """Attach the reader, with room for the time that a busy machine keeps it from running.

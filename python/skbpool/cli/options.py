@@ -60,18 +60,19 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
-def parse_name(text: str) -> str:
-    """Return the name of a driver or consumer; what else a name may not be, the daemon knows.
+def name_of_a(kind: str) -> Callable[[str], str]:
+    """Return a parser for the names that a driver or consumer may have, as the daemon sees it."""
 
-    Raises:
-        typer.BadParameter: It is empty, which would mean that the daemon chooses one.
-    """
-    if not text:
-        raise typer.BadParameter(
-            "'' is no name: give 1 to 63 printable ASCII characters without spaces, or leave the "
-            "option out for one that the daemon chooses"
-        )
-    return text
+    def parse(text: str) -> str:
+        if not re.fullmatch(r"[!-~]{1,63}", text):
+            hint = "" if text else "; leave the option out for one that the daemon chooses"
+            raise typer.BadParameter(
+                f"a {kind}'s name is 1 to 63 printable ASCII characters without spaces, "
+                f"not {text[:80]!r}{hint}"
+            )
+        return text
+
+    return parse
 
 
 def whole_number(low: int, high: int, unit: str) -> Callable[[str | int], int]:

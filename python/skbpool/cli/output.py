@@ -62,8 +62,14 @@ def progress_console() -> Console | None:
 
 
 def table(title: str, *columns: str) -> Table:
-    """Return an empty table; names are on the left, figures on the right."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    """Return an empty table; names are on the left, figures on the right, close together."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for number, column in enumerate(columns):
         text = number == 0 or column in ("state", "kind", "dropped", "missed")
         made.add_column(column, justify="left" if text else "right", overflow="fold")
@@ -75,9 +81,14 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def reasons(drops: Mapping[str, int]) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: `1 frame`, `2,044 frames`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def reasons(drops: Mapping[str, int], between: str = ", ") -> str:
     """Return drops by reason: `2,044 ring_full, 3 quota`; `0` without any."""
-    return ", ".join(f"{frames:,} {reason}" for reason, frames in drops.items()) or "0"
+    return between.join(f"{frames:,} {reason}" for reason, frames in drops.items()) or "0"
 
 
 def with_unit(number: float, unit: str) -> str:

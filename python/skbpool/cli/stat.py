@@ -128,7 +128,7 @@ def show(figures: dict[str, Any]) -> None:
     from skbpool.cli.output import count, print_tables, reasons, table
 
     keys = ("buffers", "buffer_bytes", "free", "cached", "in_flight", "reserved")
-    columns = ("buffers", "bytes each", "free", "cached", "in flight", "reserved")
+    columns = ("buffers", "bytes\neach", "free", "cached", "in\nflight", "reserved")
     pools = table("Pools", "pool", *columns, "state")
     for pool in figures["pools"]:
         pools.add_row(pool["name"], *(count(pool[key]) for key in keys), pool["state"])

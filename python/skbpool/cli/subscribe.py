@@ -1,11 +1,12 @@
 """`skbpool subscribe`: take frames out of the daemon."""
 
+import os
 from typing import Annotated
 
 import typer
 
 from skbpool.cli.failure import bad_value
-from skbpool.cli.options import Json, Server, parse_name, whole_number
+from skbpool.cli.options import Json, Server, name_of_a, whole_number
 
 MAX_COUNT = (1 << 63) - 1
 MAX_QUOTA = (1 << 32) - 1
@@ -14,14 +15,15 @@ HELP = """Take frames out of the daemon.
 
 Every frame that any driver delivers while this runs. It ends after -c frames, on Ctrl-C or
 SIGTERM, or when whoever reads the output has had enough; what was received is written first.
-Without -w, frames are only counted. What is still queued for it in the daemon when it ends is
-dropped there as "detached", as `skbpool stat` shows. A line on standard error tells when
-it is subscribed.
+Without -w, frames are only counted. When it ends, what the daemon has sent beyond -c counts there
+as delivered; what was still queued is dropped as "detached", as `skbpool stat` shows. A line on
+standard error tells when it is subscribed; a FILE that exists is emptied only then.
 
 \b
 Keys of --json:
   frames   frames written, or counted
-  missed   frames missed because this reader was too slow, by reason: {"quota": 12}
+  missed   frames missed because this reader was too slow, by reason: {"quota": 12}; null if the
+           connection was lost, so that it is unknown
   seconds  how long the subscription stood
 
 \b
@@ -55,7 +57,7 @@ def subscribe(
         str | None,
         typer.Option(
             metavar="NAME",
-            parser=parse_name,
+            parser=name_of_a("consumer"),
             help="Name of the consumer in the daemon's statistics.",
         ),
     ] = None,
@@ -73,6 +75,12 @@ def subscribe(
     """Take frames out of the daemon."""
     if json and write == "-":
         raise bad_value("--json", "standard output carries the frames of -w -")
+    if write == "-" and os.isatty(1):
+        raise bad_value(
+            "--write",
+            "standard output is a terminal: name a file, or pipe it, as in "
+            "skbpool subscribe -w - | tcpdump -r -",
+        )
     # grpcio is slow to import, and `--help` can do without.
     from skbpool.cli.taking import take
 

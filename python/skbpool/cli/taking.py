@@ -8,10 +8,10 @@ from typing import Any, Self
 from skbpool._native import CaptureWriter, decode_subscribe
 from skbpool.cli.failure import Failure
 from skbpool.cli.options import server_address
-from skbpool.cli.output import print_json, reasons, say
+from skbpool.cli.output import counted, print_json, reasons, say
 from skbpool.cli.reader_gone import ReaderGone
-from skbpool.cli.stopping import run_stoppable
-from skbpool.client import Client, Subscription
+from skbpool.cli.stopping import run_apart, run_stoppable
+from skbpool.client import Client, ServiceError, Subscription
 from skbpool.client.drops import Drops, add_drops, frames_by_reason
 from skbpool.exit_codes import ExitCode
 
@@ -27,9 +27,11 @@ def take(
         ServiceError: The daemon refused or is gone.
     """
     with ExitStack() as stack:
-        writer = None if write is None else stack.enter_context(Output(write))
         client = stack.enter_context(Client(server_address(server)))
         subscription = stack.enter_context(client.subscribe(name, quota=quota))
+        # Last, since it empties a file that exists; apart, since a FIFO may have no reader yet.
+        opened = None if write is None else run_apart(lambda: Output(write))
+        writer = None if opened is None else stack.enter_context(opened)
         say(f"subscribed to {client.address}")
         taking = Taking(subscription, writer, count)
         try:
@@ -39,8 +41,8 @@ def take(
             if json:
                 print_json(taking.as_dict())
             else:
-                missed = reasons(frames_by_reason(taking.missed))
-                say(f"{taking.frames:,} frames, missed {missed}, in {taking.seconds:.1f} s")
+                took = f"in {taking.seconds:.1f} s"
+                say(f"{counted(taking.frames, 'frame')}, missed {taking.missed_text}, {took}")
 
 
 class Taking:
@@ -55,10 +57,24 @@ class Taking:
         self._begin = time.monotonic()
         self.frames = 0
         self.missed: Drops = {}
+        """What the daemon has told of."""
+        self.broken = False
+        """Whether the subscription failed, so that the daemon may have had more to tell."""
         self.seconds = 0.0
 
     def run(self) -> None:
-        """Take frames until there are enough, or the subscription ends."""
+        """Take frames until there are enough, or the subscription ends.
+
+        Raises:
+            ServiceError: It failed.
+        """
+        try:
+            self._run()
+        except ServiceError:
+            self.broken = True
+            raise
+
+    def _run(self) -> None:
         for message in self._subscription.messages():
             batch, missed, _ = decode_subscribe(message)
             add_drops(self.missed, missed)
@@ -74,11 +90,19 @@ class Taking:
         """Stop the clock."""
         self.seconds = time.monotonic() - self._begin
 
+    @property
+    def missed_text(self) -> str:
+        """The frames missed by reason, and how sure that is."""
+        missed = frames_by_reason(self.missed)
+        if self.broken:
+            return f"at least {reasons(missed)}" if missed else "unknown"
+        return reasons(missed)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the documented keys of --json."""
         return {
             "frames": self.frames,
-            "missed": frames_by_reason(self.missed),
+            "missed": None if self.broken else frames_by_reason(self.missed),
             "seconds": self.seconds,
         }
 

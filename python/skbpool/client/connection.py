@@ -1,12 +1,13 @@
 """The channel to one daemon, and the streams over it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import grpc
 
 from skbpool.addresses import Address
-from skbpool.client.errors import service_error, translated
+from skbpool.client.errors import ServiceError, service_error
 
 if TYPE_CHECKING:
     from grpc import UnaryUnaryMultiCallable, _CallIterator
@@ -36,19 +37,23 @@ Response = TypeVar("Response")
 
 
 class Connection:
-    """A channel and what every call over it needs: the address for errors, the timeout."""
+    """A channel and what every call over it needs: the timeout, and what errors are to tell."""
 
     def __init__(self, address: Address, timeout: float) -> None:
         self.address = str(address)
         self.timeout = timeout
         self.channel = grpc.insecure_channel(address.target, options=_OPTIONS)
+        self.answered = False
+        """Whether a daemon has answered, so that a connection which fails is lost."""
 
     def call(
         self, method: "UnaryUnaryMultiCallable[Request, Response]", request: Request
     ) -> Response:
         """Make a unary call within the timeout."""
-        with translated(self.address):
-            return method(request, timeout=self.timeout)
+        with self.translated():
+            response = method(request, timeout=self.timeout)
+        self.answered = True
+        return response
 
     def round_trip(self) -> None:
         """Return when everything the daemon sent before now has been taken note of.
@@ -58,8 +63,21 @@ class Connection:
         """
         method: UnaryUnaryMultiCallable[bytes, bytes]
         method = self.channel.unary_unary(ROUND_TRIP, None, None)
-        with translated(self.address):
+        with self.translated():
             method.future(b"", timeout=self.timeout).result()
+        self.answered = True
+
+    @contextmanager
+    def translated(self, kept: str = "") -> Iterator[None]:
+        """Turn what gRPC raises in the body into ServiceErrors.
+
+        Args:
+            kept: What holds also when the connection is lost.
+        """
+        try:
+            yield
+        except grpc.RpcError as error:
+            raise service_error(error, self.address, answered=self.answered, kept=kept) from None
 
     def close(self) -> None:
         """Close the channel; its streams end."""
@@ -67,12 +85,18 @@ class Connection:
 
 
 class ServerStream(Generic[Response]):
-    """A stream of responses that this side may end."""
+    """A stream of responses that this side may end.
 
-    def __init__(self, connection: Connection, call: "_CallIterator[Response]") -> None:
+    Args:
+        kept: What holds also when the connection is lost, for the error.
+    """
+
+    def __init__(
+        self, connection: Connection, call: "_CallIterator[Response]", kept: str = ""
+    ) -> None:
         self._connection = connection
-        self._address = connection.address
         self._call = call
+        self._kept = kept
         self._closed = False
 
     @property
@@ -98,8 +122,10 @@ class ServerStream(Generic[Response]):
         Raises:
             ServiceError: There is none.
         """
-        with translated(self._address):
-            return next(self._call)
+        with self._connection.translated():
+            response = next(self._call)
+        self._connection.answered = True
+        return response
 
     def __iter__(self) -> Iterator[Response]:
         """Yield the responses until either side ends the stream.
@@ -108,10 +134,13 @@ class ServerStream(Generic[Response]):
             ServiceError: The daemon ended it with an error, or is gone.
         """
         try:
-            yield from self._call
-        except grpc.RpcError as error:
+            with self._connection.translated(self._kept):
+                for response in self._call:
+                    self._connection.answered = True
+                    yield response
+        except ServiceError:
             if not self._closed:
-                raise service_error(error, self._address) from None
+                raise
 
     def close(self) -> None:
         """End the stream; may be called from any thread, and more than once."""

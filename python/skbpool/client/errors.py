@@ -1,7 +1,6 @@
 """What a call to the daemon can end with: one exception for each gRPC status that it uses."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 
 import grpc
 
@@ -75,13 +74,32 @@ _CLASSES: dict[grpc.StatusCode, type[ServiceError]] = {
 }
 
 
-def service_error(error: grpc.RpcError, address: str) -> ServiceError:
-    """Return the typed exception for what gRPC raised when `address` was called."""
+POOL_TOO_SMALL = b"POOL_TOO_SMALL"
+"""Reason, among those details, for refusing a stream that the pool has no room for."""
+
+LARGER = "; 'skbpool serve --buffers' makes the daemon's pool larger"
+
+
+def service_error(
+    error: grpc.RpcError, address: str, *, answered: bool = False, kept: str = ""
+) -> ServiceError:
+    """Return the typed exception for what gRPC raised when `address` was called.
+
+    If a daemon has `answered` there before, a connection that fails is lost; what of the work is
+    `kept` is told then.
+    """
     code = error.code()
     details = error.details() or f"the call ended with {code.name}"
     # The daemon adds details of its own to whatever it refuses; without them gRPC itself speaks.
-    if any(pair.key == STATUS_DETAILS for pair in error.trailing_metadata() or ()):
-        message = details
+    refused = [pair for pair in error.trailing_metadata() or () if pair.key == STATUS_DETAILS]
+    if refused:
+        too_small = any(POOL_TOO_SMALL in bytes(pair.value) for pair in refused)
+        message = details + (LARGER if too_small else "")
+    elif code is grpc.StatusCode.UNAVAILABLE and answered:
+        message = (
+            f"the daemon at {address} is gone: the connection was lost ({_cause(details)})"
+            f"{kept and f'; {kept}'}; see its log for why"
+        )
     elif code is grpc.StatusCode.UNAVAILABLE:
         message = (
             f"no daemon answers at {address} ({_cause(details)}): is it running? Start it with "
@@ -103,13 +121,7 @@ def _cause(details: str) -> str:
     """Shorten what gRPC says about a failed connection to what the system said."""
     # "failed to connect to all addresses; last error: UNKNOWN: unix:/x: connect: No such file (2)"
     last = details.rpartition("last error: ")[2]
+    # "Stream removed (recvmsg:Connection reset by peer (104))"
+    if found := re.search(r":\s*([^:()]+) \(\d+\)", last):
+        return found[1]
     return last.rpartition(": ")[2].rstrip("]") or details
-
-
-@contextmanager
-def translated(address: str) -> Iterator[None]:
-    """Turn what gRPC raises in the body into the exceptions of this module."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise service_error(error, address) from None

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 METHOD = "/skbpool.v1.FrameService/Ingest"
 
+KEPT = "frames that it acknowledged are accepted"
+"""What holds of a stream whose connection is lost."""
+
 ETHERNET = 1
 """LINKTYPE_ETHERNET in the pcap registry."""
 
@@ -62,7 +65,7 @@ def ingest(
     # Without serializers both sides are the bytes on the wire.
     method: StreamStreamMultiCallable[bytes, bytes]
     method = connection.channel.stream_stream(METHOD, None, None)
-    stream = ServerStream(connection, method(flow.requests()))
+    stream = ServerStream(connection, method(flow.requests()), KEPT)
     try:
         for raw in stream:
             response = frame_pb2.IngestResponse.FromString(raw)

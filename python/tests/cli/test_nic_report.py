@@ -1,10 +1,13 @@
 """The figures of a run, put together from three sides."""
 
+from io import StringIO
 from typing import Any
 
+import grpc
 import pytest
+from rich.console import Console
 from skbpool.cli.nic_report import NicReport, Seen, summary
-from skbpool.client import Acknowledgement
+from skbpool.client import Acknowledgement, ServerUnavailable
 from skbpool.v1 import drop_reason_pb2, stamp_pb2
 
 KEYS = {
@@ -54,7 +57,8 @@ def reader(received: int, quota: int = 0, duplicated: int = 0) -> stamp_pb2.GetS
 def report(
     offered: int, accepted: int, seen: Seen | None, took: float = 2.0, **dropped: int
 ) -> NicReport:
-    return NicReport.of(card(offered, **dropped), Acknowledgement(1, accepted), seen, took)
+    figures, acknowledged = card(offered, **dropped), Acknowledgement(1, accepted)
+    return NicReport.of(figures, acknowledged, seen, took, stamped=seen is not None)
 
 
 def test_the_keys_are_the_documented_ones() -> None:
@@ -124,6 +128,36 @@ def test_the_table_shows_what_there_is() -> None:
         "reordered",
         "latency",
     }
+
+
+def test_a_run_that_failed_half_way_tells_what_is_known() -> None:
+    failure = ServerUnavailable("gone", grpc.StatusCode.UNAVAILABLE)
+    half = NicReport.of(
+        card(10, no_descriptor=1), Acknowledgement(1, 4), None, 2.0, stamped=True, failure=failure
+    )
+    assert set(half.as_dict()) == KEYS
+    assert (half.offered, half.accepted, half.dropped) == (10, 4, {"no_descriptor": 1})
+    assert half.frames_per_second == 2
+    assert (half.received, half.lost, half.bits_per_second) == (None, None, None)
+    assert rows(half)["lost"] == "unknown"
+
+
+def test_nothing_came() -> None:
+    nothing = NicReport.of_nothing()
+    assert set(nothing.as_dict()) == KEYS
+    assert rows(nothing)["offered"] == "0 frames"
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    many = {"quota": 123_456_789, "ring_full": 999_999_999, "no_descriptor": 7}
+    found = report(1_488_095_238, 999_999_999, Seen.of(reader(999_999_999), True), **many)
+    out = StringIO()
+    Console(file=out, width=80).print(summary(found))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    # Every row in as many lines as it has parts: none is broken.
+    assert len([line for line in lines if line]) == 11 + 2 + 2
+    assert any(line.strip() == "999,999,999 ring_full," for line in lines)
 
 
 def rows(found: NicReport) -> dict[str, str]:

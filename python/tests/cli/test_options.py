@@ -2,7 +2,7 @@
 
 import pytest
 import typer
-from skbpool.cli.options import parse_duration, parse_name, server_address, whole_number
+from skbpool.cli.options import name_of_a, parse_duration, server_address, whole_number
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_whole_numbers_out_of_range(text: str) -> None:
 
 
 def test_an_empty_name_is_none() -> None:
-    assert parse_name("eth0") == "eth0"
+    assert name_of_a("driver")("eth0") == "eth0"
     with pytest.raises(typer.BadParameter, match="leave the option out"):
-        parse_name("")
+        name_of_a("driver")("")
 
 
 def test_the_flag_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

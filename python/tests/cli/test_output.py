@@ -1,7 +1,7 @@
 """How figures look to people."""
 
 import pytest
-from skbpool.cli.output import reasons, seconds, table, with_unit
+from skbpool.cli.output import counted, reasons, seconds, table, with_unit
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,14 @@ def test_durations(duration: float, text: str) -> None:
 def test_reasons() -> None:
     assert reasons({}) == "0"
     assert reasons({"ring_full": 2044, "quota": 3}) == "2,044 ring_full, 3 quota"
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "frame") for number in (0, 1, 2044)] == [
+        "0 frames",
+        "1 frame",
+        "2,044 frames",
+    ]
 
 
 def test_names_are_no_markup() -> None:

@@ -30,3 +30,35 @@ def test_people_see_what_is_reserved_and_why_frames_were_dropped(
     assert "2,561" in shown
     assert "523 detached" in shown
     assert f"detached: {MEANINGS['detached']}" in shown
+
+
+def test_the_tables_fit_a_terminal_of_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    million = 1_000_000
+    pool = pool_pb2.PoolStatistics(
+        pool=pool_pb2.Pool(
+            name="default",
+            buffers=million,
+            buffer_bytes=4096,
+            state=pool_pb2.POOL_STATE_OPEN,
+        ),
+        free=million,
+        cached=million,
+        in_flight=million,
+        reserved=million,
+    )
+    consumer = server_pb2.ConsumerStatistics(
+        name="consumer-12", frames=10**9, bytes=10**12, held=32_768, quota=32_768
+    )
+    shown = as_dict(server_pb2.GetStatisticsResponse(pools=[pool], consumers=[consumer]))
+    show(shown)
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    heads = ["pool", "buffers", "each", "free", "cached", "flight", "reserved", "state"]
+    assert heads in printed
+    row = ["default", "1,000,000", "4,096", *["1,000,000"] * 4, "open"]
+    assert row in printed
+    assert ["consumer", "frames", "bytes", "held", "quota", "missed"] in printed
+    figures = ["1,000,000,000", "1,000,000,000,000", "32,768", "32,768", "0"]
+    assert ["consumer-12", *figures] in printed

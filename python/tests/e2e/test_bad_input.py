@@ -4,6 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
+import typer
+from skbpool.cli.options import name_of_a
 from skbpool_processes import Daemon, run, stats
 
 pytestmark = pytest.mark.e2e
@@ -29,6 +31,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("nic --size 262149", USAGE, ["--size", "out of range", "64 to 262148"]),
     ("nic --size -1", USAGE, ["--size", "out of range"]),
     ("nic --size many", USAGE, ["'--size': 'many'", "integer", "64 to 262148"]),
+    ("nic --duration", USAGE, ["--duration", "skbpool nic --help"]),
+    ("serve --buffers", USAGE, ["--buffers", "skbpool serve --help"]),
     ("nic --duration never", USAGE, ["'--duration': 'never'", "no duration", "10s"]),
     ("nic --duration 0s", USAGE, ["out of range", "24h"]),
     ("nic --duration 25h", USAGE, ["out of range", "24h"]),
@@ -50,7 +54,10 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("subscribe --quota -1", USAGE, ["--quota"]),
     ("subscribe --quota 4000000000 --server {server}", REFUSED, ["quota", "max_quota"]),
     ("subscribe --json -w -", USAGE, ["--json"]),
-    ("subscribe --name two,words\n --server {server}", REFUSED, ["name"]),
+    ("nic --name a,b", USAGE, ["'--name': a driver's name is 1 to 63", "not 'a b'"]),
+    ("subscribe --name two\nlines", USAGE, ["consumer's name", r"not 'two\nlines'"]),
+    ("subscribe --name " + 300 * "x", USAGE, ["consumer's name", f"not '{80 * 'x'}'"]),
+    ("subscribe --quota 131072 --server {server}", REFUSED, ["'skbpool serve --buffers'"]),
     ("stat --server nowhere", USAGE, ["nowhere", "unix:PATH", "HOST:PORT"]),
     ("stat --server unix:{tmp}/none.sock", UNREACHABLE, ["{tmp}/none.sock", "skbpool serve"]),
     ("nic --server unix:{tmp}/none.sock", UNREACHABLE, ["{tmp}/none.sock", "skbpool serve"]),
@@ -63,6 +70,8 @@ CASES: list[tuple[str, int, list[str]]] = [
     ("serve --listen unix:{tmp}/s.sock --metrics 127.0.0.1:{busy}", ADDRESS, ["{busy}", "in use"]),
     ("serve --listen {server} --metrics=", ADDRESS, ["in use", "running daemon"]),
     ("serve --listen unix:{tmp}/s.sock --metrics= --buffers 0", USAGE, ["buffers"]),
+    ("serve --listen unix:{tmp}/s.sock --metrics= --buffers 8", USAGE, ["pool.buffers: 8", "129"]),
+    ("serve --listen unix:/proc/s.sock --metrics=", ADDRESS, ["/proc/s.sock", "No such file"]),
     ("serve --config {tmp}/none.toml", USAGE, ["none.toml"]),
 ]
 
@@ -134,24 +143,22 @@ def test_a_stopped_daemon_is_noticed(tmp_path: Path) -> None:
         assert "Traceback" not in ended.stderr
 
 
-def test_a_killed_daemon_is_noticed(tmp_path: Path) -> None:
-    with Daemon(tmp_path) as daemon, daemon.start("nic", "--duration", "1h") as card:
-        daemon_frames(daemon)
-        daemon.process.kill()
-        daemon.process.wait(45)
-        ended = card.finish()
-        assert ended.code == UNREACHABLE, ended
-        assert ended.stderr.count("\n") == 1
-        assert "Traceback" not in ended.stderr
+@pytest.mark.parametrize("kind", ["driver", "consumer"])
+@pytest.mark.parametrize("name", ["a b", "a\n", "x" * 64, "ä", "x" * 300])
+def test_names_are_refused_here_as_there(daemon: Daemon, kind: str, name: str) -> None:
+    from skbpool.client import InvalidRequest
 
+    def ask() -> None:
+        if kind == "driver":
+            daemon.client.ingest([], driver=name)
+        else:
+            daemon.client.subscribe(name)
 
-def daemon_frames(daemon: Daemon) -> None:
-    """Wait until frames arrive."""
-    from skbpool_processes import wait_until
-
-    wait_until(
-        lambda: any(driver["frames"] for driver in stats(daemon)["drivers"]), "no frames arrive"
-    )
+    with pytest.raises(InvalidRequest) as there:
+        ask()
+    with pytest.raises(typer.BadParameter) as here:
+        name_of_a(kind)(name)
+    assert str(here.value) == str(there.value)
 
 
 def test_help_tells_the_exit_codes() -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from capture_parser import read_capture
-from skbpool_processes import Daemon, Process, stats, wait_until
+from skbpool.cli.capture_stream import CaptureStream
+from skbpool_processes import Daemon, Finished, Process, run, stats, wait_until
 
 pytestmark = pytest.mark.e2e
 
 FRAMES = 6
-CAPTURE = 6
+UNREACHABLE, CAPTURE = 4, 6
 ENDED = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}
 """Exit codes before it has begun; a shell shows the second as 143."""
 
@@ -121,6 +122,57 @@ def test_a_silent_stream_does_not_outlast_the_duration(
     ended = daemon.run("nic", "-r", str(fifo), "--duration", "300ms", "--json")
     assert ended.json["offered"] == ended.json["accepted"] == FRAMES
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("begun", [b"", capture()[:10]], ids=["nothing", "half a header"])
+@pytest.mark.parametrize("source", ["fifo", "-"])
+def test_a_stream_without_a_header_does_not_outlast_the_duration(
+    daemon: Daemon, fifo: Path, writer: int, source: str, begun: bytes
+) -> None:
+    os.write(writer, begun)
+    arguments = ("--duration", "300ms", "--json")
+    if source == "fifo":
+        ended = daemon.run("nic", "-r", str(fifo), *arguments)
+    else:
+        command = [sys.executable, "-m", "skbpool.cli", "nic", "-r", "-", *arguments]
+        ran = subprocess.run(
+            [*command, "--server", daemon.address],
+            stdin=writer,
+            capture_output=True,
+            text=True,
+            timeout=45,
+            check=False,
+        )
+        ended = Finished(ran.returncode, ran.stdout, ran.stderr)
+    assert ended.json["offered"] == ended.json["accepted"] == 0
+    assert ended.stderr == ""
+
+
+def test_a_fifo_without_a_writer_does_not_outlast_the_duration(daemon: Daemon, fifo: Path) -> None:
+    ended = daemon.run("nic", "-r", str(fifo), "--duration", "300ms")
+    assert ended.code == 0, ended
+    assert "0 frames" in ended.stdout
+    alone = run("nic", "-r", str(fifo), "--duration", "1ms", "--server", "unix:/nowhere/s.sock")
+    assert alone.code == UNREACHABLE
+    assert "no daemon answers" in alone.stderr
+
+
+def test_a_clock_that_is_late_writes_into_nobodys_file(fifo: Path, tmp_path: Path) -> None:
+    stream = CaptureStream(os.open(fifo, os.O_RDONLY | os.O_NONBLOCK), str(fifo))
+    kept = os.dup(0)
+    try:
+        with stream:
+            pass
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+    # The numbers of its descriptors are free again, so that this takes all of them.
+    others = [os.open(tmp_path / f"{number}", os.O_RDWR | os.O_CREAT) for number in range(8)]
+    stream.stop()
+    sizes = [os.fstat(other).st_size for other in others]
+    for other in others:
+        os.close(other)
+    assert sizes == [0] * len(others)
 
 
 def nic(daemon: Daemon, *arguments: str, given: bytes) -> "subprocess.CompletedProcess[str]":

@@ -92,7 +92,7 @@ def test_buffers_are_home_after_a_run(daemon: Daemon) -> None:
 def test_stat_is_for_people_too(daemon: Daemon) -> None:
     ended = daemon.run("stat")
     assert ended.code == 0, ended
-    for word in ("Pools", "default", "free", "cached", "in flight", "reserved", "open"):
+    for word in ("Pools", "default", "free", "cached", "flight", "reserved", "open"):
         assert word in ended.stdout
     coloured = Process(
         "stat", environment={"SKBPOOL_SERVER": daemon.address, "NO_COLOR": "1", "FORCE_COLOR": "1"}

@@ -4,12 +4,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from capture_parser import read_capture
+from skbpool_processes import Daemon, Process, named, stats, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -78,6 +81,55 @@ def test_it_has_the_parts_that_are_promised() -> None:
     assert languages.count("python") >= 3
     for command in ("make demo", "make test", "skbpool serve", "skbpool nic", "skbpool stat"):
         assert any(command in text for _, text in blocks()), command
+
+
+def subscribed(daemon: Daemon, stack: ExitStack, *flags: str) -> Process:
+    """Start a subscriber and stop it (SIGSTOP) when it is subscribed."""
+    tap = stack.enter_context(daemon.start("subscribe", "--name", "tap", *flags))
+    tap.stderr.wait_for("subscribed")
+    tap.signal(signal.SIGSTOP)
+    return tap
+
+
+def test_what_a_subscriber_was_sent_beyond_its_count_is_delivered(tmp_path: Path) -> None:
+    out = tmp_path / "out.pcapng"
+    with Daemon(tmp_path) as daemon, ExitStack() as stack:
+        tap = subscribed(daemon, stack, "-w", str(out), "-c", "10")
+        daemon.client.ingest([bytes(60)] * 100)
+
+        def sent() -> bool:
+            row = named(stats(daemon)["consumers"], "tap")
+            return (row["frames"], row["held"]) == (100, 0)
+
+        wait_until(sent, lambda: f"it is not sent everything: {stats(daemon)}")
+        tap.signal(signal.SIGCONT)
+        assert tap.finish().code == 0
+        wait_until(lambda: not stats(daemon)["consumers"], "it does not leave")
+        assert stats(daemon)["drops"] == {}
+    assert len(read_capture(out)) == 10
+
+
+def test_what_was_queued_for_a_subscriber_that_leaves_is_shown_as_detached(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, ExitStack() as stack:
+        tap = subscribed(daemon, stack, "--quota", "1000")
+
+        def missed() -> int:
+            return int(named(stats(daemon)["consumers"], "tap")["drops"].get("quota", 0))
+
+        def full() -> bool:
+            """Whether nothing leaves its queue any more, since the connection is full too."""
+            before = missed()
+            daemon.client.ingest([bytes(1500)] * 1000)
+            return missed() == before + 1000
+
+        wait_until(full, lambda: f"nothing stays queued: {stats(daemon)}")
+        tap.signal(signal.SIGKILL)
+        wait_until(
+            lambda: stats(daemon)["drops"].get("detached", 0) > 0,
+            lambda: f"nothing is detached: {stats(daemon)}",
+        )
+        shown = daemon.run("stat").stdout
+    assert " detached" in shown
 
 
 @pytest.mark.timeout(600)

@@ -45,7 +45,7 @@ class UnixAddress:
 
     @property
     def target(self) -> str:
-        """The address as gRPC takes it: a URI, in which some characters of a path mean something."""
+        """The address as gRPC takes it: a URI, where some characters of a path mean something."""
         return f"unix:{urllib.parse.quote(self.path)}"
 
     @property

@@ -154,7 +154,7 @@ def open_capture(path: Path) -> Capture:
                 raise bad_value(
                     "--read",
                     "standard input is a terminal: pipe a capture into it, as in "
-                    "tcpdump -w - | skbpool nic -r -",
+                    "tcpdump -U -w - | skbpool nic -r -",
                 )
             return CaptureStream(os.dup(0), STANDARD_INPUT)
         kind = path.stat().st_mode

@@ -9,7 +9,6 @@ use pyo3::types::{PyCapsule, PyCapsuleMethods};
 use skbpool_capi::{Failure, RawSkb};
 use skbpool_pool::{Pool, Skb, SkbBatch};
 use std::ffi::c_int;
-use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 /// `struct skbpool_objects` of `skbpool_python.h`, whose comments tell what each function does.
@@ -91,40 +90,4 @@ pub(crate) fn skb_from_py(object: &Bound<'_, PyAny>) -> PyResult<Skb> {
     }
     // SAFETY: filled, as the answer says, and ours.
     Ok(unsafe { raw.take() }.ok_or(Error::Failure(Failure::Released))?)
-}
-
-/// Works on the batch inside a Python `SkbBatch`.
-///
-/// The skbs are taken out meanwhile, so `work` may detach from the interpreter: whoever looks at the
-/// object finds it empty, and what is appended to it ends up behind what `work` left.
-///
-/// # Errors
-/// TypeError if the object is no `SkbBatch`.
-#[allow(dead_code, reason = "for classes that deliver batches")]
-pub(crate) fn with_batch<R>(
-    object: &Bound<'_, PyAny>,
-    work: impl FnOnce(&mut SkbBatch) -> R,
-) -> PyResult<R> {
-    // SAFETY: attached, and the object is alive.
-    let batch = unsafe { (objects()?.skb_batch_of_object)(object.as_ptr()) };
-    let Some(batch) = NonNull::new(batch) else {
-        return Err(PyErr::fetch(object.py()));
-    };
-    /// Puts the skbs back, also when `work` unwinds.
-    struct Lent {
-        home: NonNull<SkbBatch>,
-        batch: SkbBatch,
-    }
-    impl Drop for Lent {
-        fn drop(&mut self) {
-            // SAFETY: attached again, and the object is still alive.
-            let home = unsafe { self.home.as_mut() };
-            self.batch.append(home);
-            std::mem::swap(home, &mut self.batch);
-        }
-    }
-    // SAFETY: attached, so nobody else looks at the batch in this moment.
-    let taken = std::mem::take(unsafe { &mut *batch.as_ptr() });
-    let mut lent = Lent { home: batch, batch: taken };
-    Ok(work(&mut lent.batch))
 }

@@ -1,8 +1,8 @@
 //! Arguments that Python may give in any size.
 
 use crate::error::exception;
-use crate::python_code;
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use std::time::Duration;
 
@@ -26,7 +26,9 @@ impl<'py> FromPyObject<'_, 'py> for Number {
 /// # Errors
 /// TypeError if it is none, and whatever its `__index__` raises.
 pub(crate) fn whole(object: Borrowed<'_, '_, PyAny>) -> PyResult<Result<u32, String>> {
-    let index = python_code::index(object)?;
+    // SAFETY: attached, and the object is alive; the answer is a new reference or null.
+    let index =
+        unsafe { Bound::from_owned_ptr_or_err(object.py(), ffi::PyNumber_Index(object.as_ptr()))? };
     Ok(index.extract().map_err(|_| match index.extract::<i128>() {
         Ok(number) => number.to_string(),
         // Python refuses to write out what is very long.
@@ -48,7 +50,7 @@ impl<'py> FromPyObject<'_, 'py> for Timeout {
         if object.is_none() {
             return Ok(Self(None));
         }
-        let seconds = python_code::float(object)?;
+        let seconds = object.extract::<f64>()?;
         if seconds.is_nan() || seconds < 0.0 {
             let message = format!("a timeout is 0 or more seconds, or None to wait, not {seconds}");
             return Err(PyValueError::new_err(message));

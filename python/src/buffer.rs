@@ -5,7 +5,6 @@ use crate::armed::Armed;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::py_types::skb_into_py;
-use crate::python_code;
 use crate::python_owner::Kept;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -92,7 +91,7 @@ impl Buffer {
 
     fn holding(py: Python<'_>, held: Held) -> PyResult<Bound<'_, Self>> {
         let state = Mutex::new(State { held: Some(held), exports: 0, refused: false });
-        python_code::uncollected(py, || Bound::new(py, Self { state }))
+        Bound::new(py, Self { state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,10 +1,8 @@
 //! Errors of the core as the exceptions of `skbpool.errors`.
 
-use crate::python_code;
-use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyModule};
 use skbpool_capi::Failure;
 use skbpool_pool::{
     AllocError, AuditError, BringError, CopyError, PoolError, PoolTooSmall, RegionError, SkbError,
@@ -96,32 +94,15 @@ pub(crate) fn exception(
     figures: &[(&str, u64)],
 ) -> PyErr {
     let build = || {
-        let keywords = python_code::uncollected(py, || PyDict::new(py));
+        let keywords = PyDict::new(py);
         for (name, figure) in figures {
             keywords.set_item(name, figure)?;
         }
         let errors =
             ERRORS.get_or_try_init(py, || py.import("skbpool.errors").map(Bound::unbind))?;
-        make(&errors.bind(py).getattr(class)?, message, &keywords)
+        errors.bind(py).getattr(class)?.call((message,), Some(&keywords))
     };
     build().map_or_else(|error| error, PyErr::from_value)
-}
-
-/// An exception of Python's own. PyO3's are made later, in the midst of its frames.
-pub(crate) fn exception_of<T: PyTypeInfo>(py: Python<'_>, message: &str) -> PyErr {
-    let keywords = python_code::uncollected(py, || PyDict::new(py));
-    make(py.get_type::<T>().as_any(), message, &keywords)
-        .map_or_else(|error| error, PyErr::from_value)
-}
-
-fn make<'py>(
-    class: &Bound<'py, PyAny>,
-    message: &str,
-    keywords: &Bound<'py, PyDict>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let py = class.py();
-    let arguments = python_code::uncollected(py, || PyTuple::new(py, [message]))?;
-    python_code::call(class, &arguments, keywords)
 }
 
 fn from_failure(py: Python<'_>, failure: &Failure) -> PyErr {

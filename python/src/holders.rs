@@ -1,6 +1,5 @@
 //! Who holds how many views.
 
-use crate::python_code;
 use crate::record::{fields, record};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -36,5 +35,5 @@ pub(crate) fn holders(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         })
         .collect();
     let records = records?;
-    python_code::uncollected(py, || PyList::new(py, records))
+    PyList::new(py, records)
 }

@@ -7,6 +7,7 @@ mod bring;
 mod buffer;
 mod c_api;
 mod engine;
+mod entrance;
 mod error;
 mod fill;
 mod holders;
@@ -64,6 +65,6 @@ mod _native {
         // No Python object is touched once the interpreter begins to exit.
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_close_reaper")?,))?;
-        Ok(())
+        crate::entrance::install(module)
     }
 }

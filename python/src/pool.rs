@@ -3,7 +3,6 @@
 use crate::arguments::{Number, Timeout, whole};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
-use crate::python_code;
 use crate::record::{fields, record};
 use crate::reservation::Reservation;
 use crate::wait::wait_for;
@@ -154,7 +153,7 @@ impl Pool {
         let objects: PyResult<Vec<_>> =
             taken.into_iter().map(|buffer| Buffer::object(py, buffer)).collect();
         let objects = objects?;
-        Ok(python_code::uncollected(py, || PyList::new(py, objects))?)
+        Ok(PyList::new(py, objects)?)
     }
 
     /// Promise `count` buffers to `what`, if all promises together still fit the pool: all or none.

@@ -39,7 +39,7 @@ impl Brought {
         let (next, none) = (null_mut(), null_mut());
         let mut this = Box::new(PythonOwner { next, view, object: none, free: none });
         // SAFETY: the object is alive and the box is a place for the view.
-        if unsafe { python_code::export(object.as_ptr(), &mut this.view, flags) } != 0 {
+        if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut this.view, flags) } != 0 {
             return Err(PyErr::fetch(object.py()));
         }
         this.object = object.clone().into_ptr();

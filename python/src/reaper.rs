@@ -7,7 +7,6 @@
 //! The list is linked through the objects' owners, so putting one there neither waits nor allocates.
 //! From `atexit` on nothing touches Python: what is dropped later is counted and left alone.
 
-use crate::error::exception_of;
 use crate::nesting;
 use crate::python_owner::PythonOwner;
 use pyo3::exceptions::PyRuntimeError;
@@ -82,10 +81,10 @@ fn thread() -> MutexGuard<'static, Option<(u32, JoinHandle<()>)>> {
 }
 
 /// Starts the reaper if this process has none yet.
-pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn start(_py: Python<'_>) -> PyResult<()> {
     if is_closed() {
         let message = "the interpreter is exiting; no memory is adopted now";
-        return Err(exception_of::<PyRuntimeError>(py, message));
+        return Err(PyRuntimeError::new_err(message));
     }
     let mut thread = thread();
     let process = std::process::id();

@@ -1,9 +1,8 @@
 //! Figures as the dataclasses of `skbpool.stats`.
 
-use crate::python_code;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyModule};
 
 /// `skbpool.stats`: importing may run Python code, so it is done once.
 static STATS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
@@ -16,13 +15,13 @@ pub(crate) fn record<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let stats = STATS.get_or_try_init(py, || py.import("skbpool.stats").map(Bound::unbind))?;
     let class = stats.bind(py).getattr(class)?;
-    python_code::call(&class, &PyTuple::empty(py), fields)
+    class.call((), Some(fields))
 }
 
 /// A dict of `name: value` for [`record`].
 macro_rules! fields {
     ($py:expr, $($name:ident: $value:expr),* $(,)?) => {{
-        let fields = crate::python_code::uncollected($py, || pyo3::types::PyDict::new($py));
+        let fields = pyo3::types::PyDict::new($py);
         $(pyo3::types::PyDictMethods::set_item(&fields, stringify!($name), $value)?;)*
         fields
     }};

@@ -2,12 +2,18 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import hypothesis
 import pytest
+
+# Who runs the tests in the background of a shell has them ignore Ctrl-C, and with them every
+# program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a failure that CI shows is one that anybody can repeat.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)

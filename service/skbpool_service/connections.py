@@ -27,10 +27,10 @@ from skbpool.addresses import Address, UnixAddress
 log = structlog.get_logger()
 
 LOOKS = 16
-"""How often a connection is looked at in the time after which it is given up, at least. gRPC writes
-again when a quarter of the kernel's buffer is left, so with a peer that reads, what waits goes up
-and down, in pieces of at most 36 KiB with what the kernel adds; looks come at irregular times, so
-that as many equal ones in a row are no accident."""
+"""How often a connection is looked at in the time after which it is given up, on average. gRPC
+writes again when a quarter of the kernel's buffer is left, so with a peer that reads, what
+waits goes up and down, in pieces of at most 36 KiB with what the kernel adds; looks come at
+irregular times, so that as many equal ones in a row are no accident."""
 
 MOST_SECONDS_BETWEEN_LOOKS = 1.0
 

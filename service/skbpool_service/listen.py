@@ -1,6 +1,7 @@
 """Binding the daemon's addresses: a grpc server object for each, and errors that say why not."""
 
 import errno
+import fcntl
 import os
 import secrets
 import socket
@@ -93,7 +94,6 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
 
 def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
     path = Path(address.path)
-    _clear(path)
     if not path.parent.is_dir():
         raise ListenError(
             f"{address}: there is no folder {path.parent}; make it, or listen elsewhere"
@@ -103,11 +103,18 @@ def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
             f"{address}: the folder {path.parent} may not be written to; listen elsewhere, or "
             "run as a user who may"
         )
+    with _alone(path.parent):
+        _clear(path)
+        return _bind_beside(server, address, path)
+
+
+def _bind_beside(server: grpc.Server, address: UnixAddress, path: Path) -> Listener:
     # gRPC removes the path that it bound when it ends, whoever's file that is by then. So it binds
-    # a name of its own, which is nowhere any more once the socket has the name asked for.
-    bound = UnixAddress(str(path.with_name(f".{secrets.token_hex(8)}")))
-    if len(os.fsencode(bound.path)) > MAX_SOCKET_PATH:
-        bound = address
+    # a name of its own, which is nowhere any more once the socket has the name asked for; tools
+    # that list sockets, as ss does, show that one.
+    room = MAX_SOCKET_PATH - len(os.fsencode(path.parent)) - len("/.")
+    name = secrets.token_hex(8)[: max(room, 1)]
+    bound = UnixAddress(str(path.with_name(f".{name}")))
     # The mode is right from the first moment on.
     with _umask(0o777 & ~SOCKET_MODE):
         try:
@@ -118,6 +125,17 @@ def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
         _give_name(Path(bound.path), path)
     path.chmod(SOCKET_MODE)
     return Listener(server, address, bound, _identity(path))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other daemons that start from looking for a socket in `folder` and making one there."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _give_name(bound: Path, path: Path) -> None:

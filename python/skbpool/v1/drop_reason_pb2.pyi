@@ -34,11 +34,15 @@ class _DropReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DropReason
     DROP_REASON_QUOTA: _DropReason.ValueType  # 4
     """The consumer held as much as its quota allows."""
     DROP_REASON_TOO_LARGE: _DropReason.ValueType  # 5
-    """The frame was larger than the limit on frames."""
+    """The frame was larger than the limit on frames, than a subscriber's largest response, or than all
+    the buffers of a card's ring.
+    """
     DROP_REASON_MALFORMED: _DropReason.ValueType  # 6
     """The frame, or the batch it came in, could not be read."""
     DROP_REASON_DETACHED: _DropReason.ValueType  # 7
-    """The consumer left while the frame was in its ring."""
+    """The consumer left while the frame was in its ring or not yet sent, or the driver left with
+    frames that it had received and not handed on.
+    """
     DROP_REASON_CLOSED: _DropReason.ValueType  # 8
     """The pool or the hub was closed."""
     DROP_REASON_SHARED_LIMIT: _DropReason.ValueType  # 9
@@ -60,11 +64,15 @@ DROP_REASON_RING_FULL: DropReason.ValueType  # 3
 DROP_REASON_QUOTA: DropReason.ValueType  # 4
 """The consumer held as much as its quota allows."""
 DROP_REASON_TOO_LARGE: DropReason.ValueType  # 5
-"""The frame was larger than the limit on frames."""
+"""The frame was larger than the limit on frames, than a subscriber's largest response, or than all
+the buffers of a card's ring.
+"""
 DROP_REASON_MALFORMED: DropReason.ValueType  # 6
 """The frame, or the batch it came in, could not be read."""
 DROP_REASON_DETACHED: DropReason.ValueType  # 7
-"""The consumer left while the frame was in its ring."""
+"""The consumer left while the frame was in its ring or not yet sent, or the driver left with
+frames that it had received and not handed on.
+"""
 DROP_REASON_CLOSED: DropReason.ValueType  # 8
 """The pool or the hub was closed."""
 DROP_REASON_SHARED_LIMIT: DropReason.ValueType  # 9

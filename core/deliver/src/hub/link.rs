@@ -221,19 +221,16 @@ impl LinkTx {
     pub(crate) fn fit(&mut self, batch: &SkbBatch, chained: bool) -> Fit {
         let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         let room = self.ring.room(wanted).min(wanted) as usize;
-        let granted = if chained {
-            self.fit_chains(batch.as_slice())
+        let frames = if chained {
+            self.fit_chains(&batch.as_slice()[..room])
         } else {
-            self.shared.quota.grant(&self.shared.holder, batch.len() as u64) as usize
+            self.shared.quota.grant(&self.shared.holder, room as u64) as usize
         };
         // Where both are in the way, the quota is what the consumer can do something about.
-        if granted < batch.len() && granted <= room {
-            return Fit { frames: granted, reason: DropReason::Quota };
-        }
-        if room < granted {
-            self.shared.quota.settle(views(&batch.as_slice()[room..granted]));
-        }
-        Fit { frames: room.min(granted), reason: DropReason::RingFull }
+        let by_quota = frames < room
+            || (room < batch.len() && self.shared.quota.is_used_up(&self.shared.holder));
+        let reason = if by_quota { DropReason::Quota } else { DropReason::RingFull };
+        Fit { frames, reason }
     }
 
     /// Views of `wanted` that the quota grants, for models.

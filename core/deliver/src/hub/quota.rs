@@ -72,6 +72,14 @@ impl Quota {
         }
     }
 
+    /// Whether nothing would be granted now.
+    #[cold]
+    pub(crate) fn is_used_up(&self, holder: &Holder) -> bool {
+        // Relaxed: an answer about this moment, which is over when it is given.
+        let granted = self.granted.load(Ordering::Relaxed);
+        room(self.raise_ceiling(holder), granted) == 0
+    }
+
     /// Says that `views` of a grant were charged to the holder, or will not be used.
     #[inline]
     pub(crate) fn settle(&self, views: u64) {

@@ -295,8 +295,9 @@ impl LocalCache {
         }
     }
 
+    /// Whether the header is one of this pool's, which the cache keeps alive.
     #[inline(always)]
-    fn is_own(&self, header: NonNull<BufferHeader>) -> bool {
+    pub(crate) fn is_own(&self, header: NonNull<BufferHeader>) -> bool {
         header.addr().get().wrapping_sub(self.first) < self.span
     }
 

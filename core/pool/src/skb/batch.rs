@@ -206,11 +206,16 @@ impl SkbBatch {
                 }
                 run += alike;
             }
+            if !cache.is_own(header) {
+                // The last view of another pool, or of brought memory, may take the accounts along that
+                // it is charged to.
+                settlement.close(cache.shard());
+            }
             // SAFETY: each of these skbs owned one reference; they are not touched again.
             unsafe { cache.put(header, run as u32) };
             done += run;
         }
-        settlement.finish(cache.shard());
+        settlement.close(cache.shard());
         cache.after_release();
     }
 

@@ -81,7 +81,7 @@ impl Skb {
         if self.holder() != HolderId::NONE || self.birth != 0 {
             let mut settlement = Settlement::default();
             settlement.add_alike(std::slice::from_ref(self), cache.shard());
-            settlement.finish(cache.shard());
+            settlement.close(cache.shard());
         }
         if let Some(mut fragments) = self.fragments.take() {
             fragments.release(cache);
@@ -207,7 +207,7 @@ impl Settlement {
 
     /// Counts what was added and not counted yet.
     #[inline]
-    pub(super) fn finish(mut self, shard: &mut ShardHandle) {
+    pub(super) fn close(&mut self, shard: &mut ShardHandle) {
         self.close_birth(shard);
         self.close_holder(shard);
     }

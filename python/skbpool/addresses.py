@@ -113,6 +113,12 @@ def _unix(text: str, path: str) -> UnixAddress:
         raise AddressError(f"{text!r} names no socket: write unix:PATH")
     # Two processes rarely have the same working folder.
     path = str(Path(path).absolute())
+    # gRPC takes what a comma separates for several addresses, and addresses to be text.
+    if "," in path or any("\udc80" <= c <= "\udcff" for c in path):
+        raise AddressError(
+            f"{text!r} cannot be reached by clients: use no commas in the path of a socket, and "
+            "no bytes that are not UTF-8"
+        )
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise AddressError(
             f"the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes, and {path} has "

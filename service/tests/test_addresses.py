@@ -48,6 +48,12 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         parse_address(text)
 
 
+@pytest.mark.parametrize("name", ["a,b.sock", "a\udcff.sock"])
+def test_a_path_that_clients_cannot_name_is_refused(name: str) -> None:
+    with pytest.raises(AddressError, match="no commas"):
+        parse_address(f"unix:/{name}")
+
+
 def test_a_path_too_long_for_a_socket_is_refused() -> None:
     with pytest.raises(AddressError, match="at most 107 bytes"):
         parse_address(f"unix:/{'a' * 107}")

@@ -48,7 +48,7 @@ Examples:
   skbpool nic --rate 1Gbps --size 64 --duration 10s
   skbpool nic --rate max --duration 5s --json
   skbpool nic -r trace.pcap --loops 100 --rate 1.4Mpps
-  tcpdump -i eth0 -w - | skbpool nic -r -
+  tcpdump -i eth0 -U -w - | skbpool nic -r -
 """
 
 

@@ -35,7 +35,7 @@ def take(
         say(f"subscribed to {client.address}")
         taking = Taking(subscription, writer, count)
         try:
-            run_stoppable(taking.run, subscription.close)
+            run_stoppable(taking.run, taking.stop)
         finally:
             taking.end()
             if json:
@@ -43,6 +43,12 @@ def take(
             else:
                 took = f"in {taking.seconds:.1f} s"
                 say(f"{counted(taking.frames, 'frame')}, missed {taking.missed_text}, {took}")
+    if taking.is_short:
+        raise Failure(
+            f"the daemon has stopped, after {counted(taking.frames, 'frame')} of {count}: "
+            "subscribe again for the rest when it is back",
+            ExitCode.UNREACHABLE,
+        )
 
 
 class Taking:
@@ -61,6 +67,17 @@ class Taking:
         self.broken = False
         """Whether the subscription failed, so that the daemon may have had more to tell."""
         self.seconds = 0.0
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End it before there are enough."""
+        self._stopped = True
+        self._subscription.close()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether frames are missing that were asked for, and nobody stopped it."""
+        return not self._stopped and self._limit is not None and self.frames < self._limit
 
     def run(self) -> None:
         """Take frames until there are enough, or the subscription ends.

@@ -85,6 +85,15 @@ def test_a_daemon_that_stops_in_order_has_told_what_was_missed(tmp_path: Path) -
         assert subscriber.finish().json["missed"] == {}
 
 
+def test_a_daemon_that_stops_before_there_are_enough_is_told(tmp_path: Path) -> None:
+    with Daemon(tmp_path) as daemon, daemon.start("subscribe", "-c", "1000") as subscriber:
+        subscriber.stderr.wait_for("subscribed")
+        end(daemon, signal.SIGTERM)
+        ended = subscriber.finish()
+    assert ended.code == UNREACHABLE
+    assert "the daemon has stopped, after 0 frames of 1000" in ended.stderr
+
+
 def test_a_refusal_before_the_first_frame_has_no_report(tmp_path: Path) -> None:
     path = tmp_path / "frames.pcapng"
     with Daemon(tmp_path, "--buffers", "4096") as daemon:

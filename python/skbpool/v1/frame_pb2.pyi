@@ -110,6 +110,7 @@ class SubscribeRequest(_message.Message):
     max_batch_bytes: _builtins.int
     """Largest SubscribeResponse the client takes, in bytes; 0: the server's max_message_bytes,
     which it may not exceed either.
+    At least 1024; OUT_OF_RANGE below that, or above limits.max_message_bytes.
     """
     def __init__(
         self,

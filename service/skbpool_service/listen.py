@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from skbpool_service.config import Settings
 
 SOCKET_MODE = 0o660
 """Who may connect to a Unix socket: its owner and its group."""
+
+LOCK_SECONDS = 2.0
+"""How long a daemon that starts waits for another one that does, in the same folder."""
 
 HARD_LIMIT_FACTOR = 2
 """A message over max_message_bytes is refused by the handler, which can say why; one over this
@@ -121,21 +125,39 @@ def _bind_beside(server: grpc.Server, address: UnixAddress, path: Path) -> Liste
             server.add_insecure_port(bound.target)
         except RuntimeError:
             raise _why_not_unix(bound, address) from None
-    if bound != address:
-        _give_name(Path(bound.path), path)
+    _give_name(Path(bound.path), path)
     path.chmod(SOCKET_MODE)
     return Listener(server, address, bound, _identity(path))
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other daemons that start from looking for a socket in `folder` and making one there."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Keep other daemons that start from looking for a socket in `folder` and making one there.
+
+    Anybody can hold the lock of a folder that they may read, so it is not waited for long.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # a folder that may be written to and not read
+        yield
+        return
+    try:
+        _lock(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        except OSError:  # a file system without locks
+            return None
+    return None
 
 
 def _give_name(bound: Path, path: Path) -> None:

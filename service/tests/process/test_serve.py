@@ -1,5 +1,7 @@
 """`skbpool serve` as a process: what it prints, how it starts, and how it ends."""
 
+import fcntl
+import os
 import queue
 import random
 import re
@@ -7,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -184,8 +187,28 @@ def test_the_socket_of_a_running_daemon_is_left_alone(path: str) -> None:
             assert stubs.statistics().pool.name == "default"
 
 
-def test_a_socket_that_is_another_daemons_by_now_is_left_alone(path: str) -> None:
-    file = Path(path.removeprefix("unix:"))
+@pytest.mark.parametrize("length", [0, 106])
+def test_a_socket_that_is_another_daemons_by_now_is_left_alone(length: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="s") as folder:
+        file = Path(folder) / ("d" * max(length - len(folder) - len("//socket"), 1)) / "socket"
+        assert len(str(file)) == length or not length
+        file.parent.mkdir()
+        _replace_and_stop(f"unix:{file}", file)
+
+
+def test_a_folder_that_somebody_locked_keeps_no_daemon_from_starting(path: str) -> None:
+    folder = os.open(Path(path.removeprefix("unix:")).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with DaemonProcess("--buffers", "256", "--metrics", "", "--listen", path) as daemon:
+            daemon.await_ready()
+            daemon.signal(signal.SIGTERM)
+            assert daemon.finish()[0] == 0
+    finally:
+        os.close(folder)
+
+
+def _replace_and_stop(path: str, file: Path) -> None:
     arguments = ("--buffers", "256", "--metrics", "", "--listen", path)
     with DaemonProcess(*arguments) as first:
         first.await_ready()

@@ -137,7 +137,7 @@ fn what_was_taken_is_never_counted_as_dropped() {
 fn what_one_driver_publishes_another_is_not_granted() {
     check(|| {
         let Link { pool, shared, tx, rx } = link_of(1, 1);
-        let (mut other, other_rx) = link(&shared, Ring::channel(1, 0).unwrap());
+        let (other, other_rx) = link(&shared, Ring::channel(1, 0).unwrap());
         let driver = {
             let pool = pool.clone();
             thread::spawn(move || deliver(&pool, tx, 1))

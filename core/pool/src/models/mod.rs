@@ -11,25 +11,7 @@ mod loom_life;
 mod loom_refs;
 mod loom_stack;
 
-use crate::sync::UnsafeCell;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Runs `scenario` in every way there is, and prints how many that were.
-fn check(scenario: impl Fn() + Send + Sync + 'static) {
-    let name = std::thread::current().name().unwrap_or("model").to_owned();
-    let count = std::sync::Arc::new(AtomicU64::new(0));
-    let counted = std::sync::Arc::clone(&count);
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
-    builder.max_branches = 10_000;
-    builder.check(move || {
-        // Relaxed: no part of the model.
-        counted.fetch_add(1, Ordering::Relaxed);
-        scenario();
-    });
-    // Relaxed: no part of the model.
-    println!("{name}: {} executions", count.load(Ordering::Relaxed));
-}
+use crate::sync::{UnsafeCell, check};
 
 /// What lies in the buffers.
 struct Payload {

@@ -128,11 +128,11 @@ impl LocalCache {
         let size = self.pool.buffer_bytes();
         let before = into.len();
         self.take_bulk(count, |free, more| {
-            // SAFETY: they came from the free list.
-            into.extend_by(
-                more,
-                free.map(|header| unsafe { PoolInner::hand_out(header) }.into_blank_skb(size)),
-            );
+            let skb_of = |header| {
+                // SAFETY: it came from the free list.
+                unsafe { PoolInner::hand_out(header) }.into_blank_skb(size)
+            };
+            into.extend_by(more, free.map(skb_of));
         })
         .map_err(|error| self.take_back(error, into.as_mut_vec().drain(before..)))
     }

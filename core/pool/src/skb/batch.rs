@@ -202,6 +202,8 @@ impl SkbBatch {
             while rest.get(run).is_some_and(|skb| skb.header == header) {
                 let alike = settlement.add_alike(&rest[run..], cache.shard());
                 if let Some(mut fragments) = rest[run].fragments.take() {
+                    // As below: they may be the last views of another pool.
+                    settlement.close(cache.shard());
                     fragments.release(cache);
                 }
                 run += alike;

@@ -1,6 +1,8 @@
 //! The one place atomics and cells come from: `core` in a normal build, `loom` under `--cfg loom`.
 
 #[cfg(loom)]
+mod check;
+#[cfg(loom)]
 mod model;
 
 #[cfg(not(loom))]
@@ -8,6 +10,8 @@ pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Orderin
 #[cfg(not(loom))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 
+#[cfg(loom)]
+pub use check::check;
 #[cfg(loom)]
 pub use loom::cell::UnsafeCell;
 #[cfg(loom)]

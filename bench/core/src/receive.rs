@@ -6,7 +6,8 @@
 
 use crate::measure::{Failure, Settings, thread_ns};
 use skbpool_nic::{
-    CloseWhen, EmulatedNic, FrameMeta, FrameSource, NicConfig, RxLoop, RxSink, SourceError,
+    CloseWhen, EmulatedNic, FrameMeta, FrameSource, NicConfig, RxLoop, RxSink, SlotSize,
+    SourceError,
 };
 use skbpool_pool::{DropReason, HolderId, LocalCache, SkbBatch};
 
@@ -16,6 +17,18 @@ const ETHERNET: u16 = 1;
 /// Endless frames of `SIZE` bytes: copies of a template, or, not `WRITTEN`, nothing but descriptors.
 struct Frames<const SIZE: usize, const WRITTEN: bool> {
     template: [u8; SIZE],
+}
+
+impl<const SIZE: usize, const WRITTEN: bool> Frames<SIZE, WRITTEN> {
+    fn meta(now_ns: u64) -> FrameMeta {
+        FrameMeta {
+            len: SIZE as u32,
+            original_length: SIZE as u32,
+            timestamp_ns: now_ns,
+            link_type: ETHERNET,
+            interface: 0,
+        }
+    }
 }
 
 impl<const SIZE: usize, const WRITTEN: bool> FrameSource for Frames<SIZE, WRITTEN> {
@@ -37,13 +50,22 @@ impl<const SIZE: usize, const WRITTEN: bool> FrameSource for Frames<SIZE, WRITTE
                 None => return Ok(None),
             }
         }
-        Ok(Some(FrameMeta {
-            len: SIZE as u32,
-            original_length: SIZE as u32,
-            timestamp_ns: now_ns,
-            link_type: ETHERNET,
-            interface: 0,
-        }))
+        Ok(Some(Self::meta(now_ns)))
+    }
+
+    #[inline(always)]
+    fn write_alike(
+        &mut self,
+        memory: &mut [u8],
+        slots: SlotSize,
+        now_ns: u64,
+    ) -> Option<FrameMeta> {
+        if WRITTEN {
+            for out in slots.frames(memory) {
+                *out.first_chunk_mut()? = self.template;
+            }
+        }
+        Some(Self::meta(now_ns))
     }
 
     fn write_rest(&mut self, _: &mut [u8]) -> usize {
@@ -102,8 +124,8 @@ pub fn rx_64(settings: &Settings) -> Result<f64, Failure> {
 /// Frames between two turns of the driver.
 const BURST: u32 = 256;
 /// Posted buffers, of 4096 << `ORDER` bytes: a ring that stays in the core's second cache.
-const DESCRIPTORS: u32 = 8;
-const ORDER: u8 = 3;
+const DESCRIPTORS: u32 = 4;
+const ORDER: u8 = 4;
 
 /// Millions of frames a second of processor time.
 fn receive<const SIZE: usize, const WRITTEN: bool>(settings: &Settings) -> Result<f64, Failure> {

@@ -36,7 +36,8 @@ pub use pacing::{Admission, DEFAULT_CATCH_UP_NS, Due, Pacer};
 pub use rate::{MAX_BITS_PER_SECOND, MAX_FRAMES_PER_SECOND, Rate, RateError};
 pub use sequence::{Arrival, SEQUENCE_WINDOW, SequenceTracker};
 pub use source::{
-    CaptureReplay, FrameMeta, FrameSource, Passes, REPLAY_MEMORY_LIMIT, SourceError, TemplateSource,
+    CaptureReplay, FrameMeta, FrameSource, Passes, REPLAY_MEMORY_LIMIT, SlotSize, SourceError,
+    TemplateSource,
 };
 pub use stamp::{STAMP_LEN, STAMP_MAGIC, STAMP_OFFSET, Stamp};
 pub use stamp_reader::{LatencySummary, StampReader, StampReport};

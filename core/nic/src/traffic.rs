@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::capture::LINKTYPE_ETHERNET;
 use crate::line_rate::{MAX_FRAME_SIZE, MIN_FRAME_SIZE, memory_len};
-use crate::source::{FrameMeta, FrameSource, SmallestFrame, SourceError, copy_frame};
+use crate::source::{FrameMeta, FrameSource, SlotSize, SmallestFrame, SourceError, copy_frame};
 use crate::stamp::{STAMP_LEN, STAMP_OFFSET, Stamp};
 
 const ETHERNET_HEADER: usize = 14;
@@ -174,6 +174,20 @@ impl FrameSource for StampedTraffic {
             self.write_rest(out);
         }
         Ok(Some(self.meta(now_ns)))
+    }
+
+    #[inline]
+    fn write_alike(
+        &mut self,
+        memory: &mut [u8],
+        slots: SlotSize,
+        now_ns: u64,
+    ) -> Option<FrameMeta> {
+        for out in slots.frames(memory) {
+            self.write_frame(out, now_ns);
+        }
+        self.written = self.template.len();
+        Some(self.meta(now_ns))
     }
 
     fn write_rest(&mut self, out: &mut [u8]) -> usize {

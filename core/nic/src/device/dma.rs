@@ -1,7 +1,7 @@
 //! The part of the hardware that moves frames into posted buffers.
 
 use super::descriptor::Descriptor;
-use crate::source::{FrameMeta, FrameSource, SourceError};
+use crate::source::{FrameMeta, FrameSource, SlotSize, SourceError};
 use skbpool_deliver::{Dequeue, Enqueue};
 use skbpool_pool::RxFrame;
 
@@ -130,11 +130,24 @@ impl Dma {
         let Some((memory, room)) = open.memory_and_room() else { return Ok(()) };
         // Sizes and cursor are multiples of a cache line, so whatever fits does so rounded up.
         let slot = needed.next_multiple_of(ALIGNMENT);
-        let slots = memory[self.cursor as usize..].chunks_exact_mut(slot as usize);
+        let memory = &mut memory[self.cursor as usize..];
         let headroom = self.headroom;
-        let most = (at_most - *written) as usize;
-        let mut places = slots.zip(room).take(most);
+        let most = (memory.len() / slot as usize).min((at_most - *written) as usize);
+        let most = most.min(room.len());
+        let (memory, room) = (&mut memory[..most * slot as usize], &mut room[..most]);
+        let slots = SlotSize { bytes: slot as usize, headroom: headroom as usize };
         let mut head = self.cursor;
+        if let Some(meta) = source.write_alike(memory, slots, time.now_ns) {
+            debug_assert_eq!(meta.len, len, "a source gives what it let be peeked at");
+            let len = meta.len.min(slot - headroom);
+            let first = Place { head, offset: head + headroom, len, end: head + slot };
+            describe(&meta, time.epoch_ns, first).repeat(room, slot);
+            open.added(most);
+            *written += most as u32;
+            self.cursor = head + most as u32 * slot;
+            return Ok(());
+        }
+        let mut places = memory.chunks_exact_mut(slots.bytes).zip(room);
         let mut added = 0;
         let result = loop {
             let Some((slot_memory, place)) = places.next() else { break Ok(()) };

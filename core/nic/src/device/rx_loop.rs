@@ -6,7 +6,7 @@ use super::counters::HardwareStats;
 use super::descriptor::Descriptor;
 use skbpool_deliver::DriverPort;
 use skbpool_pool::{
-    AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, RxFrame, Skb, SkbBatch, clock,
+    AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, RxFrame, Skb, SkbBatch,
 };
 
 /// Where a receive loop hands its skbs.
@@ -117,7 +117,8 @@ impl<S: RxSink> RxLoop<S> {
     /// Handles up to `budget` completed buffers and hands their frames on as one batch.
     ///
     /// Costs for each buffer one allocation and one plain store to arm it, for each frame one skb
-    /// written; the clock is read once.
+    /// written; the clock is
+    /// asked once ([`Ticker`](skbpool_pool::clock::Ticker)).
     #[inline]
     pub fn poll(&mut self, budget: u32) -> Polled {
         self.count_card_drops();
@@ -126,7 +127,7 @@ impl<S: RxSink> RxLoop<S> {
         if polled.buffers == 0 {
             return polled;
         }
-        let birth = clock::tick();
+        let birth = self.cache.shard().tick();
         let mut completed = std::mem::take(&mut self.completed);
         for mut received in completed.drain(..) {
             match self.cache.alloc() {

@@ -28,6 +28,24 @@ pub struct FrameMeta {
     pub interface: u32,
 }
 
+/// How memory is divided among frames, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotSize {
+    /// Of a slot, not 0.
+    pub bytes: usize,
+    /// Before the frame in each slot.
+    pub headroom: usize,
+}
+
+impl SlotSize {
+    /// Where the frames of `memory` may lie: what is behind the headroom of each of its slots.
+    #[inline(always)]
+    pub fn frames(self, memory: &mut [u8]) -> impl Iterator<Item = &mut [u8]> {
+        let slots = memory.chunks_exact_mut(self.bytes);
+        slots.map(move |slot| &mut slot[self.headroom..])
+    }
+}
+
 /// A source cannot go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -91,6 +109,22 @@ pub trait FrameSource {
     fn write_next(&mut self, out: &mut [u8], now_ns: u64)
     -> Result<Option<FrameMeta>, SourceError>;
 
+    /// Writes a frame behind the headroom of each of the slots that `memory` is, and moves on; gives
+    /// their one description. `None`, with nothing done, from sources whose frames differ in more than
+    /// their bytes: those give them by [`write_next`](Self::write_next).
+    ///
+    /// Each slot has room for headroom and frame, of which [`peek_len`](Self::peek_len) told the
+    /// length.
+    fn write_alike(
+        &mut self,
+        memory: &mut [u8],
+        slots: SlotSize,
+        now_ns: u64,
+    ) -> Option<FrameMeta> {
+        let _ = (memory, slots, now_ns);
+        None
+    }
+
     /// Writes what is left of the frame begun last to the start of `out` and returns how many bytes
     /// that were; 0 once the frame is complete.
     fn write_rest(&mut self, out: &mut [u8]) -> usize;
@@ -133,6 +167,15 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
         now_ns: u64,
     ) -> Result<Option<FrameMeta>, SourceError> {
         (**self).write_next(out, now_ns)
+    }
+
+    fn write_alike(
+        &mut self,
+        memory: &mut [u8],
+        slots: SlotSize,
+        now_ns: u64,
+    ) -> Option<FrameMeta> {
+        (**self).write_alike(memory, slots, now_ns)
     }
 
     fn write_rest(&mut self, out: &mut [u8]) -> usize {

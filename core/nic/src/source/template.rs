@@ -1,6 +1,6 @@
 //! The same frame over and over.
 
-use super::{FrameMeta, FrameSource, SourceError, copy_frame, copy_part};
+use super::{FrameMeta, FrameSource, SlotSize, SourceError, copy_frame, copy_part};
 
 /// An endless source of one frame: for measuring what moving bytes costs, and nothing else.
 #[derive(Clone, Debug)]
@@ -16,6 +16,17 @@ impl TemplateSource {
         let frame = frame.into();
         let written = frame.len();
         Self { frame, link_type, written }
+    }
+
+    fn meta(&self, now_ns: u64) -> FrameMeta {
+        let len = self.frame.len() as u32;
+        FrameMeta {
+            len,
+            original_length: len,
+            timestamp_ns: now_ns,
+            link_type: self.link_type,
+            interface: 0,
+        }
     }
 }
 
@@ -42,14 +53,21 @@ impl FrameSource for TemplateSource {
                 copy_part(&self.frame, &mut self.written, out);
             }
         }
-        let len = self.frame.len() as u32;
-        Ok(Some(FrameMeta {
-            len,
-            original_length: len,
-            timestamp_ns: now_ns,
-            link_type: self.link_type,
-            interface: 0,
-        }))
+        Ok(Some(self.meta(now_ns)))
+    }
+
+    #[inline]
+    fn write_alike(
+        &mut self,
+        memory: &mut [u8],
+        slots: SlotSize,
+        now_ns: u64,
+    ) -> Option<FrameMeta> {
+        for out in slots.frames(memory) {
+            copy_frame(&self.frame, &mut out[..self.frame.len()]);
+        }
+        self.written = self.frame.len();
+        Some(self.meta(now_ns))
     }
 
     fn write_rest(&mut self, out: &mut [u8]) -> usize {

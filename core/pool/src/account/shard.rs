@@ -2,6 +2,7 @@
 
 use super::accounts::{Accounts, MAX_HOLDERS};
 use super::holder::HolderId;
+use crate::clock::Ticker;
 use crate::sync::{AtomicU64, Ordering, bump};
 use std::sync::Arc;
 
@@ -91,16 +92,23 @@ pub struct LatencyHistogram {
 pub struct ShardHandle {
     accounts: Arc<Accounts>,
     index: usize,
+    ticker: Ticker,
 }
 
 impl ShardHandle {
     pub(super) fn new(accounts: Arc<Accounts>, index: usize) -> Self {
-        Self { accounts, index }
+        Self { accounts, index, ticker: Ticker::default() }
     }
 
     /// The accounts this shard belongs to.
     pub fn accounts(&self) -> &Arc<Accounts> {
         &self.accounts
+    }
+
+    /// The tick now, for what arrives; see [`Ticker`].
+    #[inline]
+    pub fn tick(&mut self) -> u32 {
+        self.ticker.now()
     }
 
     /// Counts `views` views of together `bytes` truesize as taken by `holder`.

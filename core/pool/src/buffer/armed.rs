@@ -3,7 +3,9 @@
 use super::{RxFrame, check_window};
 use crate::header::BufferHeader;
 use crate::home::put_references;
-use crate::skb::{Skb, SkbBatch, SkbError};
+#[cfg(target_arch = "x86_64")]
+use crate::skb::{ByLines, has_lines};
+use crate::skb::{ByWords, Skb, SkbBatch, SkbError, WriteSkb};
 use crate::sync::Ordering;
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -97,25 +99,58 @@ impl Armed {
     /// [`Armed::skb_of`] would not make a view. Returns how many, and their bytes.
     #[inline]
     pub fn skbs_of(&mut self, frames: &[RxFrame], birth: u32, into: &mut SkbBatch) -> (usize, u64) {
+        #[cfg(target_arch = "x86_64")]
+        if has_lines() {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { self.skbs_by_lines(frames, birth, into) };
+        }
+        self.write_skbs(ByWords, frames, birth, into)
+    }
+
+    /// # Safety
+    /// - `has_lines`.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn skbs_by_lines(
+        &mut self,
+        frames: &[RxFrame],
+        birth: u32,
+        into: &mut SkbBatch,
+    ) -> (usize, u64) {
+        // SAFETY: as the caller promises.
+        self.write_skbs(unsafe { ByLines::new() }, frames, birth, into)
+    }
+
+    #[inline(always)]
+    fn write_skbs(
+        &mut self,
+        writer: impl WriteSkb,
+        frames: &[RxFrame],
+        birth: u32,
+        into: &mut SkbBatch,
+    ) -> (usize, u64) {
         let Some(header) = self.header() else { return (0, 0) };
         let (size, mut cut, mut bytes) = (header.size(), self.cut, 0);
         let (header, truesize) = (self.header, self.truesize);
         let most = frames.len().min(self.left as usize);
-        let made = into.extend_while(&frames[..most], |frame| {
+        let write = |place: *mut Skb, frame: &RxFrame| {
             // The sum has 33 bits at most; nothing else is added.
             let end = u64::from(frame.offset) + u64::from(frame.len);
             let inside = cut <= frame.head
                 && frame.head <= frame.offset
                 && end <= u64::from(frame.end)
                 && frame.end <= size;
-            if !inside {
-                return None;
+            if inside {
+                cut = frame.end;
+                bytes += u64::from(frame.len);
+                // SAFETY: one of our references becomes the skb's; the ranges were just checked, and
+                // the batch gives the place.
+                unsafe { writer.received(place, header, frame, truesize, birth) };
             }
-            cut = frame.end;
-            bytes += u64::from(frame.len);
-            // SAFETY: one of our references becomes the skb's; the ranges were just checked.
-            Some(unsafe { Skb::received(header, frame, truesize, birth) })
-        });
+            inside
+        };
+        // SAFETY: an skb is written where the answer is true.
+        let made = unsafe { into.extend_while(&frames[..most], write) };
         self.left -= made as u32;
         self.cut = cut;
         (made, bytes)

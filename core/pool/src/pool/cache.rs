@@ -9,7 +9,9 @@ use crate::buffer::Buffer;
 use crate::depot::MAGAZINE;
 use crate::header::{BufferHeader, Put};
 use crate::home::after_put;
-use crate::skb::{BufferSource, Skb, SkbBatch};
+use crate::skb::{BufferSource, ByWords, Skb, SkbBatch, WriteSkb};
+#[cfg(target_arch = "x86_64")]
+use crate::skb::{ByLines, has_lines};
 use crate::sync::Ordering;
 use crossbeam_utils::CachePadded;
 use std::mem::ManuallyDrop;
@@ -125,14 +127,44 @@ impl LocalCache {
     /// As [`LocalCache::alloc`]; `into` is as it was.
     #[inline]
     pub fn alloc_batch(&mut self, count: usize, into: &mut SkbBatch) -> Result<(), AllocError> {
+        #[cfg(target_arch = "x86_64")]
+        if has_lines() {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { self.alloc_by_lines(count, into) };
+        }
+        self.alloc_skbs(ByWords, count, into)
+    }
+
+    /// # Safety
+    /// - `has_lines`.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    unsafe fn alloc_by_lines(
+        &mut self,
+        count: usize,
+        into: &mut SkbBatch,
+    ) -> Result<(), AllocError> {
+        // SAFETY: as the caller promises.
+        self.alloc_skbs(unsafe { ByLines::new() }, count, into)
+    }
+
+    #[inline(always)]
+    fn alloc_skbs(
+        &mut self,
+        writer: impl WriteSkb,
+        count: usize,
+        into: &mut SkbBatch,
+    ) -> Result<(), AllocError> {
         let size = self.pool.buffer_bytes();
         let before = into.len();
         self.take_bulk(count, |free, more| {
-            let skb_of = |header| {
-                // SAFETY: it came from the free list.
-                unsafe { PoolInner::hand_out(header) }.into_blank_skb(size)
+            let write = |place: *mut Skb, header| {
+                // SAFETY: it came from the free list; its only reference becomes the skb's, which is
+                // written to where the batch says.
+                unsafe { writer.blank(place, PoolInner::hand_out(header).into_raw(), size) };
             };
-            into.extend_by(more, free.map(skb_of));
+            // SAFETY: each call writes an skb.
+            unsafe { into.extend_by(more, free, write) };
         })
         .map_err(|error| self.take_back(error, into.as_mut_vec().drain(before..)))
     }

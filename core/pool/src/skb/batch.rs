@@ -139,36 +139,48 @@ impl SkbBatch {
         Ok(())
     }
 
-    /// Appends `skbs`, of which there are at most `most`.
+    /// Appends an skb for each of `things`, of which there are at most `most`, as `write` writes it.
+    ///
+    /// # Safety
+    /// - `write` writes an skb.
     #[inline(always)]
-    pub(crate) fn extend_by(&mut self, most: usize, skbs: impl ExactSizeIterator<Item = Skb>) {
-        assert!(skbs.len() <= most);
+    pub(crate) unsafe fn extend_by<T>(
+        &mut self,
+        most: usize,
+        things: impl ExactSizeIterator<Item = T>,
+        write: impl Fn(*mut Skb, T),
+    ) {
+        assert!(things.len() <= most);
         self.skbs.reserve(most);
         let mut len = self.skbs.len();
-        for skb in skbs {
+        for thing in things {
             // SAFETY: room for them was reserved.
-            unsafe { self.skbs.as_mut_ptr().add(len).write(skb) };
+            write(unsafe { self.skbs.as_mut_ptr().add(len) }, thing);
             len += 1;
         }
         // SAFETY: everything before was written.
         unsafe { self.skbs.set_len(len) };
     }
 
-    /// Appends what `make` makes of each of `things`, up to the first of which it makes nothing; returns
-    /// how many.
+    /// Appends an skb for each of `things` as `write` writes it, up to the first for which it answers
+    /// that it did not; returns how many.
+    ///
+    /// # Safety
+    /// - `write` writes an skb, or answers false.
     #[inline(always)]
-    pub(crate) fn extend_while<T>(
+    pub(crate) unsafe fn extend_while<T>(
         &mut self,
         things: &[T],
-        mut make: impl FnMut(&T) -> Option<Skb>,
+        mut write: impl FnMut(*mut Skb, &T) -> bool,
     ) -> usize {
         self.skbs.reserve(things.len());
         let before = self.skbs.len();
         let mut made = 0;
         for thing in things {
-            let Some(skb) = make(thing) else { break };
             // SAFETY: room for as many as there are things was reserved.
-            unsafe { self.skbs.as_mut_ptr().add(before + made).write(skb) };
+            if !write(unsafe { self.skbs.as_mut_ptr().add(before + made) }, thing) {
+                break;
+            }
             made += 1;
         }
         // SAFETY: everything before was written.

@@ -5,6 +5,7 @@ mod chain;
 mod copy;
 mod error;
 mod layout;
+mod lines;
 mod settle;
 mod share;
 mod source;
@@ -15,5 +16,8 @@ pub use chain::FragList;
 pub use copy::CopyError;
 pub use error::SkbError;
 pub use layout::{Skb, SkbFlags};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use lines::{ByLines, has_lines};
+pub(crate) use lines::{ByWords, WriteSkb};
 pub use share::make_zero_copy_skb;
 pub use source::BufferSource;

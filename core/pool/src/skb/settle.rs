@@ -196,7 +196,7 @@ impl Settlement {
     fn close_birth(&mut self, shard: &mut ShardHandle) {
         if self.birth != 0 && self.births != 0 {
             if self.now == 0 {
-                self.now = clock::tick();
+                self.now = shard.tick();
             }
             // The low bit of a tick is always set, so it is no part of the age.
             let holder = HolderId::from_raw(self.holder);

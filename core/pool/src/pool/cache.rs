@@ -37,9 +37,8 @@ type FreeHeaders<'a> =
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct LocalCache {
-    /// `items[..len]` are the headers of free buffers, last in first out.
+    /// The first [`LocalCache::cached`] of them are the headers of free buffers, last in first out.
     pub(super) items: Box<[NonNull<BufferHeader>]>,
-    pub(super) len: usize,
     /// Address of the pool's first header, and bytes of all of them: a header within is the pool's.
     first: usize,
     span: usize,
@@ -60,7 +59,6 @@ impl LocalCache {
         let slot = inner.open_slot();
         Self {
             items: vec![NonNull::dangling(); capacity].into_boxed_slice(),
-            len: 0,
             first: inner.headers.as_ptr().addr(),
             span: inner.headers.len() * size_of::<BufferHeader>(),
             // Relaxed: a hint.
@@ -83,8 +81,9 @@ impl LocalCache {
     }
 
     /// Free buffers it holds back now.
+    #[inline(always)]
     pub fn cached(&self) -> usize {
-        self.len
+        self.slot.cached()
     }
 
     /// One buffer. Never blocks.
@@ -94,13 +93,14 @@ impl LocalCache {
     #[inline(always)]
     pub fn alloc(&mut self) -> Result<Buffer, AllocError> {
         let mut counted = 0;
-        if self.len == 0 || self.is_signalled() {
+        let mut cached = self.cached();
+        if cached == 0 || self.is_signalled() {
             counted = self.prepare_alloc()?;
+            cached = self.cached();
         }
-        self.len -= 1;
         // SAFETY: there was at least one, and never are more than there are items.
-        let header = unsafe { *self.items.get_unchecked(self.len) };
-        self.slot.count_alloc(1 - counted, self.len);
+        let header = unsafe { *self.items.get_unchecked(cached - 1) };
+        self.slot.count_alloc(1 - counted, cached - 1);
         // SAFETY: it came from the free list.
         Ok(unsafe { PoolInner::hand_out(header) })
     }
@@ -201,13 +201,14 @@ impl LocalCache {
         let mut missing = count;
         while missing != 0 {
             let mut counted = 0;
-            if self.len == 0 || self.is_signalled() {
+            if self.cached() == 0 || self.is_signalled() {
                 counted = self.prepare_alloc()?;
             }
-            let now = missing.min(self.len);
-            self.len -= now;
-            append(self.items[self.len..][..now].iter().rev().copied(), missing);
-            self.slot.count_alloc(now as u64 - counted, self.len);
+            let cached = self.cached();
+            let now = missing.min(cached);
+            let rest = cached - now;
+            append(self.items[rest..][..now].iter().rev().copied(), missing);
+            self.slot.count_alloc(now as u64 - counted, rest);
             missing -= now;
         }
         Ok(())
@@ -244,7 +245,7 @@ impl LocalCache {
     #[cold]
     pub(super) fn prepare(&mut self) -> Result<bool, AllocError> {
         self.check_open()?;
-        if self.len != 0 {
+        if self.cached() != 0 {
             return Ok(false);
         }
         let inner = self.pool.inner();
@@ -263,7 +264,6 @@ impl LocalCache {
         for (item, &index) in self.items.iter_mut().zip(&indices[..taken]) {
             *item = NonNull::from(&inner.headers[index as usize]);
         }
-        self.len = taken;
         self.slot.count_refill(taken);
         Ok(true)
     }
@@ -306,7 +306,7 @@ impl LocalCache {
 
     /// Gives every cached buffer back to the depot.
     pub fn flush(&mut self) {
-        self.give_back(self.len);
+        self.give_back(self.cached());
     }
 
     /// Gives `count` references back, and keeps the buffer if they were the last and it is this
@@ -339,13 +339,14 @@ impl LocalCache {
     unsafe fn keep(&mut self, header: NonNull<BufferHeader>) {
         // SAFETY: the pool is alive.
         unsafe { header.as_ref() }.next_generation();
-        if self.len == self.items.len() {
-            self.give_back(self.len / 2);
+        let mut cached = self.cached();
+        if cached == self.items.len() {
+            self.give_back(cached / 2);
+            cached = self.cached();
         }
         // SAFETY: half of the cache was given back if it was full.
-        unsafe { *self.items.get_unchecked_mut(self.len) = header };
-        self.len += 1;
-        self.slot.count_releases(1, self.len);
+        unsafe { *self.items.get_unchecked_mut(cached) = header };
+        self.slot.count_releases(1, cached + 1);
     }
 
     /// Takes home the buffers of the skbs at the front of `skbs` that are plain and the only views of
@@ -356,7 +357,8 @@ impl LocalCache {
     #[inline(always)]
     pub(crate) unsafe fn put_plain(&mut self, skbs: &[Skb]) -> usize {
         let (first, span) = (self.first, self.span);
-        let room = &mut self.items[self.len..];
+        let cached = self.cached();
+        let room = &mut self.items[cached..];
         let mut taken = 0;
         for (skb, place) in skbs.iter().zip(room) {
             let header = skb.header_ptr();
@@ -373,8 +375,7 @@ impl LocalCache {
             *place = header;
             taken += 1;
         }
-        self.len += taken;
-        self.slot.count_releases(taken as u64, self.len);
+        self.slot.count_releases(taken as u64, cached + taken);
         taken
     }
 
@@ -402,9 +403,9 @@ impl LocalCache {
         }
         let inner = self.pool.inner();
         inner.depot_put(&self.items[..count]);
-        self.items.copy_within(count..self.len, 0);
-        self.len -= count;
-        self.slot.set_cached(self.len);
+        let cached = self.cached();
+        self.items.copy_within(count..cached, 0);
+        self.slot.set_cached(cached - count);
         inner.count_home(count);
     }
 }

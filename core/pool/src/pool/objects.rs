@@ -135,7 +135,7 @@ impl LocalCache {
         if !self.pool.is_same(&into.pool) {
             return Err(GetBulkError::OtherPool);
         }
-        if count > self.len || self.is_signalled() {
+        if count > self.cached() || self.is_signalled() {
             return self.get_bulk_by_parts(count, into);
         }
         self.move_top(count, into);
@@ -145,9 +145,9 @@ impl LocalCache {
     /// Moves the `count` buffers released last, of which there are as many.
     #[inline(always)]
     fn move_top(&mut self, count: usize, into: &mut FreeBuffers) {
-        let rest = self.len - count;
-        into.items.extend_from_slice(&self.items[rest..self.len]);
-        self.len = rest;
+        let cached = self.cached();
+        let rest = cached - count;
+        into.items.extend_from_slice(&self.items[rest..cached]);
         into.slot.set_cached(into.items.len());
         self.slot.set_cached(rest);
     }
@@ -170,12 +170,12 @@ impl LocalCache {
             if let Err(error) = self.prepare() {
                 // The cache is empty now; what it cannot hold goes on to the depot.
                 while into.items.len() > before {
-                    self.give_back(self.len);
+                    self.give_back(self.cached());
                     self.keep_last((into.items.len() - before).min(self.items.len()), into);
                 }
                 return Err(self.take_back(error, std::iter::empty()).into());
             }
-            let now = missing.min(self.len);
+            let now = missing.min(self.cached());
             self.move_top(now, into);
             missing -= now;
         }
@@ -189,7 +189,7 @@ impl LocalCache {
     #[inline(always)]
     pub fn put_bulk(&mut self, free: &mut FreeBuffers) {
         let count = free.items.len();
-        if count > self.items.len() - self.len || !self.pool.is_same(&free.pool) {
+        if count > self.items.len() - self.cached() || !self.pool.is_same(&free.pool) {
             return self.put_bulk_by_parts(free);
         }
         self.keep_last(count, free);
@@ -200,11 +200,11 @@ impl LocalCache {
     #[inline(always)]
     fn keep_last(&mut self, count: usize, free: &mut FreeBuffers) {
         let rest = free.items.len() - count;
-        self.items[self.len..][..count].copy_from_slice(&free.items[rest..]);
+        let cached = self.cached();
+        self.items[cached..][..count].copy_from_slice(&free.items[rest..]);
         free.items.truncate(rest);
-        self.len += count;
         free.slot.set_cached(rest);
-        self.slot.set_cached(self.len);
+        self.slot.set_cached(cached + count);
     }
 
     #[cold]
@@ -212,8 +212,8 @@ impl LocalCache {
         if !self.pool.is_same(&free.pool) {
             return free.give_back(free.len());
         }
-        self.give_back(self.len / 2);
-        let room = self.items.len() - self.len;
+        self.give_back(self.cached() / 2);
+        let room = self.items.len() - self.cached();
         free.give_back(free.len().saturating_sub(room));
         self.keep_last(free.len(), free);
         self.after_release();

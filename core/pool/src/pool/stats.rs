@@ -73,6 +73,7 @@ pub(super) struct Occupancy {
 /// One cache's figures, written by its owner only.
 #[derive(Debug)]
 pub(super) struct CacheSlot {
+    /// Free buffers in it: the length of its list, kept nowhere else.
     cached: AtomicU64,
     /// Buffers that were there, and those that a refill was for.
     allocs: AtomicU64,
@@ -142,6 +143,13 @@ impl CacheSlot {
     pub(super) fn count_releases(&self, count: u64, cached: usize) {
         bump(&self.releases, count);
         self.set_cached(cached);
+    }
+
+    /// Buffers in the cache, for its owner, who alone writes it.
+    #[inline(always)]
+    pub(super) fn cached(&self) -> usize {
+        // Relaxed: the reader's own store.
+        self.cached.load(Ordering::Relaxed) as usize
     }
 
     #[inline(always)]

@@ -37,6 +37,7 @@ cdef extern from "skbpool.h" nogil:
         SKB_E_INVALID
         SKB_E_NO_POOL
         SKB_E_NO_LIBRARY
+        SKB_E_FORKED_POOL
 
     ctypedef struct skb_buffer_header:
         pass

@@ -14,6 +14,7 @@ __all__ = [
     "CaptureError",
     "Closed",
     "Exported",
+    "ForkedPool",
     "FrameTooLarge",
     "MalformedBatch",
     "NoHeadroom",
@@ -65,6 +66,10 @@ class PoolExhausted(SkbpoolError):
 
 class PoolClosed(SkbpoolError):
     """The pool was closed: views stay valid, new buffers there are none."""
+
+
+class ForkedPool(SkbpoolError):
+    """The pool belongs to the process that forked this one: inherited views stay readable, here."""
 
 
 class PoolTooSmall(SkbpoolError):

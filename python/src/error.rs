@@ -77,6 +77,9 @@ impl From<Error> for PyErr {
                     ("buffers", error.buffers.into()),
                 ],
             ),
+            Error::Audit(error @ AuditError::ForkedPool) => {
+                exception(py, "ForkedPool", &error.to_string(), &[])
+            }
             Error::Audit(error) => exception(py, "AuditFailed", &error.to_string(), &[]),
             Error::Python(error) => error,
         })
@@ -118,6 +121,7 @@ fn from_failure(py: Python<'_>, failure: &Failure) -> PyErr {
             ],
         ),
         Failure::Alloc(AllocError::Closed) => ("PoolClosed", vec![]),
+        Failure::Alloc(AllocError::ForkedPool) => ("ForkedPool", vec![]),
         Failure::Bring(_) => ("BadMemory", vec![]),
         Failure::Pool(PoolError::Count { .. } | PoolError::Order { .. }) | Failure::BadName => {
             ("BadPool", vec![])

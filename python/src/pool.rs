@@ -84,6 +84,7 @@ impl Pool {
     /// Raises:
     ///     PoolExhausted: No buffer is free, or none became free in time.
     ///     PoolClosed: The pool was closed.
+    ///     ForkedPool: The pool belongs to the process that forked this one.
     ///
     /// Example:
     ///     >>> from skbpool import Pool, PoolExhausted
@@ -129,6 +130,7 @@ impl Pool {
     /// Raises:
     ///     PoolExhausted: Fewer are free.
     ///     PoolClosed: The pool was closed.
+    ///     ForkedPool: The pool belongs to the process that forked this one.
     #[pyo3(signature = (count, *, zero = false))]
     fn alloc_bulk<'py>(
         &self,
@@ -164,7 +166,11 @@ impl Pool {
     ///
     /// Raises:
     ///     PoolTooSmall: They do not fit.
+    ///     ForkedPool: The pool belongs to the process that forked this one.
     fn reserve(&self, count: Number, what: &str) -> Result<Vec<Reservation>, Error> {
+        if self.pool.is_forked() {
+            return Err(AllocError::ForkedPool.into());
+        }
         // Refused as a whole before the first is taken, with the figures as they are.
         drop(self.pool.reserve(count.0, what)?);
         // Another thread may have come in between; those that were taken are then given back.
@@ -200,6 +206,7 @@ impl Pool {
     ///
     /// Raises:
     ///     AuditFailed: A buffer is in two places or in none.
+    ///     ForkedPool: The pool belongs to the process that forked this one.
     fn audit<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let audit = py.detach(|| self.pool.audit()).map_err(Error::from)?;
         let fields = fields!(py,

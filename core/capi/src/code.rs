@@ -49,11 +49,13 @@ pub enum Code {
     NoPool = -20,
     /// The address belongs to no loaded library.
     NoLibrary = -21,
+    /// The pool belongs to the process that forked this one.
+    ForkedPool = -22,
 }
 
 impl Code {
     /// Every code, from 0 downwards.
-    pub const ALL: [Code; 22] = [
+    pub const ALL: [Code; 23] = [
         Self::Ok,
         Self::Exhausted,
         Self::Closed,
@@ -76,6 +78,7 @@ impl Code {
         Self::Invalid,
         Self::NoPool,
         Self::NoLibrary,
+        Self::ForkedPool,
     ];
 
     /// One line of text.
@@ -103,6 +106,7 @@ impl Code {
             Self::Invalid => c"invalid argument",
             Self::NoPool => c"the view's buffer belongs to no pool, so a pool has to be named",
             Self::NoLibrary => c"the address belongs to no loaded library",
+            Self::ForkedPool => c"the pool belongs to the process that forked this one",
         }
     }
 }

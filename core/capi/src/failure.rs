@@ -73,6 +73,7 @@ impl Failure {
             },
             Self::Alloc(AllocError::Exhausted { .. }) => Code::Exhausted,
             Self::Alloc(AllocError::Closed) => Code::Closed,
+            Self::Alloc(AllocError::ForkedPool) => Code::ForkedPool,
             Self::Bring(BringError::TooSmall { .. }) => Code::TooSmall,
             Self::Bring(BringError::TooLarge { .. }) => Code::TooLarge,
             Self::Bring(BringError::Misaligned { .. }) => Code::Misaligned,

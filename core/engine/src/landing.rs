@@ -250,6 +250,6 @@ fn copy(target: &mut [u8], source: &[u8], len: usize) {
 fn reason(error: AllocError) -> DropReason {
     match error {
         AllocError::Exhausted { .. } => DropReason::PoolEmpty,
-        AllocError::Closed => DropReason::Closed,
+        AllocError::Closed | AllocError::ForkedPool => DropReason::Closed,
     }
 }

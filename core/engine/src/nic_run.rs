@@ -244,6 +244,11 @@ impl NicRun {
     /// Takes the line down and waits for its thread. Frames that were received can still be fetched.
     pub fn stop(&mut self) {
         self.observer().stop();
+        if self.pool.is_forked() {
+            // The thread is the parent's, and so is what it has locked.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so, and has ended the line.
             let _ = thread.join();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError};
 use skbpool_nic::{StampReader, StampReport};
+use skbpool_pool::fork::Birthplace;
 use skbpool_pool::{LocalCache, SkbBatch, clock};
 
 /// Skbs read at a time.
@@ -36,6 +37,7 @@ pub struct StampConsumerReport {
 pub struct StampConsumer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    born: Birthplace,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,7 @@ impl StampConsumer {
                 theirs.run(&mut pool.local_cache());
             })
             .map_err(StampConsumerError::Thread)?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Some(thread), born: Birthplace::here() })
     }
 
     /// What it saw so far. Waits for at most the burst that is being read.
@@ -118,6 +120,11 @@ impl StampConsumer {
     pub fn stop(&mut self) {
         // SYNC: what was delivered before is in the figures that the thread looks at after it.
         self.shared.stop.store(true, Ordering::Release);
+        if self.born.is_elsewhere() {
+            // The thread is the parent's, and so is what it has locked.
+            std::mem::forget(self.thread.take());
+            return;
+        }
         self.shared.bell.ring(0);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so; there is nothing to add.

@@ -13,6 +13,8 @@ mod account;
 mod buffer;
 pub mod clock;
 mod depot;
+#[cfg(not(loom))]
+pub mod fork;
 mod header;
 mod home;
 #[cfg(all(test, loom))]

@@ -43,7 +43,8 @@ enum {
     SKB_E_NO_MEMORY = -18,          /* memory for a pool could not be had */
     SKB_E_INVALID = -19,            /* count, order or name out of range, 0 views */
     SKB_E_NO_POOL = -20,            /* a copy needs a pool, and the buffer belongs to none */
-    SKB_E_NO_LIBRARY = -21          /* the address belongs to no loaded library */
+    SKB_E_NO_LIBRARY = -21,         /* the address belongs to no loaded library */
+    SKB_E_FORKED_POOL = -22         /* the pool belongs to the process that forked this one */
 };
 
 /* Reference count, state and free function of a buffer. */

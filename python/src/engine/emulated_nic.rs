@@ -3,6 +3,7 @@
 use super::drops::drops_dict;
 use super::failure::{IntoException, OrRaise};
 use super::memory::bytes_written;
+use super::slot::forked;
 use crate::arguments::Timeout;
 use crate::record::fields;
 use crate::wait::wait_for;
@@ -11,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use skbpool_engine::{NicObserver, NicRun, NicRunConfig, PlannedRequest, Traffic};
 use skbpool_nic::Rate;
+use skbpool_pool::fork::Birthplace;
 use skbpool_wire::EncodeError;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -44,6 +46,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct EmulatedNic {
     run: Mutex<NicRun>,
     observer: NicObserver,
+    born: Birthplace,
 }
 
 #[pymethods]
@@ -87,7 +90,7 @@ impl EmulatedNic {
         };
         // Faulting the pool in and opening a capture take a while.
         let run = py.detach(|| NicRun::new(config)).or_raise(py)?;
-        Ok(Self { observer: run.observer(), run: Mutex::new(run) })
+        Ok(Self { observer: run.observer(), run: Mutex::new(run), born: Birthplace::here() })
     }
 
     /// Bring the line up. Starting twice does nothing.
@@ -95,7 +98,11 @@ impl EmulatedNic {
     /// Raises:
     ///     PoolTooSmall: The pool has fewer buffers than the ring.
     ///     ValueError: The ring is out of range.
+    ///     ForkedPool: Another process made it, of which this one is a fork.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
+        if self.born.is_elsewhere() {
+            return Err(forked(py, "emulated card"));
+        }
         py.detach(|| self.run().start()).or_raise(py)
     }
 
@@ -152,6 +159,9 @@ impl EmulatedNic {
     ///     `seconds` that the line was up; `ended`; and `capture_error`, what ended a capture before
     ///     its time, or None.
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        if self.born.is_elsewhere() {
+            return Err(forked(py, "emulated card"));
+        }
         let report = py.detach(|| self.observer.report());
         Ok(fields!(py,
             offered: report.offered,
@@ -166,8 +176,12 @@ impl EmulatedNic {
         ))
     }
 
-    /// Take the line down. Frames that were received can still be fetched.
+    /// Take the line down. Frames that were received can still be fetched. Does nothing in a forked
+    /// child, where there is no line.
     fn stop(&self, py: Python<'_>) {
+        if self.born.is_elsewhere() {
+            return;
+        }
         py.detach(|| {
             // First without the lock, which whoever waits for frames holds.
             self.observer.stop();

@@ -63,6 +63,7 @@ impl IntoException for HubError {
             Self::PoolTooSmall(error) => Error::from(error).into(),
             Self::Accounts(error) => exception(py, "TooManyHolders", &error.to_string(), &[]),
             Self::Closed => exception(py, "PoolClosed", &self.to_string(), &[]),
+            Self::ForkedPool(error) => Error::from(error).into(),
             Self::Ring(_) | Self::NoQuota { .. } => PyValueError::new_err(self.to_string()),
         }
     }

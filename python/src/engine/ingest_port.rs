@@ -75,7 +75,7 @@ impl IngestPort {
 
     /// Return the figures of this stream; after closing, those at the end.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let mut stats = self.ingest.figures(py, Ingest::stats);
+        let mut stats = self.ingest.figures(py, Ingest::stats)?;
         stats.name.clone_from(&self.name);
         driver_dict(py, stats)
     }

@@ -61,7 +61,7 @@ impl LeasePort {
 
     /// Return its figures; after closing, those at the end.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let mut stats = self.port.figures(py, skbpool_engine::LeasePort::stats);
+        let mut stats = self.port.figures(py, skbpool_engine::LeasePort::stats)?;
         stats.name.clone_from(&self.name);
         driver_dict(py, stats)
     }

@@ -56,7 +56,7 @@ impl StampConsumer {
     ///     frames; what it missed as a consumer in `dropped`; `latency_seconds` with `p50`, `p99`
     ///     and `max`, or None; and `latency_count`, the frames that gave a latency.
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let report = self.consumer.figures(py, skbpool_engine::StampConsumer::report);
+        let report = self.consumer.figures(py, skbpool_engine::StampConsumer::report)?;
         let stamps = &report.stamps;
         let latency = stamps.latency.as_ref();
         Ok(fields!(py,

@@ -142,14 +142,16 @@ impl Subscription {
 
     /// Return its figures; after closing, those at the end.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.subscription.figures(py, skbpool_engine::Subscription::stats);
+        let stats = self.subscription.figures(py, skbpool_engine::Subscription::stats)?;
         consumer_dict(py, stats)
     }
 
     /// Detach the consumer. What lies in its ring is released and counted as missed.
     fn close(&self, py: Python<'_>) {
         self.subscription.close(py, skbpool_engine::Subscription::stats, |_| None);
-        if let Some(bell) = &self.own_bell {
+        if let Some(bell) = &self.own_bell
+            && !self.subscription.is_inherited()
+        {
             bell.ring(0);
         }
     }

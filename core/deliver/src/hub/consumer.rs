@@ -168,6 +168,11 @@ impl Consumer {
         let version = self.hub.version();
         if version != self.seen {
             self.seen = version;
+            if self.hub.pool().is_forked() {
+                // What lies in the rings is the parent's to read.
+                self.links.clear();
+                return;
+            }
             self.links.retain_mut(|link| !link.is_finished());
             self.hub.take_consumer_links(self.id, &mut self.links);
         }

@@ -9,7 +9,7 @@ use super::quota::Quota;
 use super::stats::{ConsumerStats, DriverStats, HubStats};
 use crate::spsc::{MAX_SLOTS, Ring, RingError};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
-use skbpool_pool::{HolderKind, Pool, Reservation};
+use skbpool_pool::{AllocError, HolderKind, Pool, Reservation};
 use std::sync::{Arc, PoisonError};
 
 /// What happens to frames that a consumer cannot take.
@@ -77,7 +77,7 @@ struct Leaving {
 }
 
 #[derive(Default)]
-struct Control {
+pub(super) struct Control {
     next_id: u64,
     drivers: Vec<DriverEntry>,
     consumers: Vec<ConsumerEntry>,
@@ -107,12 +107,15 @@ impl Hub {
     /// A hub for frames in buffers of `pool`. Its counters begin where the pool's do.
     pub fn new(pool: Pool) -> Arc<Self> {
         let start = pool.start_values().counter;
-        Arc::new(Self {
+        let hub = Arc::new(Self {
             pool,
             version: AtomicU64::new(start),
             closed: AtomicBool::new(false),
             control: Mutex::new(Control::default()),
-        })
+        });
+        #[cfg(not(loom))]
+        skbpool_pool::fork::register(Arc::downgrade(&hub) as _);
+        hub
     }
 
     /// Its pool.
@@ -129,7 +132,7 @@ impl Hub {
         name: &str,
         config: DriverConfig,
     ) -> Result<DriverPort, HubError> {
-        self.control().fold_leaving();
+        self.open_control()?.fold_leaving();
         let what = format!("driver \"{name}\"");
         let reservation = self.pool.reserve(config.buffers, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
@@ -166,7 +169,7 @@ impl Hub {
             return Err(HubError::NoQuota { name: name.to_owned() });
         }
         config.check()?;
-        self.control().fold_leaving();
+        self.open_control()?.fold_leaving();
         let what = format!("the quota of consumer \"{name}\"");
         let reservation = self.pool.reserve(config.quota, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Consumer)?;
@@ -198,13 +201,20 @@ impl Hub {
 
     /// Refuses whoever comes from now on, and wakes every consumer.
     pub fn close(&self) {
+        self.refuse();
+        if self.pool.is_forked() {
+            return;
+        }
+        for consumer in &self.control().consumers {
+            consumer.shared.doorbell.press();
+        }
+    }
+
+    pub(super) fn refuse(&self) {
         // Relaxed: drivers see it by the version raised next, sleepers by the fence in `press`, and
         // whoever attaches by the lock.
         self.closed.store(true, Ordering::Relaxed);
         self.raise_version();
-        for consumer in &self.control().consumers {
-            consumer.shared.doorbell.press();
-        }
     }
 
     /// Whether it was closed.
@@ -293,10 +303,14 @@ impl Hub {
 
     fn open_control(&self) -> Result<MutexGuard<'_, Control>, HubError> {
         let control = self.control();
-        if self.is_closed() { Err(HubError::Closed) } else { Ok(control) }
+        match self.is_closed() {
+            false => Ok(control),
+            true if self.pool.is_forked() => Err(HubError::ForkedPool(AllocError::ForkedPool)),
+            true => Err(HubError::Closed),
+        }
     }
 
-    fn control(&self) -> MutexGuard<'_, Control> {
+    pub(super) fn control(&self) -> MutexGuard<'_, Control> {
         // Every change is one push or remove, so a panic leaves the lists consistent.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,6 +335,13 @@ impl Control {
     fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// Every consumer that a driver may have a link to.
+    #[cfg(not(loom))]
+    pub(super) fn everybody(&self) -> impl Iterator<Item = &Arc<ConsumerShared>> {
+        let there = self.consumers.iter().map(|entry| &entry.shared);
+        there.chain(self.leaving.iter().map(|leaving| &leaving.shared))
     }
 
     /// Gives back what was reserved for consumers that hold nothing any more; adds up those that no

@@ -1,7 +1,7 @@
 //! Why somebody could not be attached.
 
 use crate::spsc::RingError;
-use skbpool_pool::{AccountsError, PoolTooSmall};
+use skbpool_pool::{AccountsError, AllocError, PoolTooSmall};
 
 /// Why a driver or a consumer could not be attached. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -24,4 +24,7 @@ pub enum HubError {
     /// The hub was closed.
     #[error("the hub is closed; nothing can be attached any more")]
     Closed,
+    /// The hub's pool is another process's, of which this one is a fork.
+    #[error(transparent)]
+    ForkedPool(AllocError),
 }

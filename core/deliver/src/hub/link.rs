@@ -31,7 +31,7 @@ pub(crate) struct ConsumerShared {
 }
 
 #[derive(Debug, Default)]
-struct LinkList {
+pub(super) struct LinkList {
     live: Vec<Arc<LinkCounters>>,
     gone: GoneLinks,
 }
@@ -165,7 +165,7 @@ impl ConsumerShared {
         stats
     }
 
-    fn links(&self) -> MutexGuard<'_, LinkList> {
+    pub(super) fn links(&self) -> MutexGuard<'_, LinkList> {
         // Sums are added one after the other, and nothing in between panics.
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,6 +5,8 @@ mod consumer;
 mod control;
 mod delivered;
 mod error;
+#[cfg(not(loom))]
+mod forked;
 mod link;
 mod port;
 mod quota;

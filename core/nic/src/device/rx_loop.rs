@@ -322,7 +322,7 @@ fn with_more(frames: &[RxFrame], more: bool) -> impl Iterator<Item = (&RxFrame, 
 fn reason(error: &AllocError) -> DropReason {
     match error {
         AllocError::Exhausted { .. } => DropReason::PoolEmpty,
-        AllocError::Closed => DropReason::Closed,
+        AllocError::Closed | AllocError::ForkedPool => DropReason::Closed,
     }
 }
 

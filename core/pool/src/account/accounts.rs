@@ -69,7 +69,7 @@ struct Entry {
 }
 
 #[derive(Debug)]
-struct Registry {
+pub(super) struct Registry {
     /// `holders[id]`; `None` is free. Number 0 is always taken.
     holders: Vec<Option<Entry>>,
     /// `shards[index]`: somebody writes it. Number 0 is always taken.
@@ -274,7 +274,7 @@ impl Accounts {
         }
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         // A panic while the lock is held leaves a table that is still consistent: every change is
         // one assignment.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)

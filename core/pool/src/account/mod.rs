@@ -11,5 +11,7 @@ pub use accounts::{Accounts, AccountsError, HolderStats, MAX_HOLDERS, MAX_SHARDS
 pub use drops::{DropCount, DropCounters, DropReason};
 pub use holder::{Holder, HolderId, HolderKind};
 #[cfg(not(loom))]
+pub(crate) use sets::Held;
+#[cfg(not(loom))]
 pub use sets::MAX_ACCOUNTS;
 pub use shard::{LATENCY_BUCKETS, LatencyHistogram, ShardHandle};

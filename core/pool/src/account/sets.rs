@@ -3,8 +3,9 @@
 //! A view's holder need not be registered with the pool that its memory is of: adopted memory has no
 //! pool, and frames of one pool may be delivered by the hub of another.
 
-use super::accounts::Accounts;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use super::accounts::{Accounts, Registry};
+use crate::sync::MutexGuard;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 /// Number of accounts that found every other number taken. They register no holders, whose views
 /// nobody could settle.
@@ -54,5 +55,36 @@ pub(super) fn forget(number: u8, settled: bool) {
     let mut slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(slot) = slots.get_mut(usize::from(number)) {
         *slot = if settled { Slot::Free } else { Slot::Retired };
+    }
+}
+
+/// All accounts, locked while the process forks.
+pub(crate) struct Held {
+    registries: Vec<MutexGuard<'static, Registry>>,
+    slots: RwLockWriteGuard<'static, [Slot; MAX_ACCOUNTS]>,
+    accounts: Vec<Arc<Accounts>>,
+}
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        let slots = SLOTS.write().unwrap_or_else(PoisonError::into_inner);
+        let accounts: Vec<_> = slots
+            .iter()
+            .filter_map(
+                |slot| if let Slot::Taken(accounts) = slot { accounts.upgrade() } else { None },
+            )
+            .collect();
+        let registries = accounts.iter().map(|accounts| {
+            // SAFETY: `accounts` keeps them until after the guards are gone; see `unlock`.
+            unsafe { &*Arc::as_ptr(accounts) }.registry()
+        });
+        Self { registries: registries.collect(), slots, accounts }
+    }
+
+    /// Unlocks them. Dropping what is returned may take the locks again.
+    pub(crate) fn unlock(self) -> Vec<Arc<Accounts>> {
+        let Self { registries, slots, accounts } = self;
+        drop((registries, slots));
+        accounts
     }
 }

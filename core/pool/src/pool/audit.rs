@@ -19,6 +19,10 @@ pub struct Audit {
 /// What an audit did not like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
+    /// The pool is another process's, of which this one is a fork: what its threads had in hand is in
+    /// no list here.
+    #[error("the pool belongs to the process that forked this one; audit it there")]
+    ForkedPool,
     /// A buffer is in the free lists twice.
     #[error("buffer {index} is in the depot twice")]
     Twice {
@@ -53,6 +57,9 @@ impl Pool {
     /// [`AuditError`] with the first difference.
     pub fn audit(&self) -> Result<Audit, AuditError> {
         let inner = self.inner();
+        if inner.is_forked() {
+            return Err(AuditError::ForkedPool);
+        }
         let mut seen = vec![false; inner.headers.len()];
         let free = inner.depot.contents();
         for &index in &free {

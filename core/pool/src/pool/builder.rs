@@ -172,6 +172,8 @@ impl PoolBuilder {
             for header in headers {
                 header.owner.owner = inner.as_ptr().cast();
             }
+            #[cfg(not(loom))]
+            crate::fork::add_pool(inner);
             // SAFETY: `life` began with one handle, which this is.
             Ok(Pool::from_inner(inner))
         }

@@ -179,7 +179,7 @@ impl LocalCache {
         taken.for_each(|skb| self.release(skb));
         match error {
             AllocError::Exhausted { .. } => self.pool.inner().exhausted(),
-            AllocError::Closed => AllocError::Closed,
+            closed => closed,
         }
     }
 
@@ -225,7 +225,7 @@ impl LocalCache {
     pub(super) fn check_open(&mut self) -> Result<(), AllocError> {
         if self.pool.is_closed() {
             self.flush();
-            return Err(AllocError::Closed);
+            return Err(self.pool.inner().closed());
         }
         Ok(())
     }

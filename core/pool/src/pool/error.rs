@@ -20,4 +20,10 @@ pub enum AllocError {
     /// The pool was closed.
     #[error("the pool is closed; views of its buffers stay valid, new buffers there are none")]
     Closed,
+    /// The pool is another process's, of which this one is a fork (I12).
+    #[error(
+        "the pool belongs to the process that forked this one; inherited views stay readable, new \
+         buffers come only from a pool made here"
+    )]
+    ForkedPool,
 }

@@ -13,8 +13,12 @@ use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Set in [`PoolInner::signals`] once the pool is closed; the bits below count waiters.
+/// Set in [`PoolInner::signals`] once the pool is closed.
 pub(super) const CLOSED: u64 = 1 << 31;
+
+/// Set in [`PoolInner::signals`] in a forked child, together with [`CLOSED`]; the bits below count
+/// waiters.
+pub(super) const FORKED: u64 = 1 << 30;
 
 /// One call for what the caches hold back, in [`PoolInner::signals`]; wraps.
 pub(super) const RECLAIM: u64 = 1 << 32;
@@ -42,7 +46,7 @@ pub(crate) struct PoolInner {
     pub(super) order: u8,
     pub(super) buffer_bytes: u32,
     pub(super) start: StartValues,
-    /// `reclaims << 32 | CLOSED | waiters`. Read by every cache once an operation, written rarely.
+    /// `reclaims << 32 | CLOSED | FORKED | waiters`. Read by every cache once an operation, written rarely.
     pub(super) signals: CachePadded<AtomicU64>,
     /// Buffers promised to drivers, caches and consumers.
     pub(super) reserved: AtomicU32,
@@ -95,6 +99,17 @@ impl PoolInner {
         self.signals.load(Ordering::Relaxed) & CLOSED != 0
     }
 
+    /// Why a pool that is closed gives no buffers.
+    #[cold]
+    pub(super) fn closed(&self) -> AllocError {
+        if self.is_forked() { AllocError::ForkedPool } else { AllocError::Closed }
+    }
+
+    pub(super) fn is_forked(&self) -> bool {
+        // Relaxed: set before the process has a second thread.
+        self.signals.load(Ordering::Relaxed) & FORKED != 0
+    }
+
     /// Counts one more handle, on behalf of somebody who keeps the pool alive.
     pub(super) fn count_handle(&self) {
         // Relaxed: the pool is kept alive by who asks, and nothing is published.
@@ -145,7 +160,7 @@ impl PoolInner {
     /// As [`PoolInner::alloc`]; none, and nothing counted, when there is no free buffer.
     pub(super) fn try_alloc(&self) -> Option<Result<Buffer, AllocError>> {
         if self.is_closed() {
-            return Some(Err(AllocError::Closed));
+            return Some(Err(self.closed()));
         }
         let index = self.look_for(|| self.depot.take_one())?;
         self.count_out(1);
@@ -228,6 +243,8 @@ impl PoolInner {
         if before == amount {
             // SYNC: Acquire fence pairs with the Release of all who let go before.
             fence(Ordering::Acquire);
+            #[cfg(not(loom))]
+            crate::fork::forget_pool(this);
             // SAFETY: it was leaked from a box by the builder, and nobody is left who knows it.
             drop(unsafe { Box::from_raw(this.as_ptr()) });
         }
@@ -237,7 +254,7 @@ impl PoolInner {
     #[inline]
     pub(super) fn wake_waiters(&self) {
         // Relaxed: a waiter that is missed looks again by itself after a millisecond.
-        if self.signals.load(Ordering::Relaxed) & (CLOSED - 1) != 0 {
+        if self.signals.load(Ordering::Relaxed) & (FORKED - 1) != 0 {
             self.wake.notify_all();
         }
     }

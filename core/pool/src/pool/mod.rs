@@ -3,6 +3,8 @@
 mod audit;
 mod builder;
 mod cache;
+#[cfg(not(loom))]
+mod dead;
 mod error;
 mod handle;
 mod inner;
@@ -15,6 +17,8 @@ mod wait;
 pub use audit::{Audit, AuditError};
 pub use builder::{MAX_BUFFERS, PoolBuilder, PoolError, StartValues};
 pub use cache::LocalCache;
+#[cfg(not(loom))]
+pub(crate) use dead::HeldPool;
 pub use error::AllocError;
 pub use handle::Pool;
 pub(crate) use inner::PoolInner;

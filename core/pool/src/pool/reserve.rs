@@ -44,7 +44,8 @@ impl Drop for Reservation {
 }
 
 impl Pool {
-    /// Promises `buffers` buffers to `what`, if all promises together still fit the pool.
+    /// Promises `buffers` buffers to `what`, if all promises together still fit the pool. In a forked
+    /// child the promise is worth nothing, and hubs refuse whoever would make it.
     ///
     /// # Errors
     /// [`PoolTooSmall`] with the figures.

@@ -15,6 +15,8 @@ pub enum PoolState {
     Closed,
     /// Closed, and alive because views are outstanding.
     Orphaned,
+    /// Made by another process, of which this one is a fork.
+    Forked,
 }
 
 impl PoolState {
@@ -24,6 +26,7 @@ impl PoolState {
             Self::Open => "open",
             Self::Closed => "closed",
             Self::Orphaned => "orphaned",
+            Self::Forked => "forked",
         }
     }
 }
@@ -231,6 +234,7 @@ impl Pool {
         let shared =
             |counter: &AtomicU64| counter.load(Ordering::Relaxed).wrapping_sub(inner.start.counter);
         let state = match (inner.is_closed(), in_flight) {
+            _ if inner.is_forked() => PoolState::Forked,
             (false, _) => PoolState::Open,
             (true, 0) => PoolState::Closed,
             (true, _) => PoolState::Orphaned,

@@ -2,8 +2,8 @@
 
 use super::{HugePages, RegionError};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
-use rustix::mm::{MapFlags, ProtFlags};
-use std::os::fd::OwnedFd;
+use rustix::mm::{MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 const HUGE_PAGE: usize = 2 << 20;
@@ -82,6 +82,53 @@ impl Region {
     pub(crate) fn is_huge(&self) -> bool {
         self.huge
     }
+
+    /// In a forked child: puts private memory in the mapping's place, with a copy of `parts` of it,
+    /// the rest zero, and lets go of the memory that is the parent's. System calls and stores only.
+    ///
+    /// If there is no address space for the copy, the child keeps the shared pages, and may not write.
+    pub(crate) fn keep(&self, parts: impl Iterator<Item = (NonNull<u8>, usize)>) {
+        let base = self.base.as_ptr();
+        let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a fresh mapping at an address of the kernel's choice aliases nothing.
+        let copy =
+            unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), self.mapped, access, flags) };
+        let moved = copy.and_then(|copy| {
+            for (part, size) in parts {
+                let offset = part.addr().get() - self.base.addr().get();
+                // SAFETY: the part lies in the region, and the copy is as large.
+                unsafe {
+                    part.as_ptr().copy_to_nonoverlapping(copy.cast::<u8>().add(offset), size)
+                };
+            }
+            let flags = MremapFlags::MAYMOVE;
+            // SAFETY: both mappings are ours and of that size; whoever points into the region finds
+            // the same bytes there.
+            unsafe { rustix::mm::mremap_fixed(copy, self.mapped, self.mapped, flags, base.cast()) }
+        });
+        if moved.is_err() {
+            // SAFETY: the mapping is ours.
+            let _ = unsafe { rustix::mm::mprotect(base.cast(), self.mapped, MprotectFlags::READ) };
+        }
+        // The child's descriptor would keep the parent's memory as long as the child runs.
+        if let Ok(empty) = rustix::fs::memfd_create("skbpool-forked", MemfdFlags::CLOEXEC) {
+            // SAFETY: the number is that of `_memory`, which stays open, as another file; nobody maps
+            // it again.
+            unsafe { replace(&empty, self._memory.as_raw_fd()) };
+        }
+    }
+}
+
+/// Makes `number` another name of `file`.
+///
+/// # Safety
+/// - `number` is an open descriptor that the caller owns.
+unsafe fn replace(file: &OwnedFd, number: std::os::fd::RawFd) {
+    use std::os::fd::FromRawFd;
+    // SAFETY: as the caller promises; not closed here.
+    let mut place = std::mem::ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+    let _ = rustix::io::dup3(file, &mut place, rustix::io::DupFlags::CLOEXEC);
 }
 
 impl Drop for Region {

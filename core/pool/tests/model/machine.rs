@@ -78,6 +78,7 @@ impl Machine {
     fn assert_refused(&self, error: AllocError, cached: bool, needed: u32) {
         match error {
             AllocError::Closed => assert!(self.closed),
+            AllocError::ForkedPool => unreachable!("nothing forks"),
             AllocError::Exhausted { .. } => assert!(self.available(cached) < needed),
         }
     }
@@ -158,6 +159,7 @@ impl Machine {
                 into.into_iter().for_each(|buffer| self.keep(buffer));
             }
             Err(AllocError::Closed) => assert!(self.closed),
+            Err(AllocError::ForkedPool) => unreachable!("nothing forks"),
             Err(AllocError::Exhausted { in_flight, .. }) => {
                 assert!(into.is_empty() && count as u32 > available);
                 assert_eq!(in_flight, self.in_flight());

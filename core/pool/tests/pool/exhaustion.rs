@@ -55,7 +55,7 @@ fn small_pools_with_several_caches() {
                             assert_eq!(in_flight + cached, count, "the depot is empty");
                             empty += 1;
                         }
-                        Err(AllocError::Closed) => unreachable!("nobody closed it"),
+                        Err(closed) => unreachable!("nobody closed it: {closed}"),
                     }
                 }
             }

@@ -1,0 +1,94 @@
+//! I12: in a forked child the hub is closed, and nobody in it waits for threads that are not there.
+
+#[path = "../../pool/tests/fork/child.rs"]
+mod child;
+
+use child::Child;
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, HubError};
+use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn hub() -> std::sync::Arc<Hub> {
+    Hub::new(Pool::builder(512).accounts(Accounts::new()).build().unwrap())
+}
+
+#[test]
+fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
+    let hub = hub();
+    let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(64)).unwrap();
+    let mut port = hub.attach_driver("nic", DriverConfig { buffers: 64 }).unwrap();
+    let mut cache = hub.pool().local_cache();
+    let mut batch = SkbBatch::new();
+    cache.alloc_batch(10, &mut batch).unwrap();
+    port.deliver(&mut batch, &mut cache);
+    cache.alloc_batch(4, &mut batch).unwrap();
+    let child = Child::fork(|| {
+        let delivered = port.deliver(&mut batch, &mut cache);
+        assert_eq!((delivered.frames, delivered.published), (4, 0));
+        assert_eq!(delivered.drops.iter().next().unwrap().reason, DropReason::Closed);
+        assert!(batch.is_empty());
+        let mut polled = SkbBatch::new();
+        assert_eq!(consumer.poll(&mut polled, 100), 0, "what is queued is the parent's");
+        assert!(!consumer.wait(Duration::from_secs(3600)), "and nothing will come");
+        assert!(consumer.is_finished() && hub.is_closed());
+        let refused = hub.attach_driver("late", DriverConfig { buffers: 100_000 }).map(drop);
+        assert!(matches!(refused, Err(HubError::ForkedPool(_))), "{refused:?}");
+        let refused = hub.attach_consumer("late", ConsumerConfig::with_quota(1)).map(drop);
+        assert!(matches!(refused, Err(HubError::ForkedPool(_))), "{refused:?}");
+        hub.close();
+        assert_eq!(hub.stats().consumers.len(), 1);
+    });
+    child.join();
+    let mut polled = SkbBatch::new();
+    assert_eq!(consumer.poll(&mut polled, 100), 10, "the parent goes on");
+    assert_eq!(port.deliver(&mut batch, &mut cache).published, 4);
+    assert_eq!(consumer.poll(&mut polled, 100), 4);
+}
+
+/// Threads attach, deliver, poll and leave while others fork.
+#[test]
+fn a_child_can_drop_what_it_inherited_wherever_other_threads_were() {
+    let hub = hub();
+    let stop = AtomicBool::new(false);
+    let forks = 40;
+    let mut theirs =
+        hub.attach_consumer("inherited", ConsumerConfig::with_quota(8)).map(Some).unwrap();
+    let mut port = hub.attach_driver("inherited", DriverConfig { buffers: 8 }).map(Some).unwrap();
+    let work = || {
+        // Relaxed: a wish to end.
+        while !stop.load(Ordering::Relaxed) {
+            let mut port = hub.attach_driver("busy", DriverConfig { buffers: 40 }).unwrap();
+            let mut tap = hub.attach_consumer("busy", ConsumerConfig::with_quota(16)).unwrap();
+            let mut cache = hub.pool().local_cache();
+            let mut batch = SkbBatch::new();
+            for _ in 0..8 {
+                if cache.alloc_batch(4, &mut batch).is_ok() {
+                    port.deliver(&mut batch, &mut cache);
+                }
+                tap.poll(&mut batch, 8);
+                cache.release_batch(&mut batch);
+            }
+            drop(tap);
+            hub.stats();
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        scope.spawn(work);
+        for _ in 0..forks {
+            Child::fork(|| {
+                drop((theirs.take(), port.take()));
+                hub.stats();
+                let refused = hub.attach_consumer("late", ConsumerConfig::with_quota(1)).map(drop);
+                assert!(matches!(refused, Err(HubError::ForkedPool(_))), "{refused:?}");
+            })
+            .join();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    drop((theirs, port));
+    hub.stats();
+    assert_eq!(hub.pool().audit().unwrap().free, 512);
+    println!("forks: {forks}");
+}

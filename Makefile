@@ -31,7 +31,7 @@ export SKBPOOL_CYTHON_SOURCES := $(CYTHON_SOURCES)
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##### environment
 
@@ -109,7 +109,7 @@ charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench
 ##### tests
 
 .PHONY: test
-test: setup test-rust test-loom test-python test-service test-bench test-e2e ## Run every test
+test: setup test-rust test-loom test-shuttle test-python test-service test-bench test-e2e ## Run every test
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests, doc tests and seed tests included
@@ -148,6 +148,8 @@ test-seed: setup ## Run the tests of S1 to S10 and print what each observed
 	$(CARGO) test $(WORKSPACE) --workspace --exclude skbpool-python --test 'seed_*' -- \
 		--nocapture --test-threads=1
 	$(PYTEST) -p no:cacheprovider -q -s -m seed python/tests/seed
+
+include make/prove.mk
 
 ##### lint
 

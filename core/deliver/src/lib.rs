@@ -8,6 +8,8 @@
 mod hub;
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod spsc;
 mod sync;
 

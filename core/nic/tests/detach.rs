@@ -8,6 +8,7 @@ use common::valid::check_stamped;
 use skbpool_nic::{CloseWhen, NicConfig, Stamp};
 use skbpool_pool::Skb;
 
+/// Times what `SKBPOOL_STRESS` says.
 const CYCLES: u32 = 200;
 
 /// How many of `addresses` lie in a pool's mapping.
@@ -53,7 +54,9 @@ fn received_and_detached(cycle: u32, size: u32) -> Vec<Skb> {
 // The only test of this file, since another pool may be mapped where this one was.
 #[test]
 fn views_outlive_driver_hub_and_pool() {
-    for cycle in 0..CYCLES {
+    let times = std::env::var("SKBPOOL_STRESS").map_or(1, |times| times.parse().unwrap());
+    let cycles: u32 = CYCLES * times;
+    for cycle in 0..cycles {
         let size = [64, 9216][cycle as usize / 2 % 2];
         let views = received_and_detached(cycle, size);
         assert!(views.len() >= 2, "cycle {cycle}");
@@ -75,4 +78,5 @@ fn views_outlive_driver_hub_and_pool() {
         .join()
         .expect("every view is readable, and nothing stays mapped");
     }
+    println!("cycles: {cycles}");
 }

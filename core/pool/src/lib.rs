@@ -21,6 +21,8 @@ mod home;
 mod models;
 mod pool;
 mod region;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod skb;
 #[doc(hidden)]
 pub mod sync;

@@ -9,10 +9,22 @@ use crossbeam_utils::CachePadded;
 use std::sync::{Arc, PoisonError};
 
 /// Most holders at a time, the unnamed one included.
-pub const MAX_HOLDERS: usize = if cfg!(loom) { 2 } else { 256 };
+pub const MAX_HOLDERS: usize = if cfg!(loom) {
+    2
+} else if cfg!(shuttle) {
+    16
+} else {
+    256
+};
 
 /// Most writers with a shard of their own, the shared shard included.
-pub const MAX_SHARDS: usize = if cfg!(loom) { 3 } else { 128 };
+pub const MAX_SHARDS: usize = if cfg!(loom) {
+    3
+} else if cfg!(shuttle) {
+    8
+} else {
+    128
+};
 
 /// Why a holder could not be registered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Buckets of the latency histogram: bucket `b` counts latencies below `2^b` ticks of
 /// [`crate::clock::TICK_NS`], the last one everything above.
-pub const LATENCY_BUCKETS: usize = if cfg!(loom) { 1 } else { 32 };
+pub const LATENCY_BUCKETS: usize = if cfg!(any(loom, shuttle)) { 1 } else { 32 };
 
 /// What one holder took and gave back through one shard. Monotonic, may wrap; what is held is the
 /// sum of `acquired` over all shards minus the sum of `released`.

@@ -1,7 +1,7 @@
 //! A fixed array of buffer indices that travels as one.
 
 /// Most buffers in a magazine: 64 indices are four cache lines.
-pub(crate) const MAGAZINE: usize = if cfg!(loom) { 2 } else { 64 };
+pub(crate) const MAGAZINE: usize = if cfg!(any(loom, shuttle)) { 2 } else { 64 };
 
 /// `items[..len]` are free buffers; the rest means nothing.
 pub(crate) struct Magazine {

@@ -10,7 +10,7 @@ use magazine::Magazine;
 use stack::{NIL, TaggedStack};
 
 /// Magazines beyond those that all buffers fill: they let caches give back less than a full one.
-const SPARE_MAGAZINES: usize = if cfg!(loom) { 1 } else { 16 };
+const SPARE_MAGAZINES: usize = if cfg!(any(loom, shuttle)) { 1 } else { 16 };
 
 /// ```text
 /// full:  head ─► magazine ─► magazine ─► …      each holds 1..=MAGAZINE buffer indices

@@ -58,7 +58,7 @@ pub struct BufferHeader {
     pub(crate) writable: bool,
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const _: () = {
     assert!(size_of::<BufferHeader>() == HEADER_BYTES);
     assert!(align_of::<BufferHeader>() == HEADER_BYTES);

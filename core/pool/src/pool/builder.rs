@@ -27,7 +27,7 @@ pub struct StartValues {
 }
 
 /// Small pools have small magazines, so that one cache cannot hold most of the pool back.
-const LEAST_MAGAZINES: usize = if cfg!(loom) { 2 } else { 16 };
+const LEAST_MAGAZINES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 16 };
 
 /// Why a pool could not be made.
 #[derive(Debug, thiserror::Error)]

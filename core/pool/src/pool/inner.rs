@@ -28,7 +28,7 @@ pub(super) const HANDLE: u64 = 1 << 32;
 
 /// How often an allocation looks again when the depot seems empty though a buffer is on its way
 /// between two stacks.
-const LOOK_AGAIN: u32 = if cfg!(loom) { 0 } else { 64 };
+const LOOK_AGAIN: u32 = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
 
 /// ```text
 /// region   │ buffer 0 │ buffer 1 │ …        plain memory, may be shared later

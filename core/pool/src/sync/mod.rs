@@ -1,14 +1,24 @@
-//! The one place atomics and cells come from: `core` in a normal build, `loom` under `--cfg loom`.
+//! The one place atomics and cells come from: `core` in a normal build, `loom` under `--cfg loom`,
+//! `shuttle` under `--cfg shuttle`.
 
 #[cfg(loom)]
 mod check;
+#[cfg(shuttle)]
+mod explore;
 #[cfg(loom)]
 mod model;
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
+
+#[cfg(shuttle)]
+pub use explore::explore;
+#[cfg(shuttle)]
+pub use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(shuttle)]
+pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub use check::check;

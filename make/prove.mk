@@ -1,0 +1,66 @@
+# The long versions of the tests: what `make test` shows at smaller counts. Every part prints what it ran.
+
+TARGET := x86_64-unknown-linux-gnu
+CORE_CRATES := -p skbpool-pool -p skbpool-deliver -p skbpool-nic -p skbpool-wire -p skbpool-engine \
+	-p skbpool-capi
+
+# $(call needs,program,what installs it)
+needs = command -v $(1) > /dev/null || { echo 'make $@ needs $(1): $(2)' >&2; exit 1; }
+
+.PHONY: prove
+prove: prove-loom prove-shuttle prove-model prove-stress prove-asan prove-valgrind ## The long tests
+
+.PHONY: prove-loom
+prove-loom: export LOOM_MAX_PREEMPTIONS ?= 3
+prove-loom: ## Models with one more preemption than in `make test`: LOOM_MAX_PREEMPTIONS=3
+	$(MAKE) test-loom
+
+# Shuttle too is another configuration of the whole crate graph. Its atomics take every ordering for
+# SeqCst, and would say so at each.
+.PHONY: test-shuttle
+test-shuttle: export SHUTTLE_SILENCE_WARNINGS := 1
+test-shuttle: export RUSTFLAGS := --cfg shuttle
+test-shuttle: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/shuttle
+test-shuttle: export CARGO_PROFILE_RELEASE_LTO := off
+test-shuttle: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
+test-shuttle: export CARGO_PROFILE_RELEASE_DEBUG := false
+test-shuttle: ## Four to eight threads under random schedules with shuttle: SKBPOOL_SCHEDULES=200
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver --lib schedules -- --nocapture
+
+.PHONY: prove-shuttle
+prove-shuttle: export SKBPOOL_SCHEDULES ?= 10000
+prove-shuttle: ## The same, 10,000 random and 10,000 PCT schedules a scenario
+	$(MAKE) test-shuttle
+
+.PHONY: prove-model
+prove-model: export PROPTEST_CASES ?= 125000
+prove-model: ## Ten million random operations against the reference model: PROPTEST_CASES=125000
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool --test model -- --nocapture
+
+.PHONY: prove-stress
+prove-stress: export SKBPOOL_STRESS ?= 20
+prove-stress: ## 2, 8 and 32 threads with an audit, forks, detached drivers: SKBPOOL_STRESS=20
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool --test stress --test fork -- --nocapture
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-deliver --test fork -- --nocapture
+	$(CARGO) test $(WORKSPACE) --release -p skbpool-nic --test detach -- --nocapture
+
+# Naming the target keeps build scripts and macros uninstrumented. Address sanitizer brings the leak
+# sanitizer with it. 5 × 200 cycles of a driver that is detached while views of its frames are out.
+.PHONY: prove-asan
+prove-asan: export RUSTC_BOOTSTRAP := 1
+prove-asan: export RUSTFLAGS := -Zsanitizer=address
+prove-asan: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/asan
+prove-asan: export CARGO_PROFILE_DEV_DEBUG := line-tables-only
+prove-asan: export ASAN_OPTIONS := detect_leaks=1
+prove-asan: ## The Rust tests, and 1,000 detached drivers, under the address and leak sanitizers
+	$(CARGO) test $(WORKSPACE) --target $(TARGET) --tests $(CORE_CRATES)
+	SKBPOOL_STRESS=5 $(CARGO) test $(WORKSPACE) --target $(TARGET) -p skbpool-nic --test detach -- \
+		--nocapture
+
+.PHONY: prove-valgrind
+prove-valgrind: export CARGO_TARGET_$(subst -,_,$(shell echo $(TARGET) | tr a-z A-Z))_RUNNER := valgrind \
+	--quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
+prove-valgrind: ## The pool's tests, run by valgrind
+	@$(call needs,valgrind,install the package valgrind)
+	$(CARGO) test $(WORKSPACE) -p skbpool-pool --test pool --test lifecycle --test foreign_accounts \
+		-- --test-threads=1

@@ -174,17 +174,19 @@ impl ConsumerShared {
 /// The driver's end of a link.
 #[derive(Debug)]
 pub(crate) struct LinkTx {
-    pub(crate) shared: Arc<ConsumerShared>,
-    counters: Arc<LinkCounters>,
+    /// Dropped first: frames in it are released before the hub can find that nobody has `shared`.
     ring: Enqueue<Skb>,
+    counters: Arc<LinkCounters>,
+    pub(crate) shared: Arc<ConsumerShared>,
 }
 
 /// The consumer's end of a link.
 #[derive(Debug)]
 pub(crate) struct LinkRx {
-    shared: Arc<ConsumerShared>,
-    counters: Arc<LinkCounters>,
+    /// Dropped first, as in [`LinkTx`].
     pub(crate) ring: Dequeue<Skb>,
+    counters: Arc<LinkCounters>,
+    shared: Arc<ConsumerShared>,
 }
 
 /// How many frames of a batch fit a consumer now, and why not more.

@@ -1,7 +1,7 @@
 """`skbpool.Armed`: several views on one reference count."""
 
 import pytest
-from skbpool import BufferReleased, NotArmed, OutOfRange, Overlap, Pool
+from skbpool import BufferReleased, NotArmed, OutOfRange, Overlap, Pool, TooManyReferences
 
 
 def test_views_share_one_buffer_that_goes_home_with_the_last(pool: Pool) -> None:
@@ -49,6 +49,21 @@ def test_a_view_that_cannot_be_changes_nothing(
         assert armed.left == 1
         armed.skb(100, 60).release()
         first.release()
+
+
+def test_a_count_at_its_limit_is_refused_another(pool: Pool) -> None:
+    armed = pool.alloc().arm((1 << 30) - 1)
+    view = armed.skb(0, 10)
+    last = view.clone()
+    with pytest.raises(TooManyReferences):
+        view.clone()
+    with pytest.raises(TooManyReferences):
+        view[2:4]
+    last.release()
+    view.clone().release()
+    view.release()
+    armed.release()
+    assert pool.stats().in_flight == 0
 
 
 def test_no_more_views_than_armed(pool: Pool) -> None:

@@ -6,6 +6,22 @@
 //! When the last view goes, the buffer comes home: to the releaser's [`LocalCache`], to the pool's
 //! depot, or to the free function that its owner named.
 //!
+//! What was released cannot be used or released again:
+//!
+//! ```compile_fail,E0382
+//! let pool = skbpool_pool::Pool::builder(4).build().unwrap();
+//! let skb = pool.alloc().unwrap().into_empty_skb();
+//! drop(skb);
+//! skb.len();
+//! ```
+//!
+//! ```compile_fail,E0382
+//! let pool = skbpool_pool::Pool::builder(4).build().unwrap();
+//! let (mut cache, skb) = (pool.local_cache(), pool.alloc().unwrap().into_empty_skb());
+//! cache.release(skb);
+//! cache.release(skb);
+//! ```
+//!
 //! Nothing here knows of Python, gRPC, files or wall time, and no call blocks unless its name says
 //! so. The argument for each lock-free structure is in `DESIGN.md` beside this crate.
 

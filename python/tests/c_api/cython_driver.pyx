@@ -6,10 +6,12 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from skbpool cimport (
-    SKB_E_NO_HEADROOM, SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer,
-    make_zero_copy_skb, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put,
-    skb_data, skb_from_object, skb_library_get, skb_any_function, skb_owner_put, skb_pool_alloc,
-    skb_pool_of_object, skb_push, skb_release, skb_t, skb_to_object,
+    SKB_E_FORKED_POOL, SKB_E_NO_HEADROOM, SKB_E_OUT_OF_RANGE, SKB_E_RELEASED, SKB_E_SHARED,
+    SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer, make_zero_copy_skb,
+    skb_any_function, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put, skb_clone,
+    skb_data, skb_data_mut, skb_from_buffer, skb_from_object, skb_library_get, skb_owner_put, skb_pool,
+    skb_pool_alloc, skb_pool_close, skb_pool_of_object, skb_push, skb_release, skb_slice, skb_t,
+    skb_to_object,
 )
 from skbpool._skb cimport Skb
 from skbpool._skb_batch cimport SkbBatch
@@ -114,5 +116,28 @@ def first_bytes_of_pool(pool):
     return SKB_OK
 
 
+def misused(pool):
+    """Misuse a view of a Python pool in every way that has a code, and return what was answered."""
+    cdef const skb_pool *own = skb_pool_of_object(pool)
+    cdef skb_buffer_header *header = NULL
+    cdef skb_t skb, other
+    cdef uint8_t *bytes_ = NULL
+    answers = []
+    if skb_pool_alloc(own, &header) != SKB_OK:
+        return answers
+    skb_from_buffer(&skb, &header, 0, 100)
+    answers.append(skb_slice(&other, &skb, 8, 0xFFFFFFFC) == SKB_E_OUT_OF_RANGE)
+    answers.append(skb_push(&skb, 16, &bytes_) == SKB_E_NO_HEADROOM)
+    skb_clone(&other, &skb)
+    answers.append(skb_data_mut(&skb, &bytes_) == SKB_E_SHARED)
+    skb_release(&other)
+    skb_release(&skb)
+    skb_release(&skb)
+    answers.append(skb_clone(&other, &skb) == SKB_E_RELEASED)
+    answers.append(skb_pool_close(own) == 0 and skb_pool_close(own) == 0)
+    return answers
+
+
+FORKED_POOL = SKB_E_FORKED_POOL
 NO_HEADROOM = SKB_E_NO_HEADROOM
 IS_SAME_CLASS = PythonSkb is Skb

@@ -1,5 +1,6 @@
 """A Cython module compiled against the installed package, and used."""
 
+import os
 import threading
 from types import ModuleType
 from typing import Any
@@ -98,6 +99,20 @@ def test_codes_and_pools_reach_cython(cython_driver: ModuleType, pool: Pool) -> 
     assert cython_driver.first_bytes_of_pool(pool) == 0
     pool.close()
     assert cython_driver.first_bytes_of_pool(pool) < 0
+
+
+def test_every_misuse_has_a_code_and_changes_nothing(cython_driver: ModuleType, pool: Pool) -> None:
+    assert cython_driver.misused(pool) == [True] * 5
+    stats = pool.stats()
+    assert (stats.in_flight, stats.violations, stats.state) == (0, 0, "closed")
+
+
+def test_a_forked_pool_has_a_code_of_its_own(cython_driver: ModuleType, pool: Pool) -> None:
+    child = os.fork()
+    if child == 0:
+        code = cython_driver.first_bytes_of_pool(pool)
+        os._exit(0 if code == cython_driver.FORKED_POOL else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @pytest.mark.parametrize("wrong", [None, 7, "pool", b"bytes"])

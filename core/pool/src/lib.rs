@@ -51,6 +51,8 @@ pub use account::{
     HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS, ShardHandle,
 };
 pub use buffer::{Armed, Buffer, Fill, RxFrame};
+#[doc(hidden)]
+pub use header::updates;
 pub use header::{
     BringError, BufferHeader, Free, FreeFn, FreedMemory, HEADER_BYTES, MAX_BUFFER_BYTES, MAX_ORDER,
     MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,
@@ -61,5 +63,5 @@ pub use pool::{
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{
-    BufferSource, CopyError, FragList, Skb, SkbBatch, SkbError, SkbFlags, make_zero_copy_skb,
+    BufferSource, CopyError, FragList, Share, Skb, SkbBatch, SkbError, SkbFlags, make_zero_copy_skb,
 };

@@ -10,4 +10,5 @@ MEANINGS = {
     "detached": "the frame was queued for a consumer when that left",
     "closed": "the pool or the hub was closed",
     "shared_limit": "the buffer had as many references as it may",
+    "evicted": "newer frames took its place in the queue: the consumer drops the oldest",
 }

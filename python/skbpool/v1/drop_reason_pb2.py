@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskbpool/v1/drop_reason.proto\x12\nskbpool.v1\"R\n\tDropCount\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.skbpool.v1.DropReason\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04*\x9c\x02\n\nDropReason\x12\x1b\n\x17\x44ROP_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44ROP_REASON_NO_DESCRIPTOR\x10\x01\x12\x1a\n\x16\x44ROP_REASON_POOL_EMPTY\x10\x02\x12\x19\n\x15\x44ROP_REASON_RING_FULL\x10\x03\x12\x15\n\x11\x44ROP_REASON_QUOTA\x10\x04\x12\x19\n\x15\x44ROP_REASON_TOO_LARGE\x10\x05\x12\x19\n\x15\x44ROP_REASON_MALFORMED\x10\x06\x12\x18\n\x14\x44ROP_REASON_DETACHED\x10\x07\x12\x16\n\x12\x44ROP_REASON_CLOSED\x10\x08\x12\x1c\n\x18\x44ROP_REASON_SHARED_LIMIT\x10\tB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cskbpool/v1/drop_reason.proto\x12\nskbpool.v1\"R\n\tDropCount\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.skbpool.v1.DropReason\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04*\xb5\x02\n\nDropReason\x12\x1b\n\x17\x44ROP_REASON_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44ROP_REASON_NO_DESCRIPTOR\x10\x01\x12\x1a\n\x16\x44ROP_REASON_POOL_EMPTY\x10\x02\x12\x19\n\x15\x44ROP_REASON_RING_FULL\x10\x03\x12\x15\n\x11\x44ROP_REASON_QUOTA\x10\x04\x12\x19\n\x15\x44ROP_REASON_TOO_LARGE\x10\x05\x12\x19\n\x15\x44ROP_REASON_MALFORMED\x10\x06\x12\x18\n\x14\x44ROP_REASON_DETACHED\x10\x07\x12\x16\n\x12\x44ROP_REASON_CLOSED\x10\x08\x12\x1c\n\x18\x44ROP_REASON_SHARED_LIMIT\x10\t\x12\x17\n\x13\x44ROP_REASON_EVICTED\x10\nB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
   _globals['_DROPREASON']._serialized_start=129
-  _globals['_DROPREASON']._serialized_end=413
+  _globals['_DROPREASON']._serialized_end=438
   _globals['_DROPCOUNT']._serialized_start=44
   _globals['_DROPCOUNT']._serialized_end=126
 # @@protoc_insertion_point(module_scope)

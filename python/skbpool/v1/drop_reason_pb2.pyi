@@ -47,6 +47,10 @@ class _DropReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DropReason
     """The pool or the hub was closed."""
     DROP_REASON_SHARED_LIMIT: _DropReason.ValueType  # 9
     """The buffer's reference count was at its limit, so no further view could be made."""
+    DROP_REASON_EVICTED: _DropReason.ValueType  # 10
+    """It lay in its consumer's delivery ring when newer ones needed the place: the consumer drops the
+    oldest.
+    """
 
 class DropReason(_DropReason, metaclass=_DropReasonEnumTypeWrapper):
     """The reasons for which a frame is dropped: one list for the whole product, in the order of the
@@ -77,6 +81,10 @@ DROP_REASON_CLOSED: DropReason.ValueType  # 8
 """The pool or the hub was closed."""
 DROP_REASON_SHARED_LIMIT: DropReason.ValueType  # 9
 """The buffer's reference count was at its limit, so no further view could be made."""
+DROP_REASON_EVICTED: DropReason.ValueType  # 10
+"""It lay in its consumer's delivery ring when newer ones needed the place: the consumer drops the
+oldest.
+"""
 Global___DropReason: _TypeAlias = DropReason  # noqa: Y015
 
 @_typing.final

@@ -24,11 +24,14 @@ pub enum DropReason {
     Closed = 8,
     /// The buffer's reference count is at its limit.
     SharedLimit = 9,
+    /// It lay in its consumer's delivery ring when newer ones needed the place: the consumer drops the
+    /// oldest.
+    Evicted = 10,
 }
 
 impl DropReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [DropReason; 9] = [
+    pub const ALL: [DropReason; 10] = [
         Self::NoDescriptor,
         Self::PoolEmpty,
         Self::RingFull,
@@ -38,6 +41,7 @@ impl DropReason {
         Self::Detached,
         Self::Closed,
         Self::SharedLimit,
+        Self::Evicted,
     ];
 
     /// The name used in metrics labels, JSON keys and tables.
@@ -52,6 +56,7 @@ impl DropReason {
             Self::Detached => "detached",
             Self::Closed => "closed",
             Self::SharedLimit => "shared_limit",
+            Self::Evicted => "evicted",
         }
     }
 

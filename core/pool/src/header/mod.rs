@@ -4,6 +4,7 @@ mod bring;
 mod free;
 mod layout;
 mod refs;
+pub mod updates;
 
 pub use bring::{BringError, adopt, adopt_raw, init_zero_copy_buffer};
 pub use free::{Free, FreeFn, FreedMemory, Owner, OwnerPutFn};

@@ -1,6 +1,7 @@
 //! The reference count.
 
 use super::layout::BufferHeader;
+use super::updates;
 use crate::sync::{Ordering, fence};
 
 /// Most references to one buffer. Taking one more is an error, so the count cannot wrap: above the
@@ -32,6 +33,7 @@ impl BufferHeader {
     pub(crate) fn set_references(&self, count: u32) {
         // Relaxed: the buffer becomes known to others only through a later hand-over, which
         // publishes this store.
+        updates::count();
         self.refs.store(count, Ordering::Relaxed);
     }
 
@@ -43,6 +45,7 @@ impl BufferHeader {
     pub(crate) fn get(&self, count: u32) -> bool {
         // Relaxed: the caller's own reference keeps the buffer alive, and nothing is read through
         // the new one that was not visible through the old one.
+        updates::count();
         let before = self.refs.fetch_add(count, Ordering::Relaxed);
         if before <= MAX_REFERENCES && count <= MAX_REFERENCES - before {
             return true;
@@ -50,6 +53,23 @@ impl BufferHeader {
         // Relaxed: takes back what was just added; no bytes were touched under it.
         self.refs.fetch_sub(count, Ordering::Relaxed);
         false
+    }
+
+    /// Makes of the caller's `owned` references `needed`, more than there are of its own now. Answers
+    /// false, and changes nothing, when that would exceed [`MAX_REFERENCES`].
+    ///
+    /// No read-modify-write if nobody else has any, one atomic addition otherwise.
+    #[inline]
+    pub(crate) fn grow(&self, owned: u32, needed: u32) -> bool {
+        // SYNC: Acquire as in `put_all`: then these are all there are, and stay so.
+        if self.refs.load(Ordering::Acquire) != owned {
+            return self.get(needed - owned);
+        }
+        if needed > MAX_REFERENCES {
+            return false;
+        }
+        self.set_references(needed);
+        true
     }
 
     /// Gives `count` references back if these are all there are, and answers whether they were. No
@@ -64,6 +84,7 @@ impl BufferHeader {
         }
         // Relaxed: the next holder learns of this buffer through the free list or the free
         // function, and both publish.
+        updates::count();
         self.refs.store(0, Ordering::Relaxed);
         true
     }
@@ -78,6 +99,7 @@ impl BufferHeader {
         }
         // SYNC: Release pairs with the Acquire of `put_all` and with the fence below: our reads and
         // writes of the bytes come before whoever frees or rewrites them.
+        updates::count();
         let before = self.refs.fetch_sub(count, Ordering::Release);
         if before > count && before < QUARANTINE_FLOOR {
             return Put::Held;

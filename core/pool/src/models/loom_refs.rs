@@ -131,3 +131,22 @@ fn the_only_view_may_be_written() {
         reader.join().unwrap();
     });
 }
+
+/// A run of views grows to more for many consumers while another holder lets go: by a plain store if it
+/// was seen to, which then carries what that holder read, by an addition otherwise.
+#[test]
+fn a_run_that_grows_beside_a_drop() {
+    check(|| {
+        let shared = Shared::new(2);
+        let other = Arc::clone(&shared);
+        let dropper = thread::spawn(move || other.put(1));
+        assert!(shared.header.grow(1, 3));
+        let consumer = Arc::clone(&shared);
+        let consumer = thread::spawn(move || consumer.put(2));
+        let mut last = u32::from(shared.put(1));
+        last += u32::from(dropper.join().unwrap());
+        last += u32::from(consumer.join().unwrap());
+        assert_eq!(last, 1);
+        assert_eq!(shared.header.references(), 0);
+    });
+}

@@ -12,7 +12,7 @@ use std::mem::ManuallyDrop;
 /// releases what is in it, by [`SkbBatch::release_uncached`].
 #[derive(Debug, Default)]
 pub struct SkbBatch {
-    skbs: Vec<Skb>,
+    pub(super) skbs: Vec<Skb>,
 }
 
 impl SkbBatch {
@@ -268,7 +268,7 @@ impl Drop for SkbBatch {
 
 /// How many skbs at the front of `skbs`, which is not empty, are views of the same buffer.
 #[inline(always)]
-fn run_length(skbs: &[Skb]) -> usize {
+pub(super) fn run_length(skbs: &[Skb]) -> usize {
     let header = skbs[0].header;
     1 + skbs[1..].iter().take_while(|skb| skb.header == header).count()
 }

@@ -20,6 +20,8 @@ pub struct SkbFlags(pub u16);
 impl SkbFlags {
     /// The frame had another length before it was cut short, which the skb tells.
     pub const ORIGINAL_LENGTH: SkbFlags = SkbFlags(1);
+    /// The bytes were copied out of the buffer they arrived in, into memory of the consumer's own.
+    pub const COPIED: SkbFlags = SkbFlags(2);
 
     /// Whether all of `flags` are set.
     #[inline(always)]

@@ -4,6 +4,7 @@ mod batch;
 mod chain;
 mod copy;
 mod error;
+mod fan_out;
 mod layout;
 mod lines;
 mod settle;
@@ -15,6 +16,7 @@ pub use batch::SkbBatch;
 pub use chain::FragList;
 pub use copy::CopyError;
 pub use error::SkbError;
+pub use fan_out::Share;
 pub use layout::{Skb, SkbFlags};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use lines::{ByLines, has_lines};

@@ -57,7 +57,7 @@ impl Skb {
     /// # Safety
     /// - The caller owns one more reference to this skb's buffer, and gives it up.
     #[inline(always)]
-    unsafe fn twin(&self) -> Skb {
+    pub(super) unsafe fn twin(&self) -> Skb {
         // SAFETY: the reference is the caller's, and the words are a view's own.
         unsafe { Skb::from_words(self.header, self.words_of_nobody()) }
     }

@@ -123,7 +123,7 @@ pub fn handover_64(settings: &Settings) -> Result<f64, Failure> {
     let pool = settings.pool(AHEAD + 1024, 0)?;
     let hub = Hub::new(pool.clone());
     let mut consumer = hub.attach_consumer("reader", ConsumerConfig::with_quota(AHEAD))?;
-    let mut driver = hub.attach_driver("writer", DriverConfig { buffers: 512 })?;
+    let mut driver = hub.attach_driver("writer", DriverConfig::with_buffers(512))?;
     let read_so_far = AtomicU64::new(0);
     two_cores(
         settings,

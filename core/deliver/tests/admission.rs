@@ -13,7 +13,7 @@ fn quota(quota: u32) -> ConsumerConfig {
 #[test]
 fn quotas_and_drivers_buffers_fit_together_or_are_refused() {
     let hub = hub(64);
-    let driver = hub.attach_driver("nic", DriverConfig { buffers: 40 }).unwrap();
+    let driver = hub.attach_driver("nic", DriverConfig::with_buffers(40)).unwrap();
     let consumer = hub.attach_consumer("tap", quota(20)).unwrap();
     assert_eq!(hub.pool().stats().reserved, 60);
 
@@ -24,7 +24,7 @@ fn quotas_and_drivers_buffers_fit_together_or_are_refused() {
     assert!(
         said.contains("the quota of consumer \"late\"") && said.contains("make the pool larger")
     );
-    let error = hub.attach_driver("second", DriverConfig { buffers: 5 }).unwrap_err();
+    let error = hub.attach_driver("second", DriverConfig::with_buffers(5)).unwrap_err();
     assert!(error.to_string().contains("driver \"second\""));
     assert_eq!(hub.pool().stats().reserved, 60, "a refusal changes nothing");
     assert_eq!(hub.pool().accounts().snapshot().len(), 2);
@@ -41,7 +41,7 @@ fn quotas_and_drivers_buffers_fit_together_or_are_refused() {
 fn what_a_consumer_took_along_stays_reserved() {
     let hub = hub(64);
     let mut cache = hub.pool().local_cache();
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 4 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(4)).unwrap();
     let mut consumer = hub.attach_consumer("tap", quota(40)).unwrap();
     driver.deliver(&mut numbered(&mut cache, 0..2), &mut cache);
     let mut taken = SkbBatch::new();

@@ -44,7 +44,7 @@ fn nobody_is_attached_and_nothing_is_kept_of_the_attempt() {
     hub.close();
     let consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(8));
     assert!(matches!(consumer.unwrap_err(), HubError::Closed));
-    let driver = hub.attach_driver("nic", DriverConfig { buffers: 8 });
+    let driver = hub.attach_driver("nic", DriverConfig::with_buffers(8));
     assert!(matches!(driver.unwrap_err(), HubError::Closed));
     assert_eq!(hub.pool().stats().reserved, 0);
     assert!(hub.pool().accounts().snapshot().is_empty());

@@ -189,7 +189,7 @@ fn while_the_driver_delivers() {
     const CYCLES: u32 = 300;
     let hub = hub(256);
     let stop = AtomicBool::new(false);
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 8 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(8)).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut cache = hub.pool().local_cache();

@@ -17,7 +17,8 @@ fn hub() -> std::sync::Arc<Hub> {
 fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
     let hub = hub();
     let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(64)).unwrap();
-    let mut port = hub.attach_driver("nic", DriverConfig { buffers: 64 }).unwrap();
+    let mut port =
+        hub.attach_driver("nic", DriverConfig { buffers: 64, ..DriverConfig::default() }).unwrap();
     let mut cache = hub.pool().local_cache();
     let mut batch = SkbBatch::new();
     cache.alloc_batch(10, &mut batch).unwrap();
@@ -32,7 +33,9 @@ fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
         assert_eq!(consumer.poll(&mut polled, 100), 0, "what is queued is the parent's");
         assert!(!consumer.wait(Duration::from_secs(3600)), "and nothing will come");
         assert!(consumer.is_finished() && hub.is_closed());
-        let refused = hub.attach_driver("late", DriverConfig { buffers: 100_000 }).map(drop);
+        let refused = hub
+            .attach_driver("late", DriverConfig { buffers: 100_000, ..DriverConfig::default() })
+            .map(drop);
         assert!(matches!(refused, Err(HubError::ForkedPool(_))), "{refused:?}");
         let refused = hub.attach_consumer("late", ConsumerConfig::with_quota(1)).map(drop);
         assert!(matches!(refused, Err(HubError::ForkedPool(_))), "{refused:?}");
@@ -54,11 +57,16 @@ fn a_child_can_drop_what_it_inherited_wherever_other_threads_were() {
     let forks = 40;
     let mut theirs =
         hub.attach_consumer("inherited", ConsumerConfig::with_quota(8)).map(Some).unwrap();
-    let mut port = hub.attach_driver("inherited", DriverConfig { buffers: 8 }).map(Some).unwrap();
+    let mut port = hub
+        .attach_driver("inherited", DriverConfig { buffers: 8, ..DriverConfig::default() })
+        .map(Some)
+        .unwrap();
     let work = || {
         // Relaxed: a wish to end.
         while !stop.load(Ordering::Relaxed) {
-            let mut port = hub.attach_driver("busy", DriverConfig { buffers: 40 }).unwrap();
+            let mut port = hub
+                .attach_driver("busy", DriverConfig { buffers: 40, ..DriverConfig::default() })
+                .unwrap();
             let mut tap = hub.attach_consumer("busy", ConsumerConfig::with_quota(16)).unwrap();
             let mut cache = hub.pool().local_cache();
             let mut batch = SkbBatch::new();

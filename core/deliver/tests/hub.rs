@@ -17,7 +17,7 @@ fn smoke() {
     let hub = hub(64);
     let mut cache = hub.pool().local_cache();
     let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(16)).unwrap();
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 8 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(8)).unwrap();
 
     let mut batch = numbered(&mut cache, 0..5);
     let delivered = driver.deliver(&mut batch, &mut cache);

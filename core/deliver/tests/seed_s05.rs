@@ -30,7 +30,7 @@ fn s05_a_suspended_reader_does_not_lock_the_driver() {
     let mut cache = hub.pool().local_cache();
     let mut reader = hub.attach_consumer("reader", ConsumerConfig::with_quota(32)).unwrap();
     let mut suspended = hub.attach_consumer("suspended", ConsumerConfig::with_quota(20)).unwrap();
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 16 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(16)).unwrap();
 
     let (mut batch, mut kept) = (SkbBatch::new(), SkbBatch::new());
     let (mut next, mut most_in_flight, mut most_held) = (0, 0, 0);

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{check_edge, check_edges, check_home, dropped, hub, numbered, numbers};
-use skbpool_deliver::{ConsumerConfig, DriverConfig};
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Policy};
 use skbpool_pool::{DropReason, SkbBatch};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 const QUOTA: u32 = 10;
 const BATCH: u64 = 16;
@@ -19,7 +20,7 @@ fn run(stopped_polls: usize) {
     let mut cache = hub.pool().local_cache();
     let mut stopped = hub.attach_consumer("stopped", ConsumerConfig::with_quota(QUOTA)).unwrap();
     let mut reader = hub.attach_consumer("reader", ConsumerConfig::with_quota(16)).unwrap();
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 8 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(8)).unwrap();
     let (mut parked, mut batch) = (SkbBatch::new(), SkbBatch::new());
     let mut got = Vec::new();
     for round in 0..ROUNDS {
@@ -78,7 +79,7 @@ fn while_others_run_on_threads_of_their_own() {
     let hub = hub(256);
     let stopped = hub.attach_consumer("stopped", ConsumerConfig::with_quota(QUOTA)).unwrap();
     let mut reader = hub.attach_consumer("reader", ConsumerConfig::with_quota(64)).unwrap();
-    let mut driver = hub.attach_driver("nic", DriverConfig { buffers: 32 }).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::with_buffers(32)).unwrap();
     let released = AtomicU64::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -113,4 +114,66 @@ fn while_others_run_on_threads_of_their_own() {
     drop(stopped);
     check_edges(&hub);
     check_home(hub.pool());
+}
+
+/// What is parked may be parked under any policy: the driver never waits for it, but once where it
+/// allowed that; the reader gets every frame; and what the parked one holds stays within its bounds.
+#[test]
+fn under_every_policy() {
+    const MEMORY: u64 = 2 * 4096;
+    let at_most = Duration::from_millis(1);
+    let none = Duration::ZERO;
+    let policies = [
+        (Policy::DropNewest, none),
+        (Policy::DropOldest, none),
+        (Policy::CopyOut { bytes: MEMORY }, none),
+        (Policy::Block { at_most }, none),
+        (Policy::Block { at_most }, at_most),
+    ];
+    for (policy, may_block) in policies {
+        for keeps in [0, 4, QUOTA as usize] {
+            let hub = hub(64);
+            let mut cache = hub.pool().local_cache();
+            let config =
+                ConsumerConfig { policy, ring_slots: 16, ..ConsumerConfig::with_quota(QUOTA) };
+            let mut stopped = hub.attach_consumer("stopped", config).unwrap();
+            let mut reader = hub.attach_consumer("reader", ConsumerConfig::with_quota(16)).unwrap();
+            let config = DriverConfig { may_block, ..DriverConfig::with_buffers(8) };
+            let mut driver = hub.attach_driver("nic", config).unwrap();
+            let (mut parked, mut batch) = (SkbBatch::new(), SkbBatch::new());
+            let mut waits = None;
+            for round in 0..ROUNDS {
+                let frames = round * BATCH..(round + 1) * BATCH;
+                driver.deliver(&mut numbered(&mut cache, frames.clone()), &mut cache);
+                if round == 0 {
+                    stopped.poll(&mut parked, keeps);
+                }
+                assert_eq!(reader.poll(&mut batch, usize::MAX), BATCH as usize, "{policy:?}");
+                assert!(numbers(&batch).into_iter().eq(frames));
+                batch.release(&mut cache);
+                let stats = stopped.stats();
+                waits.get_or_insert(stats.waits);
+                assert!(stats.held <= u64::from(QUOTA) && stats.copies_held_bytes <= MEMORY);
+                assert!(hub.pool().stats().in_flight <= QUOTA, "{policy:?}");
+            }
+            let stats = stopped.stats();
+            check_edge(&stats);
+            assert_eq!(stats.offered, ROUNDS * BATCH);
+            assert_eq!(stats.held, u64::from(QUOTA), "{policy:?}");
+            assert_eq!(Some(stats.waits), waits, "it is not waited for again");
+            assert_eq!(stats.waits == 0, may_block.is_zero());
+            assert!(reader.missed().is_empty());
+            // Of the first batch the newest or the oldest were published.
+            let first = match policy {
+                Policy::DropOldest => BATCH - u64::from(QUOTA),
+                _ => 0,
+            };
+            assert!(numbers(&parked).into_iter().eq(first..first + keeps as u64));
+            check_edges(&hub);
+            drop(parked);
+            drop((stopped, reader));
+            check_edges(&hub);
+            check_home(hub.pool());
+        }
+    }
 }

@@ -2,20 +2,76 @@
 
 mod common;
 
-use common::{check_edges, check_home, dropped, numbered, numbers};
-use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub};
+use common::{all_dropped, check_edges, check_home, dropped, numbered, numbers};
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, Policy};
 use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch, StartValues};
+use std::sync::Arc;
+
+/// A hub whose counters, tags and generations begin there.
+fn hub_that_wraps(start: u64, generation: u32) -> Arc<Hub> {
+    let pool = Pool::builder(64)
+        .accounts(Accounts::start_at(start))
+        .start_at(StartValues { counter: start, tag: start, generation })
+        .build()
+        .unwrap();
+    Hub::new(pool)
+}
+
+/// What is evicted, copied and dropped by a consumer that takes less than is delivered, and what it
+/// takes, is the same wherever counters begin.
+#[test]
+fn under_every_policy() {
+    let wait = std::time::Duration::from_micros(1);
+    let policies = [
+        (Policy::DropNewest, 0, 0),
+        (Policy::DropOldest, 39 * 2, 0),
+        (Policy::CopyOut { bytes: 4096 }, 0, 20),
+        (Policy::Block { at_most: wait }, 0, 0),
+    ];
+    for start_index in [0, 1, u32::MAX - 3, i32::MAX as u32 - 3] {
+        let start = u64::from(start_index) | 0xffff_ffff_0000_0000;
+        for (policy, evicted, copied) in policies {
+            let hub = hub_that_wraps(start, start_index);
+            let mut cache = hub.pool().local_cache();
+            let config = ConsumerConfig {
+                start_index,
+                policy,
+                quota_bytes: Some(16 * 4096),
+                ring_slots: 8,
+                ..ConsumerConfig::with_quota(5)
+            };
+            let mut consumer = hub.attach_consumer("tap", config).unwrap();
+            let config = DriverConfig { may_block: wait, ..DriverConfig::default() };
+            let mut driver = hub.attach_driver("nic", config).unwrap();
+            let mut batch = SkbBatch::new();
+            let mut sums = [0; 4];
+            for round in 0..40 {
+                let frames = round * 6..(round + 1) * 6;
+                let delivered = driver.deliver(&mut numbered(&mut cache, frames), &mut cache);
+                sums[0] += delivered.evicted;
+                sums[1] += delivered.copied;
+                sums[2] += delivered.published;
+                sums[3] += consumer.poll(&mut batch, 3) as u64;
+                batch.release(&mut cache);
+            }
+            let stats = consumer.stats();
+            assert_eq!((stats.offered, stats.frames, stats.copied), (240, sums[3], sums[1]));
+            assert_eq!(sums[2], stats.frames + stats.queued + sums[0]);
+            assert_eq!(all_dropped(&stats), 240 - sums[2] + sums[0]);
+            assert_eq!((dropped(&stats, DropReason::Evicted), sums[0]), (evicted, evicted));
+            assert!(copied == 0 && sums[1] == 0 || sums[1] >= copied, "{policy:?}: {sums:?}");
+            drop(consumer);
+            check_edges(&hub);
+            check_home(hub.pool());
+        }
+    }
+}
 
 #[test]
 fn everything_wraps_and_nothing_is_lost() {
     for start_index in [0, 1, u32::MAX - 3, i32::MAX as u32 - 3] {
         let start = u64::from(start_index) | 0xffff_ffff_0000_0000;
-        let pool = Pool::builder(64)
-            .accounts(Accounts::start_at(start))
-            .start_at(StartValues { counter: start, tag: start, generation: start_index })
-            .build()
-            .unwrap();
-        let hub = Hub::new(pool);
+        let hub = hub_that_wraps(start, start_index);
         let mut cache = hub.pool().local_cache();
         let config = ConsumerConfig { start_index, ring_slots: 4, ..ConsumerConfig::with_quota(5) };
         let mut consumers =

@@ -46,7 +46,7 @@ impl Ingest {
         let config =
             IngestConfig { max_frame_bytes: config.max_frame_bytes.min(MAX_FRAME), ..config };
         let buffers = Landing::worst_case(hub.pool(), config.max_frame_bytes);
-        let port = hub.attach_driver(name, DriverConfig { buffers })?;
+        let port = hub.attach_driver(name, DriverConfig::with_buffers(buffers))?;
         Ok(Self { landing: Landing::new(port, hub.pool()), config, acked_through: 0 })
     }
 

@@ -30,7 +30,7 @@ impl LeasePort {
     /// # Errors
     /// [`HubError`].
     pub fn attach(hub: &Arc<Hub>, name: &str) -> Result<Self, HubError> {
-        let port = hub.attach_driver(name, DriverConfig { buffers: 0 })?;
+        let port = hub.attach_driver(name, DriverConfig::with_buffers(0))?;
         Ok(Self { port, cache: hub.pool().local_cache() })
     }
 

@@ -63,7 +63,7 @@ fn set_up(rate: Rate, seconds: f64) -> Result<(Pool, Card, Reader), Error> {
     let pool = Pool::builder(16_384).accounts(Accounts::new()).build()?;
     let hub = Hub::new(pool.clone());
     let buffers = DESCRIPTORS + pool.cache_capacity();
-    let port = hub.attach_driver("card", DriverConfig { buffers })?;
+    let port = hub.attach_driver("card", DriverConfig::with_buffers(buffers))?;
     let consumer = hub.attach_consumer("reader", ConsumerConfig::with_quota(QUOTA))?;
     let reader = Reader {
         consumer,

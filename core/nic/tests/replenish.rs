@@ -198,7 +198,8 @@ fn the_worst_case_of_a_driver_is_admitted_or_refused() {
     let pool = pool(32);
     let hub = Hub::new(pool.clone());
     let buffers = DESCRIPTORS + pool.cache_capacity();
-    let attach = |buffers| hub.attach_driver("card", skbpool_deliver::DriverConfig { buffers });
+    let attach =
+        |buffers| hub.attach_driver("card", skbpool_deliver::DriverConfig::with_buffers(buffers));
     let error = attach(33).unwrap_err().to_string();
     assert!(error.contains("card") && error.contains("33"), "{error}");
     let port: DriverPort = attach(buffers).unwrap();

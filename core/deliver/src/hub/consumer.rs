@@ -2,7 +2,8 @@
 
 use super::bell::{Bell, Deadline};
 use super::control::Hub;
-use super::link::{ConsumerShared, LinkRx};
+use super::link::LinkRx;
+use super::shared::ConsumerShared;
 use super::stats::ConsumerStats;
 use skbpool_pool::{DropCount, DropReason, HolderId, Pool, Skb, SkbBatch};
 use std::sync::Arc;
@@ -67,6 +68,7 @@ impl Consumer {
         if links != 0 {
             self.next = (self.next + 1) % links;
         }
+        self.shared.room.call();
         if finished {
             self.links.retain_mut(|link| !link.is_finished());
         }
@@ -87,7 +89,8 @@ impl Consumer {
     /// Whether there is something to poll.
     pub fn has_frames(&mut self) -> bool {
         self.refresh();
-        self.links.iter_mut().any(|link| link.ring.filled(1) != 0)
+        self.shared.room.call();
+        self.links.iter_mut().any(|link| link.ring.has_frames())
     }
 
     /// Waits until there is something to poll, the hub is closed, or `timeout` has passed; answers

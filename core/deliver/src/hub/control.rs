@@ -1,55 +1,21 @@
 //! The hub: the list of who is there.
 
-use super::bell::{Bell, Doorbell, Token};
+use super::bell::Doorbell;
+use super::config::{ConsumerConfig, DriverConfig, Policy};
 use super::consumer::Consumer;
+use super::copies::Copies;
+use super::ends::Ends;
 use super::error::HubError;
-use super::link::{ConsumerShared, LinkRx, LinkTx, link};
+use super::link::{LinkRx, LinkTx, link};
 use super::port::{DriverCounters, DriverPort};
 use super::quota::Quota;
+use super::shared::ConsumerShared;
 use super::stats::{ConsumerStats, DriverStats, HubStats};
+use crate::claimed;
 use crate::spsc::{MAX_SLOTS, Ring, RingError};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
 use skbpool_pool::{AllocError, HolderKind, Pool, Reservation};
 use std::sync::{Arc, PoisonError};
-
-/// What happens to frames that a consumer cannot take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Policy {
-    /// The newest are dropped and counted: those that were just to be published.
-    #[default]
-    DropNewest,
-}
-
-/// Settings of a consumer.
-#[derive(Clone, Debug)]
-pub struct ConsumerConfig {
-    /// Most views it may hold, those in its rings included. Each may pin a whole buffer, so as many
-    /// buffers are reserved.
-    pub quota: u32,
-    /// Slots of each of its rings; 0: as many as the quota. Rounded up to a power of two.
-    pub ring_slots: u32,
-    /// What happens to frames it cannot take.
-    pub policy: Policy,
-    /// The bell that calls it, and its name there; none: a bell of its own.
-    pub bell: Option<(Arc<Bell>, Token)>,
-    /// Where ring indices and the quota's counters begin, so that tests see them wrap.
-    pub start_index: u32,
-}
-
-impl ConsumerConfig {
-    /// A consumer that may hold `quota` views and drops the newest.
-    pub fn with_quota(quota: u32) -> Self {
-        Self { quota, ring_slots: 0, policy: Policy::DropNewest, bell: None, start_index: 0 }
-    }
-}
-
-/// Settings of a driver.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DriverConfig {
-    /// Buffers it has out at worst: its descriptors, what it holds in hand, and its cache.
-    pub buffers: u32,
-}
 
 struct DriverEntry {
     id: u64,
@@ -62,6 +28,8 @@ struct DriverEntry {
 struct ConsumerEntry {
     id: u64,
     config: ConsumerConfig,
+    /// Slots of each of its rings.
+    slots: u32,
     shared: Arc<ConsumerShared>,
     /// Links it has not fetched yet.
     inbox: Vec<LinkRx>,
@@ -141,7 +109,7 @@ impl Hub {
         let counters = Arc::new(DriverCounters::start_at(self.pool.start_values().counter));
         let mut inbox = Vec::new();
         for consumer in &mut control.consumers {
-            let (tx, rx) = link(&consumer.shared, consumer.config.ring()?);
+            let (tx, rx) = link(&consumer.shared, consumer.ring()?);
             inbox.push(tx);
             consumer.inbox.push(rx);
         }
@@ -153,7 +121,7 @@ impl Hub {
             inbox,
         });
         self.raise_version();
-        Ok(DriverPort::new(Arc::clone(self), id, holder, counters, reservation))
+        Ok(DriverPort::new(Arc::clone(self), id, holder, counters, reservation, config.may_block))
     }
 
     /// Attaches a consumer: from now on it is offered every frame of every driver.
@@ -165,10 +133,14 @@ impl Hub {
         name: &str,
         config: ConsumerConfig,
     ) -> Result<Consumer, HubError> {
-        if config.quota == 0 {
+        if config.quota == 0 || config.quota_bytes == Some(0) {
             return Err(HubError::NoQuota { name: name.to_owned() });
         }
         config.check()?;
+        let copies = match config.policy {
+            Policy::CopyOut { bytes } => Some(Copies::new(&self.pool, name, bytes)?),
+            _ => None,
+        };
         self.open_control()?.fold_leaving();
         let what = format!("the quota of consumer \"{name}\"");
         let reservation = self.pool.reserve(config.quota, &what)?;
@@ -176,14 +148,17 @@ impl Hub {
         let (bell, token) = config.bell.clone().unwrap_or_default();
         let mut control = self.open_control()?;
         let id = control.new_id();
-        // Extends the sign, so that what begins short of its end does so in 64 bits as well.
-        let quota = Quota::start_at(config.quota, config.start_index as i32 as u64);
+        let quota = Quota::start_at(config.quota, config.quota_bytes, config.start_index_64());
         let doorbell = Doorbell::new(Arc::clone(&bell), token);
         let start = self.pool.start_values().counter;
-        let shared = Arc::new(ConsumerShared::start_at(start, name, holder, quota, doorbell));
+        let slots = config.slots(copies.as_ref().map_or(0, Copies::buffers));
+        let mut shared = ConsumerShared::start_at(start, name, holder, quota, doorbell);
+        shared.policy = config.policy;
+        shared.copies = copies;
+        let shared = Arc::new(shared);
         let mut inbox = Vec::new();
         for driver in &mut control.drivers {
-            let (tx, rx) = link(&shared, config.ring()?);
+            let (tx, rx) = link(&shared, config.ring(slots)?);
             driver.inbox.push(tx);
             inbox.push(rx);
         }
@@ -191,6 +166,7 @@ impl Hub {
         control.consumers.push(ConsumerEntry {
             id,
             config,
+            slots,
             shared: entry_shared,
             inbox,
             reservation,
@@ -207,6 +183,7 @@ impl Hub {
         }
         for consumer in &self.control().consumers {
             consumer.shared.doorbell.press();
+            consumer.shared.room.call();
         }
     }
 
@@ -316,18 +293,36 @@ impl Hub {
     }
 }
 
+impl ConsumerEntry {
+    fn ring(&self) -> Result<Ends, RingError> {
+        self.config.ring(self.slots)
+    }
+}
+
 impl ConsumerConfig {
-    fn slots(&self) -> u32 {
-        if self.ring_slots == 0 { self.quota } else { self.ring_slots }
+    /// Slots of a ring beside memory of `copies` buffers.
+    fn slots(&self, copies: u32) -> u32 {
+        match self.ring_slots {
+            0 => self.quota.saturating_add(copies).min(MAX_SLOTS),
+            slots => slots,
+        }
     }
 
     fn check(&self) -> Result<(), RingError> {
-        let slots = self.slots();
+        let slots = if self.ring_slots == 0 { self.quota } else { self.ring_slots };
         if slots > MAX_SLOTS { Err(RingError { slots }) } else { Ok(()) }
     }
 
-    fn ring<T>(&self) -> Result<(crate::Enqueue<T>, crate::Dequeue<T>), RingError> {
-        Ring::channel(self.slots(), self.start_index)
+    fn ring(&self, slots: u32) -> Result<Ends, RingError> {
+        Ok(match self.policy {
+            Policy::DropOldest => claimed::channel(slots, self.start_index_64())?.into(),
+            _ => Ring::channel(slots, self.start_index)?.into(),
+        })
+    }
+
+    /// Extends the sign, so that what begins short of its end does so in 64 bits as well.
+    fn start_index_64(&self) -> u64 {
+        self.start_index as i32 as u64
     }
 }
 
@@ -354,7 +349,7 @@ impl Control {
             }
             // `get_mut` rather than a count: it acquires what the last driver to let go has counted.
             match Arc::get_mut(&mut leaving.shared) {
-                Some(shared) if leaving.reservation.is_none() => {
+                Some(shared) if leaving.reservation.is_none() && !shared.holds_copies() => {
                     sums.add(&shared.stats());
                     false
                 }

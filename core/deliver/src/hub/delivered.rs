@@ -9,8 +9,13 @@ pub struct Delivered {
     pub frames: u64,
     /// Views that were published.
     pub published: u64,
+    /// Of those, copies in memory of the consumers' own.
+    pub copied: u64,
     /// Views that consumers missed.
     pub missed: u64,
+    /// Views that this driver had published before, and that were taken out of rings again to make
+    /// place: their consumers miss them, too.
+    pub evicted: u64,
     /// Frames that no consumer was there for.
     pub unclaimed: u64,
     /// Why views were missed; after the hub was closed, the frames that were dropped.

@@ -1,7 +1,7 @@
 //! Why somebody could not be attached.
 
 use crate::spsc::RingError;
-use skbpool_pool::{AccountsError, AllocError, PoolTooSmall};
+use skbpool_pool::{AccountsError, AllocError, PoolError, PoolTooSmall};
 
 /// Why a driver or a consumer could not be attached. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -16,11 +16,27 @@ pub enum HubError {
     #[error(transparent)]
     Ring(#[from] RingError),
     /// A quota of nothing.
-    #[error("a quota of 0 views lets \"{name}\" receive nothing; give at least 1")]
+    #[error("a quota of 0 views or 0 bytes lets \"{name}\" receive nothing; give at least 1")]
     NoQuota {
         /// Who asked.
         name: String,
     },
+    /// A consumer that copies, without memory for a single copy.
+    #[error(
+        "\"{name}\" copies frames into {bytes} bytes of its own, which is no buffer of {buffer}; give it \
+         one at least"
+    )]
+    NoCopyMemory {
+        /// Who asked.
+        name: String,
+        /// Bytes asked for.
+        bytes: u64,
+        /// Bytes of a buffer.
+        buffer: u32,
+    },
+    /// The memory for a consumer's copies could not be had.
+    #[error("no memory for a consumer's copies: {0}")]
+    Copies(#[from] PoolError),
     /// The hub was closed.
     #[error("the hub is closed; nothing can be attached any more")]
     Closed,

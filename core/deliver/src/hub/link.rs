@@ -1,284 +1,257 @@
-//! One driver's connection to one consumer.
+//! One driver's connection to one consumer: what fits it, and how it is published.
 
-use super::bell::Doorbell;
-use super::quota::Quota;
-use super::stats::{ConsumerStats, Counter, add_drops};
-use crate::spsc::{Dequeue, Enqueue};
-use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
-use skbpool_pool::{
-    DropCount, DropCounters, DropReason, Holder, HolderId, LocalCache, Skb, SkbBatch,
-};
-use std::sync::{Arc, PoisonError};
-
-/// What both ends of all links of one consumer share.
-#[derive(Debug)]
-pub(crate) struct ConsumerShared {
-    name: String,
-    pub(crate) holder: Holder,
-    quota: Quota,
-    pub(crate) doorbell: Doorbell,
-    /// Where the raw counters of the consumer and its links begin.
-    start: u64,
-    /// The consumer is gone; drivers drop their ends when they see it.
-    detached: AtomicBool,
-    /// Frames and bytes the consumer took out of its rings.
-    pub(crate) frames: Counter,
-    pub(crate) bytes: Counter,
-    /// What it took and could not use.
-    refused: DropCounters,
-    /// Counters of the links there are, and the sums of those that are gone.
-    links: Mutex<LinkList>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct LinkList {
-    live: Vec<Arc<LinkCounters>>,
-    gone: GoneLinks,
-}
-
-/// Sums over links whose driver has left.
-#[derive(Debug, Default)]
-struct GoneLinks {
-    offered: u64,
-    enqueued: u64,
-    enqueued_bytes: u64,
-    dropped: Vec<DropCount>,
-}
-
-/// Written by the driver's end.
-#[derive(Debug)]
-struct LinkCounters {
-    offered: Counter,
-    enqueued: Counter,
-    enqueued_bytes: Counter,
-    drops: DropCounters,
-}
-
-impl LinkCounters {
-    fn start_at(start: u64) -> Self {
-        Self {
-            offered: Counter::start_at(start),
-            enqueued: Counter::start_at(start),
-            enqueued_bytes: Counter::start_at(start),
-            drops: DropCounters::start_at(start),
-        }
-    }
-
-    /// Counts frames that were counted as offered before.
-    #[cold]
-    fn count_drop(&self, reason: DropReason, frames: u64, bytes: u64) {
-        // SYNC: Release fence pairs with the Acquire fence of `stats`.
-        fence(Ordering::Release);
-        self.drops.count(reason, frames, bytes);
-    }
-}
-
-impl ConsumerShared {
-    /// A consumer whose raw counters begin at `start`.
-    pub(crate) fn start_at(
-        start: u64,
-        name: &str,
-        holder: Holder,
-        quota: Quota,
-        doorbell: Doorbell,
-    ) -> Self {
-        Self {
-            name: name.to_owned(),
-            holder,
-            quota,
-            doorbell,
-            start,
-            detached: AtomicBool::new(false),
-            frames: Counter::start_at(start),
-            bytes: Counter::start_at(start),
-            refused: DropCounters::start_at(start),
-            links: Mutex::new(LinkList::default()),
-        }
-    }
-
-    /// Counts frames that the consumer took and could not use.
-    pub(crate) fn count_refused(&self, reason: DropReason, frames: u64, bytes: u64) {
-        // SYNC: Release fence pairs with the Acquire fence of `stats`.
-        fence(Ordering::Release);
-        self.refused.count(reason, frames, bytes);
-    }
-
-    /// Says that the consumer leaves. It must look into its rings once more afterwards.
-    pub(crate) fn detach(&self) {
-        // SYNC: Release pairs with the Acquire of `is_detached`: what the consumer took is final.
-        self.detached.store(true, Ordering::Release);
-        // SYNC: SeqCst fence pairs with the one in `Doorbell::press`: a driver that publishes after
-        // our last look sees that we have left, and drops its end.
-        fence(Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_detached(&self) -> bool {
-        // SYNC: Acquire pairs with the Release of `detach`.
-        self.detached.load(Ordering::Acquire)
-    }
-
-    /// Its figures. Sinks are read before sources: what was taken, what was dropped, what was offered.
-    pub(crate) fn stats(&self) -> ConsumerStats {
-        let links = self.links();
-        // First of all: if it has left, what it took is final, and the rest was dropped.
-        let detached = self.is_detached();
-        let (held, _) = self.holder.held();
-        let (frames, bytes) = (self.frames.get(), self.bytes.get());
-        let refused = self.refused.snapshot();
-        // SYNC: Acquire fence pairs with the Release fence of `count_refused`: what was refused was
-        // published before.
-        fence(Ordering::Acquire);
-        let gone = &links.gone;
-        let mut stats = ConsumerStats {
-            name: self.name.clone(),
-            offered: gone.offered,
-            frames,
-            bytes,
-            queued: 0,
-            held,
-            quota: self.quota.limit(),
-            dropped: gone.dropped.clone(),
-        };
-        let (mut enqueued, mut enqueued_bytes) = (gone.enqueued, gone.enqueued_bytes);
-        for link in &links.live {
-            add_drops(&mut stats.dropped, &link.drops.snapshot());
-            // SYNC: Acquire fence pairs with the Release fence of `count_drop`: what was dropped was
-            // offered before.
-            fence(Ordering::Acquire);
-            enqueued_bytes += link.enqueued_bytes.get();
-            enqueued += link.enqueued.get();
-            stats.offered += link.offered.get();
-        }
-        add_drops(&mut stats.dropped, &refused);
-        let of = |what: fn(&DropCount) -> u64| refused.iter().map(what).sum::<u64>();
-        let left = enqueued.saturating_sub(frames + of(|drop| drop.frames));
-        if detached {
-            // What was published for it and never taken was released with its rings.
-            let bytes = enqueued_bytes.saturating_sub(bytes + of(|drop| drop.bytes));
-            if left != 0 {
-                let reason = DropReason::Detached;
-                add_drops(&mut stats.dropped, &[DropCount { reason, frames: left, bytes }]);
-            }
-        } else {
-            stats.queued = left;
-        }
-        stats
-    }
-
-    pub(super) fn links(&self) -> MutexGuard<'_, LinkList> {
-        // Sums are added one after the other, and nothing in between panics.
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use super::config::Policy;
+use super::delivered::Delivered;
+use super::ends::{Ends, RingRx, RingTx};
+use super::quota::{Grant, charge};
+use super::shared::{ConsumerShared, LinkCounters};
+use skbpool_pool::{DropReason, HolderId, LocalCache, Share, Skb, SkbBatch};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// The driver's end of a link.
 #[derive(Debug)]
 pub(crate) struct LinkTx {
     /// Dropped first: frames in it are released before the hub can find that nobody has `shared`.
-    ring: Enqueue<Skb>,
-    counters: Arc<LinkCounters>,
+    pub(super) ring: RingTx,
+    pub(super) counters: Arc<LinkCounters>,
     pub(crate) shared: Arc<ConsumerShared>,
+    /// What was found to fit, until it is published.
+    fit: Fit,
+    /// Copies to be published behind the views.
+    copied: SkbBatch,
+    /// Frames that the driver waits with.
+    pub(super) waiting: SkbBatch,
+    /// It waited to the end of its time, and the consumer made no room at all.
+    pub(super) gave_up: bool,
 }
 
 /// The consumer's end of a link.
 #[derive(Debug)]
 pub(crate) struct LinkRx {
     /// Dropped first, as in [`LinkTx`].
-    pub(crate) ring: Dequeue<Skb>,
+    pub(crate) ring: RingRx,
     counters: Arc<LinkCounters>,
     shared: Arc<ConsumerShared>,
 }
 
-/// How many frames of a batch fit a consumer now, and why not more.
-#[derive(Clone, Copy)]
-pub(crate) struct Fit {
-    pub(crate) frames: usize,
-    pub(crate) reason: DropReason,
+/// What of a batch fits a consumer, and why not more.
+#[derive(Debug)]
+struct Fit {
+    /// What the quota granted. It has to be settled, for it counts as the consumer's from here on.
+    grant: Grant,
+    /// Frames and bytes that it misses.
+    refused: (u64, u64),
+    reason: DropReason,
 }
 
-/// How many views the frames of a batch are: a chain is one in every buffer it lies in.
-pub(crate) fn views(frames: &[Skb]) -> u64 {
-    frames.iter().map(|skb| u64::from(skb.views())).sum()
-}
-
-/// Both ends of a new link over `ring`.
-pub(crate) fn link(
-    shared: &Arc<ConsumerShared>,
-    (tx, rx): (Enqueue<Skb>, Dequeue<Skb>),
-) -> (LinkTx, LinkRx) {
-    let counters = Arc::new(LinkCounters::start_at(shared.start));
-    shared.links().live.push(Arc::clone(&counters));
+/// Both ends of a new link over a ring.
+pub(crate) fn link(shared: &Arc<ConsumerShared>, ring: impl Into<Ends>) -> (LinkTx, LinkRx) {
+    let counters = shared.add_link();
     let (shared_tx, shared_rx) = (Arc::clone(shared), Arc::clone(shared));
-    (
-        LinkTx { shared: shared_tx, counters: Arc::clone(&counters), ring: tx },
-        LinkRx { shared: shared_rx, counters, ring: rx },
-    )
+    let ring = ring.into();
+    let tx = LinkTx {
+        shared: shared_tx,
+        counters: Arc::clone(&counters),
+        ring: ring.tx,
+        fit: Fit { grant: Grant::default(), refused: (0, 0), reason: DropReason::RingFull },
+        copied: SkbBatch::new(),
+        waiting: SkbBatch::new(),
+        gave_up: false,
+    };
+    (tx, LinkRx { shared: shared_rx, counters, ring: ring.rx })
 }
 
 impl LinkTx {
-    /// How many of the frames the consumer can take now, from the first on; `chained` says that there
-    /// may be chains among them. Those that fit have to be published or refused, for the quota counts
-    /// their views as the consumer's from here on.
+    /// Finds out what of `batch` the consumer can take now, by its policy, and which frames of it this
+    /// link needs views of. What was found has to be published; see [`LinkTx::publish`].
+    ///
+    /// `chained` says that there may be chains among them, `may_wait` that the driver may be blocked.
     #[inline]
-    pub(crate) fn fit(&mut self, batch: &SkbBatch, chained: bool) -> Fit {
-        let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+    pub(crate) fn fit(
+        &mut self,
+        batch: &SkbBatch,
+        chained: bool,
+        may_wait: bool,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> Range<usize> {
+        let frames = batch.as_slice();
+        let wanted = u32::try_from(frames.len()).unwrap_or(u32::MAX);
         let room = self.ring.room(wanted).min(wanted) as usize;
-        let frames = if chained {
-            self.fit_chains(&batch.as_slice()[..room])
-        } else {
-            self.shared.quota.grant(&self.shared.holder, room as u64) as usize
-        };
-        // Where both are in the way, the quota is what the consumer can do something about.
-        let by_quota = frames < room
-            || (room < batch.len() && self.shared.quota.is_used_up(&self.shared.holder));
-        let reason = if by_quota { DropReason::Quota } else { DropReason::RingFull };
-        Fit { frames, reason }
+        let granted = self.shared.quota.fit(
+            &self.shared.holder,
+            frames[..room].iter(),
+            chained,
+            &mut self.fit.grant,
+        );
+        self.fit.refused = (0, 0);
+        if granted == frames.len() {
+            self.gave_up = false;
+            return 0..granted;
+        }
+        self.fit_part(frames, room, granted, chained, may_wait, cache, delivered)
     }
 
-    /// Views of `wanted` that the quota grants, for models.
-    #[cfg(all(test, loom))]
-    pub(crate) fn grant(&self, wanted: u64) -> u64 {
-        self.shared.quota.grant(&self.shared.holder, wanted)
-    }
-
-    /// How many of `frames` the quota has views for.
+    /// What becomes of a batch that does not fit: `room` is there for, `granted` were granted.
     #[cold]
-    fn fit_chains(&self, frames: &[Skb]) -> usize {
-        let granted = self.shared.quota.grant(&self.shared.holder, views(frames));
-        let mut left = granted;
-        let fitting = frames
-            .iter()
-            .take_while(|skb| {
-                let rest = left.checked_sub(u64::from(skb.views()));
-                left = rest.unwrap_or(left);
-                rest.is_some()
-            })
-            .count();
-        self.shared.quota.settle(left);
+    #[expect(clippy::too_many_arguments, reason = "what `fit` was told and what it found")]
+    fn fit_part(
+        &mut self,
+        frames: &[Skb],
+        room: usize,
+        granted: usize,
+        chained: bool,
+        may_wait: bool,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> Range<usize> {
+        let mut fitting = 0..granted;
+        let mut copied = 0;
+        self.fit.reason = self.reason(frames, room, granted);
+        match self.shared.policy {
+            Policy::DropNewest => {}
+            Policy::DropOldest => {
+                fitting = self.fit_newest(frames, chained, cache, delivered);
+            }
+            Policy::CopyOut { .. } => copied = self.copy(&frames[granted..room], cache),
+            Policy::Block { .. } => {
+                self.gave_up &= granted == 0;
+                if may_wait && !self.gave_up {
+                    return 0..frames.len();
+                }
+            }
+        }
+        let refused = frames[..fitting.start].iter().chain(&frames[fitting.end + copied..]);
+        self.fit.refused = sizes(refused);
         fitting
     }
 
-    /// Publishes all of `batch`, which fits, and counts `refused` frames (and bytes) as missed.
-    /// Answers false if the consumer has left: then this end has to be dropped, and with it goes
-    /// whatever lies in the ring.
+    fn reason(&self, frames: &[Skb], room: usize, granted: usize) -> DropReason {
+        // Where both are in the way, the quota is what the consumer can do something about.
+        let (quota, holder) = (&self.shared.quota, &self.shared.holder);
+        if granted < room || quota.refuses(holder, &frames[granted]) {
+            DropReason::Quota
+        } else {
+            DropReason::RingFull
+        }
+    }
+
+    /// Makes place for the newest of `frames` by taking the oldest out of the ring; returns which fit.
+    fn fit_newest(
+        &mut self,
+        frames: &[Skb],
+        chained: bool,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> Range<usize> {
+        let len = frames.len();
+        let RingTx::Claimed(ring) = &mut self.ring else { return 0..self.fit.grant.frames };
+        let (quota, holder) = (&self.shared.quota, &self.shared.holder);
+        // Nothing goes for frames that do not fit an empty ring.
+        let newest = frames.iter().rev().take(ring.slots() as usize);
+        let mut wanted = newest.take_while(|skb| quota.may_ever_grant(skb)).count();
+        let mut evicted = SkbBatch::new();
+        let fitting = loop {
+            // What was granted so far was for others.
+            quota.settle(self.fit.grant.views, self.fit.grant.bytes);
+            let room = (ring.room(wanted as u32) as usize).min(wanted);
+            if room < wanted && ring.is_held_up() {
+                // The consumer is in the middle of a copy: evicting what follows makes no room.
+                wanted = room;
+            }
+            let newest = frames[len - room..].iter().rev();
+            let fitting = quota.fit(holder, newest, chained, &mut self.fit.grant);
+            let missing = wanted - fitting;
+            if missing == 0 || ring.evict(evicted.as_mut_vec(), missing as u32) == 0 {
+                break fitting;
+            }
+            let (count, bytes) = sizes(evicted.as_slice());
+            self.counters.count_drop(DropReason::Evicted, count, bytes);
+            delivered.evicted += count;
+            evicted.release(cache);
+        };
+        if fitting < len {
+            self.fit.reason = self.reason_of_newest(frames, fitting);
+        }
+        len - fitting..len
+    }
+
+    /// Why the frame in front of the newest that fit does not.
+    fn reason_of_newest(&self, frames: &[Skb], fitting: usize) -> DropReason {
+        let next = &frames[frames.len() - fitting - 1];
+        if self.shared.quota.refuses(&self.shared.holder, next) {
+            DropReason::Quota
+        } else {
+            DropReason::RingFull
+        }
+    }
+
+    /// Copies what the quota did not grant, as far as there is memory; returns how many.
+    fn copy(&mut self, frames: &[Skb], cache: &mut LocalCache) -> usize {
+        let Some(copies) = &self.shared.copies else { return 0 };
+        let (copied, bytes) = copies.copy(frames, &mut self.copied);
+        if copied != 0 {
+            let holder = copies.holder.id();
+            for skb in self.copied.as_mut_slice() {
+                skb.set_holder(holder);
+            }
+            let (views, truesize) = charge(self.copied.as_slice().iter());
+            cache.shard().acquire(holder, views, truesize);
+            self.counters.copied.add(copied as u64);
+            self.counters.copied_bytes.add(bytes);
+        }
+        copied
+    }
+
+    /// Publishes the views of `share` that fit, and counts what the consumer misses. Answers false if
+    /// it has left: then this end has to be dropped, and with it goes whatever lies in the ring.
     #[inline]
     #[must_use]
     pub(crate) fn publish(
         &mut self,
-        batch: &mut SkbBatch,
-        fit: Fit,
-        refused: (u64, u64),
+        share: &mut Share,
         cache: &mut LocalCache,
+        delivered: &mut Delivered,
     ) -> bool {
-        let frames = batch.len();
-        let offered = frames as u64 + refused.0;
-        self.counters.offered.add(offered);
-        if refused.0 != 0 {
-            self.counters.count_drop(fit.reason, refused.0, refused.1);
+        if share.views.len() > self.fit.grant.frames {
+            // Those behind wait.
+            self.waiting.extend(share.views.as_mut_vec().drain(self.fit.grant.frames..));
         }
-        if frames == 0 {
-            return true;
+        if self.fit.refused.0 != 0 {
+            self.drop_frames(self.fit.reason, self.fit.refused, delivered);
         }
+        if share.limited.0 != 0 {
+            self.drop_frames(DropReason::SharedLimit, share.limited, delivered);
+        }
+        delivered.copied += self.copied.len() as u64;
+        self.enqueue(&mut share.views, cache, delivered)
+    }
+
+    /// Counts frames as offered and dropped.
+    #[cold]
+    pub(super) fn drop_frames(
+        &mut self,
+        reason: DropReason,
+        (frames, bytes): (u64, u64),
+        delivered: &mut Delivered,
+    ) {
+        self.counters.offered.add(frames);
+        self.counters.count_drop(reason, frames, bytes);
+        delivered.missed += frames;
+        delivered.drops.add(reason, frames, bytes);
+    }
+
+    /// Publishes all of `batch`, for which there is room, with the copies behind it, and settles the
+    /// grant. Answers as [`LinkTx::publish`].
+    #[inline]
+    fn enqueue(
+        &mut self,
+        batch: &mut SkbBatch,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> bool {
+        let grant = std::mem::take(&mut self.fit.grant);
         let holder = self.shared.holder.id();
         let (mut views, mut truesize, mut bytes) = (0, 0, 0);
         for skb in batch.as_mut_slice() {
@@ -291,10 +264,24 @@ impl LinkTx {
             bytes += u64::from(skb.len());
             skb.set_holder(holder);
         }
-        cache.shard().acquire(holder, views, truesize);
-        self.shared.quota.settle(views);
+        if views != 0 {
+            cache.shard().acquire(holder, views, truesize);
+        }
+        if grant.frames != 0 {
+            self.shared.quota.settle(grant.views, grant.bytes);
+        }
+        if !self.copied.is_empty() {
+            bytes += self.copied.bytes();
+            batch.append(&mut self.copied);
+        }
+        let frames = batch.len();
+        if frames == 0 {
+            return true;
+        }
+        self.counters.offered.add(frames as u64);
         self.counters.enqueued_bytes.add(bytes);
         self.counters.enqueued.add(frames as u64);
+        delivered.published += frames as u64;
         let enqueued = self.ring.enqueue_vec(batch.as_mut_vec());
         debug_assert_eq!(enqueued as usize, frames, "the caller asked `fit` first");
         self.shared.doorbell.press();
@@ -303,23 +290,66 @@ impl LinkTx {
         !self.shared.is_detached()
     }
 
-    /// Counts frames that would fit, of a buffer whose reference count is at its limit; returns how
-    /// many they are, and their bytes.
-    #[cold]
-    pub(crate) fn refuse(&mut self, frames: &[Skb]) -> (u64, u64) {
-        self.shared.quota.settle(views(frames));
-        let bytes = frames.iter().map(|skb| u64::from(skb.len())).sum();
-        let frames = frames.len() as u64;
-        self.counters.offered.add(frames);
-        self.counters.count_drop(DropReason::SharedLimit, frames, bytes);
-        (frames, bytes)
+    /// Publishes what fits of the frames that wait, from the first on; `batch` is empty and stays so.
+    /// Answers as [`LinkTx::publish`].
+    pub(super) fn publish_waiting(
+        &mut self,
+        batch: &mut SkbBatch,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> bool {
+        let frames = self.waiting.as_slice();
+        let wanted = u32::try_from(frames.len()).unwrap_or(u32::MAX);
+        let room = self.ring.room(wanted).min(wanted) as usize;
+        let (quota, holder) = (&self.shared.quota, &self.shared.holder);
+        let granted = quota.fit(holder, frames[..room].iter(), true, &mut self.fit.grant);
+        if granted == 0 {
+            return !self.shared.is_detached();
+        }
+        self.gave_up = false;
+        batch.extend(self.waiting.as_mut_vec().drain(..granted));
+        self.enqueue(batch, cache, delivered)
     }
+
+    /// Gives up the frames that wait, for `reason`.
+    pub(super) fn drop_waiting(
+        &mut self,
+        reason: DropReason,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) {
+        if !self.waiting.is_empty() {
+            self.drop_frames(reason, sizes(self.waiting.as_slice()), delivered);
+            self.waiting.release(cache);
+        }
+    }
+
+    /// Why the first frame that waits does not fit.
+    pub(super) fn waits_for(&self) -> DropReason {
+        match self.waiting.as_slice().first() {
+            Some(skb) if self.shared.quota.refuses(&self.shared.holder, skb) => DropReason::Quota,
+            _ => DropReason::RingFull,
+        }
+    }
+
+    /// Views of `wanted` that the quota grants, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn grant(&self, wanted: u64) -> u64 {
+        self.shared.quota.grant_views(&self.shared.holder, wanted)
+    }
+}
+
+/// Frames, and their bytes.
+fn sizes<'a>(frames: impl IntoIterator<Item = &'a Skb>) -> (u64, u64) {
+    frames
+        .into_iter()
+        .fold((0, 0), |(frames, bytes), skb| (frames + 1, bytes + u64::from(skb.len())))
 }
 
 impl LinkRx {
     /// Whether the driver has left and everything it published was taken.
     pub(crate) fn is_finished(&mut self) -> bool {
-        !self.ring.is_connected() && self.ring.filled(1) == 0
+        !self.ring.is_connected() && !self.ring.has_frames()
     }
 
     /// Releases what lies in the ring.
@@ -333,17 +363,9 @@ impl LinkRx {
 
 impl Drop for LinkRx {
     fn drop(&mut self) {
-        if self.ring.is_connected() {
-            // The driver may still count; its counters stay listed with the consumer.
-            return;
+        // Otherwise the driver may still count; its counters stay listed with the consumer.
+        if !self.ring.is_connected() {
+            self.shared.fold_link(&self.counters);
         }
-        let mut links = self.shared.links();
-        let counters = &self.counters;
-        links.live.retain(|live| !Arc::ptr_eq(live, counters));
-        let gone = &mut links.gone;
-        gone.offered += counters.offered.get();
-        gone.enqueued += counters.enqueued.get();
-        gone.enqueued_bytes += counters.enqueued_bytes.get();
-        add_drops(&mut gone.dropped, &counters.drops.snapshot());
     }
 }

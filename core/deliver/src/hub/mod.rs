@@ -1,20 +1,27 @@
 //! Who delivers to whom.
 
 mod bell;
+mod blocked;
+mod config;
 mod consumer;
 mod control;
+mod copies;
 mod delivered;
+mod ends;
 mod error;
 #[cfg(not(loom))]
 mod forked;
 mod link;
 mod port;
 mod quota;
+mod room;
+mod shared;
 mod stats;
 
 pub use bell::{Bell, Token};
+pub use config::{ConsumerConfig, DriverConfig, Policy};
 pub use consumer::Consumer;
-pub use control::{ConsumerConfig, DriverConfig, Hub, Policy};
+pub use control::Hub;
 pub use delivered::{Delivered, Drops};
 pub use error::HubError;
 pub use port::DriverPort;
@@ -23,6 +30,7 @@ pub use stats::{ConsumerStats, DriverStats, HubStats};
 #[cfg(all(test, loom))]
 pub(crate) use {
     bell::Doorbell,
-    link::{ConsumerShared, LinkRx, LinkTx, link},
-    quota::Quota,
+    link::{LinkRx, LinkTx, link},
+    quota::{Limit, Quota},
+    shared::ConsumerShared,
 };

@@ -1,11 +1,15 @@
 //! A driver's place at the hub.
 
+use super::bell::Deadline;
 use super::control::Hub;
 use super::delivered::Delivered;
 use super::link::LinkTx;
 use super::stats::{Counter, DriverStats};
-use skbpool_pool::{DropCounters, DropReason, Holder, HolderId, LocalCache, Reservation, SkbBatch};
+use skbpool_pool::{
+    DropCounters, DropReason, Holder, HolderId, LocalCache, Reservation, Share, SkbBatch,
+};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct DriverCounters {
@@ -48,7 +52,9 @@ pub struct DriverPort {
     /// The hub was closed.
     closed: bool,
     counters: Arc<DriverCounters>,
-    scratch: SkbBatch,
+    /// What each link gets of a batch.
+    shares: Vec<Share>,
+    may_block: Duration,
     _reservation: Reservation,
 }
 
@@ -59,6 +65,7 @@ impl DriverPort {
         holder: Holder,
         counters: Arc<DriverCounters>,
         reservation: Reservation,
+        may_block: Duration,
     ) -> Self {
         let version = hub.version();
         Self {
@@ -70,7 +77,8 @@ impl DriverPort {
             seen: version.wrapping_sub(1),
             closed: false,
             counters,
-            scratch: SkbBatch::new(),
+            shares: Vec::new(),
+            may_block,
             _reservation: reservation,
         }
     }
@@ -83,11 +91,13 @@ impl DriverPort {
     /// Hands `batch` to every consumer and empties it. After the hub was closed, everything is
     /// dropped and counted.
     ///
-    /// Never waits: what a consumer cannot take is dropped and counted as that consumer's own, and
-    /// the buffer goes home if nobody else has it. With several consumers each but the last gets
-    /// clones. Costs for each consumer one atomic addition a run of views of one buffer, and once a
-    /// batch two atomic operations for the quota, plain stores for the ring and the counters, and a
-    /// fence. `cache` is of the hub's pool, or of one with the same accounts. A frame whose holder was
+    /// Never waits, unless the driver may be blocked and a consumer asks for it ([`Block`](crate::Policy::Block)):
+    /// then others get theirs first. What a consumer cannot take is dropped and counted as that
+    /// consumer's own, by its policy, and the buffer goes home if nobody else has it. Costs one change
+    /// of the count for each run of views of one buffer, however many consumers there are, none for a
+    /// single one that takes all; for each consumer 64 bytes copied a view, two atomic operations for
+    /// the quota (four with a limit of bytes), plain stores for the ring and the counters, and a fence.
+    /// `cache` is of the hub's pool, or of one with the same accounts. A frame whose holder was
     /// registered in other accounts than those costs a look for them, under a lock that readers share.
     pub fn deliver(&mut self, batch: &mut SkbBatch, cache: &mut LocalCache) -> Delivered {
         let frames = batch.len();
@@ -105,44 +115,48 @@ impl DriverPort {
         }
         self.counters.frames.add(frames as u64);
         self.counters.bytes.add(batch.bytes());
-        let chained = batch.as_slice().iter().any(|skb| skb.is_chain());
-        let Some((last, others)) = self.links.split_last_mut() else {
+        if self.links.is_empty() {
             delivered.unclaimed = frames as u64;
             self.counters.unclaimed.add(frames as u64);
             batch.release(cache);
             return delivered;
-        };
+        }
+        let chained = batch.as_slice().iter().any(|skb| skb.is_chain());
+        let may_wait = !self.may_block.is_zero();
+        self.shares.resize_with(self.links.len(), Share::default);
+        for (link, share) in self.links.iter_mut().zip(&mut self.shares) {
+            share.wanted = link.fit(batch, chained, may_wait, cache, &mut delivered);
+        }
+        batch.fan_out(&mut self.shares, cache);
         let mut gone = false;
-        for link in others {
-            let fit = link.fit(batch, chained);
-            let cloned = batch.clone_front_into(fit.frames, &mut self.scratch);
-            let done = self.scratch.len();
-            let refused = refused(batch, fit.frames);
-            gone |= !link.publish(&mut self.scratch, fit, refused, cache);
-            if refused.0 != 0 {
-                delivered.drops.add(fit.reason, refused.0, refused.1);
-            }
-            if cloned.is_err() {
-                let (frames, bytes) = link.refuse(&batch.as_slice()[done..fit.frames]);
-                delivered.drops.add(DropReason::SharedLimit, frames, bytes);
-            }
-            delivered.published += done as u64;
-            delivered.missed += (frames - done) as u64;
+        for (link, share) in self.links.iter_mut().zip(&mut self.shares) {
+            gone |= !link.publish(share, cache, &mut delivered);
         }
-        let fit = last.fit(batch, chained);
-        let refused = refused(batch, fit.frames);
-        self.scratch.extend(batch.as_mut_vec().drain(fit.frames..));
-        gone |= !last.publish(batch, fit, refused, cache);
-        self.scratch.release(cache);
-        if refused.0 != 0 {
-            delivered.drops.add(fit.reason, refused.0, refused.1);
+        if may_wait {
+            gone |= self.wait_for_room(batch, cache, &mut delivered);
         }
-        delivered.published += fit.frames as u64;
-        delivered.missed += refused.0;
         if gone {
             self.links.retain(|link| !link.shared.is_detached());
         }
         delivered
+    }
+
+    /// Waits for consumers that may block this driver, one after the other, and publishes what they
+    /// make room for; answers whether one of them has left. `scratch` is empty and stays so.
+    fn wait_for_room(
+        &mut self,
+        scratch: &mut SkbBatch,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) -> bool {
+        let mut end = None;
+        let mut gone = false;
+        for link in self.links.iter_mut().filter(|link| !link.waiting.is_empty()) {
+            // The clock is read when there is something to wait for.
+            let end = *end.get_or_insert_with(|| Deadline::after(self.may_block));
+            gone |= link.wait_for_room(&self.hub, end, scratch, cache, delivered);
+        }
+        gone
     }
 
     /// Counts frames that never got into a buffer.
@@ -166,13 +180,6 @@ impl DriverPort {
             self.hub.take_driver_links(self.id, &mut self.links);
         }
     }
-}
-
-/// Frames and bytes behind the first `views` skbs.
-#[inline]
-fn refused(batch: &SkbBatch, views: usize) -> (u64, u64) {
-    let refused = &batch.as_slice()[views..];
-    (refused.len() as u64, refused.iter().map(|skb| u64::from(skb.len())).sum())
 }
 
 impl Drop for DriverPort {

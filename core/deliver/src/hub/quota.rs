@@ -1,58 +1,183 @@
-//! How many views a consumer may hold, however many drivers deliver to it.
+//! How much a consumer may hold, however many drivers deliver to it.
 
 use crate::sync::{AtomicU64, Ordering};
-use skbpool_pool::Holder;
+use skbpool_pool::{Holder, Skb};
 
-/// A consumer's quota: what it holds and what drivers are about to charge it with never exceed the
-/// limit together.
+/// What one call of a driver was granted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Grant {
+    /// Frames that it is for.
+    pub(crate) frames: usize,
+    /// Their views.
+    pub(crate) views: u64,
+    /// Their truesize, if there is a limit of bytes.
+    pub(crate) bytes: u64,
+}
+
+/// A consumer's quota, in views and where it was set in bytes by truesize: what it holds and what
+/// drivers are about to charge it with never exceed either limit.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    views: Limit,
+    bytes: Option<Limit>,
+}
+
+impl Quota {
+    /// A quota of `views` views and `bytes` bytes whose counters begin at `start`.
+    pub(crate) fn start_at(views: u32, bytes: Option<u64>, start: u64) -> Self {
+        let views = Limit::start_at(u64::from(views), start);
+        Self { views, bytes: bytes.map(|bytes| Limit::start_at(bytes, start)) }
+    }
+
+    /// Most views.
+    pub(crate) fn views(&self) -> u64 {
+        self.views.limit
+    }
+
+    /// Most bytes, if there is a limit.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        self.bytes.as_ref().map(|bytes| bytes.limit)
+    }
+
+    /// Grants views and bytes of as many of `frames` as both limits leave, in order; returns how many,
+    /// and tells the rest in `grant`. All that was granted has to be settled, after what is used of it was charged to `holder`.
+    /// `chained` says that there may be chains among them.
+    ///
+    /// One compare-and-swap, at the ceiling also a sum over the shards of the accounts; with a limit of
+    /// bytes both twice.
+    #[inline]
+    pub(crate) fn fit<'a>(
+        &self,
+        holder: &Holder,
+        frames: impl ExactSizeIterator<Item = &'a Skb> + Clone,
+        chained: bool,
+        grant: &mut Grant,
+    ) -> usize {
+        *grant = if chained || self.bytes.is_some() {
+            self.fit_sized(holder, frames)
+        } else {
+            let views = self.views.grant(|| holder.held().0, frames.len() as u64);
+            Grant { frames: views as usize, views, bytes: 0 }
+        };
+        grant.frames
+    }
+
+    /// Views of `wanted` that are granted, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn grant_views(&self, holder: &Holder, wanted: u64) -> u64 {
+        self.views.grant(|| holder.held().0, wanted)
+    }
+
+    #[inline(never)]
+    fn fit_sized<'a>(
+        &self,
+        holder: &Holder,
+        frames: impl Iterator<Item = &'a Skb> + Clone,
+    ) -> Grant {
+        let (views, bytes) = charge(frames.clone());
+        let granted_views = self.views.grant(|| holder.held().0, views);
+        let granted_bytes = match &self.bytes {
+            Some(limit) => {
+                let held = || holder.held().1;
+                // Private copies are charged more than the views they were made of, which no grant
+                // was for: an older ceiling would leave too much.
+                limit.raise_ceiling(&held);
+                limit.grant(held, bytes)
+            }
+            None => bytes,
+        };
+        let (mut views, mut bytes) = (granted_views, granted_bytes);
+        let fits = |skb: &&Skb| {
+            let rest = views
+                .checked_sub(u64::from(skb.views()))
+                .zip(bytes.checked_sub(u64::from(skb.truesize())));
+            (views, bytes) = rest.unwrap_or((views, bytes));
+            rest.is_some()
+        };
+        let fitting = frames.take_while(fits).count();
+        self.settle(views, bytes);
+        Grant { frames: fitting, views: granted_views - views, bytes: granted_bytes - bytes }
+    }
+
+    /// Whether `skb` would not be granted now.
+    #[cold]
+    pub(crate) fn refuses(&self, holder: &Holder, skb: &Skb) -> bool {
+        self.views.leaves(|| holder.held().0) < u64::from(skb.views())
+            || self
+                .bytes
+                .as_ref()
+                .is_some_and(|bytes| bytes.leaves(|| holder.held().1) < u64::from(skb.truesize()))
+    }
+
+    /// Whether `skb` would be granted to a consumer that holds nothing.
+    pub(crate) fn may_ever_grant(&self, skb: &Skb) -> bool {
+        u64::from(skb.views()) <= self.views.limit
+            && self.bytes().is_none_or(|bytes| u64::from(skb.truesize()) <= bytes)
+    }
+
+    /// Says that `views` and `bytes` of a grant were charged to the holder, or will not be used.
+    #[inline]
+    pub(crate) fn settle(&self, views: u64, bytes: u64) {
+        self.views.settle(views);
+        if let Some(limit) = &self.bytes {
+            limit.settle(bytes);
+        }
+    }
+}
+
+/// Views of `frames`, where a chain is one in every buffer it lies in, and their truesize.
+pub(crate) fn charge<'a>(frames: impl Iterator<Item = &'a Skb>) -> (u64, u64) {
+    frames.fold((0, 0), |(views, bytes), skb| {
+        (views + u64::from(skb.views()), bytes + u64::from(skb.truesize()))
+    })
+}
+
+/// One limit: what is held of it and what drivers are about to charge never exceed it together.
 ///
 /// ```text
-/// granted - settled   views in the hands of drivers: granted, not yet charged to the holder
-/// held                views charged to the holder and not released, by the accounts
+/// granted - settled   in the hands of drivers: granted, not yet charged to the holder
+/// held                charged to the holder and not released, by the accounts
 /// ceiling             settled + limit - held, as of some moment: `granted` never passes it
 /// ```
 /// A ceiling stays true for ever: what is settled only grows, and a release only makes room. So
 /// drivers look at the accounts only when the last ceiling is reached. A driver keeps nothing of a
 /// grant beyond the call it was made for; one that idles takes nothing from the others.
 #[derive(Debug)]
-pub(crate) struct Quota {
+pub(crate) struct Limit {
     limit: u64,
-    /// Views ever granted; wraps.
+    /// Ever granted; wraps.
     granted: AtomicU64,
-    /// Of those, the ones that were charged to the holder or given back unused; wraps.
+    /// Of that, what was charged to the holder or given back unused; wraps.
     settled: AtomicU64,
     /// How far `granted` may go; wraps.
     ceiling: AtomicU64,
 }
 
-impl Quota {
-    /// A quota of `limit` views whose counters begin at `start`.
-    pub(crate) fn start_at(limit: u32, start: u64) -> Self {
+impl Limit {
+    /// A limit whose counters begin at `start`.
+    pub(crate) fn start_at(limit: u64, start: u64) -> Self {
         Self {
-            limit: u64::from(limit),
+            // Distances are compared as signed numbers.
+            limit: limit.min(i64::MAX as u64 / 2),
             granted: AtomicU64::new(start),
             settled: AtomicU64::new(start),
             ceiling: AtomicU64::new(start),
         }
     }
 
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
-    }
-
-    /// Grants up to `wanted` views: as many as the quota leaves, 0 if it is used up. All that was
-    /// granted has to be settled, after what is used of it was charged to `holder`.
+    /// Grants up to `wanted`: as much as the limit leaves, 0 if it is used up. All that was granted has
+    /// to be settled, after what is used of it was charged; `held` tells what is.
     ///
-    /// One compare-and-swap; at the ceiling also a sum over the shards of the accounts.
+    /// One compare-and-swap; at the ceiling also a call of `held`.
     #[inline]
-    pub(crate) fn grant(&self, holder: &Holder, wanted: u64) -> u64 {
+    pub(crate) fn grant(&self, held: impl Fn() -> u64, wanted: u64) -> u64 {
         // Relaxed: the compare-and-swap below decides.
         let mut granted = self.granted.load(Ordering::Relaxed);
         loop {
             // Relaxed: every ceiling there ever was is a true one.
             let mut left = room(self.ceiling.load(Ordering::Relaxed), granted);
             if left < wanted {
-                left = room(self.raise_ceiling(holder), granted);
+                left = room(self.raise_ceiling(&held), granted);
             }
             let given = left.min(wanted);
             if given == 0 {
@@ -72,27 +197,24 @@ impl Quota {
         }
     }
 
-    /// Whether nothing would be granted now.
-    #[cold]
-    pub(crate) fn is_used_up(&self, holder: &Holder) -> bool {
+    /// How much would be granted now.
+    fn leaves(&self, held: impl Fn() -> u64) -> u64 {
         // Relaxed: an answer about this moment, which is over when it is given.
         let granted = self.granted.load(Ordering::Relaxed);
-        room(self.raise_ceiling(holder), granted) == 0
+        room(self.raise_ceiling(&held), granted)
     }
 
-    /// Says that `views` of a grant were charged to the holder, or will not be used.
+    /// Says that `amount` of a grant was charged to the holder, or will not be used.
     #[inline]
-    pub(crate) fn settle(&self, views: u64) {
-        // SYNC: Release pairs with the Acquire of `raise_ceiling`: who sees the views settled sees
-        // them charged.
-        self.settled.fetch_add(views, Ordering::Release);
+    pub(crate) fn settle(&self, amount: u64) {
+        // SYNC: Release pairs with the Acquire of `raise_ceiling`: who sees it settled sees it charged.
+        self.settled.fetch_add(amount, Ordering::Release);
     }
 
-    fn raise_ceiling(&self, holder: &Holder) -> u64 {
+    fn raise_ceiling(&self, held: &impl Fn() -> u64) -> u64 {
         // SYNC: Acquire pairs with the Release of `settle`: what is settled here is part of `held`.
         let settled = self.settled.load(Ordering::Acquire);
-        let (held, _) = holder.held();
-        let ceiling = settled.wrapping_add(self.limit).wrapping_sub(held);
+        let ceiling = settled.wrapping_add(self.limit).wrapping_sub(held());
         // Relaxed: as in `grant`. A lower one stored over a higher one costs another look.
         self.ceiling.store(ceiling, Ordering::Relaxed);
         ceiling
@@ -116,13 +238,14 @@ mod tests {
             let accounts = Accounts::start_at(start);
             let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
             let mut shard = accounts.shard_handle();
-            let quota = Quota::start_at(8, start);
+            let quota = Limit::start_at(8, start);
+            let held = || holder.held().0;
             for _ in 0..3 {
-                assert_eq!(quota.grant(&holder, 5), 5);
-                assert_eq!(quota.grant(&holder, 5), 3, "granted and not charged is used as well");
+                assert_eq!(quota.grant(held, 5), 5);
+                assert_eq!(quota.grant(held, 5), 3, "granted and not charged is used as well");
                 shard.acquire(holder.id(), 6, 6);
                 quota.settle(8);
-                assert_eq!(quota.grant(&holder, 5), 2, "what was not used is there again");
+                assert_eq!(quota.grant(held, 5), 2, "what was not used is there again");
                 quota.settle(2);
                 shard.release(holder.id(), 6, 6);
             }
@@ -136,16 +259,17 @@ mod tests {
         let accounts = Accounts::new();
         let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
         let mut shard = accounts.shard_handle();
-        let quota = Quota::start_at(4, 0);
-        assert_eq!(quota.grant(&holder, 4), 4);
+        let quota = Limit::start_at(4, 0);
+        let held = || holder.held().0;
+        assert_eq!(quota.grant(held, 4), 4);
         shard.acquire(holder.id(), 4, 4);
         quota.settle(4);
         for _ in 0..10 {
             shard.release(holder.id(), 4, 4);
             shard.acquire(holder.id(), 4, 8);
-            assert_eq!(quota.grant(&holder, 1), 0);
+            assert_eq!(quota.grant(held, 1), 0);
         }
         shard.release(holder.id(), 4, 8);
-        assert_eq!(quota.grant(&holder, 9), 4);
+        assert_eq!(quota.grant(held, 9), 4);
     }
 }

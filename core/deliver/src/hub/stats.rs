@@ -19,8 +19,23 @@ pub struct ConsumerStats {
     pub queued: u64,
     /// Views it holds, those in its rings included.
     pub held: u64,
+    /// Truesize of those views in bytes.
+    pub held_bytes: u64,
     /// Most views it may hold.
     pub quota: u64,
+    /// Most bytes it may hold by truesize; none: as many as the views come to.
+    pub quota_bytes: Option<u64>,
+    /// Frames that were copied into its own memory, since its quota did not grant them; they are
+    /// offered, queued and taken as others.
+    pub copied: u64,
+    /// Bytes of those frames, each copied once.
+    pub copied_bytes: u64,
+    /// Truesize of the copies it holds, those in its rings included.
+    pub copies_held_bytes: u64,
+    /// Bytes of its own memory; 0: it has none.
+    pub copy_memory: u64,
+    /// How often a driver waited for it to make room.
+    pub waits: u64,
     /// What it missed, by reason.
     pub dropped: Vec<DropCount>,
 }
@@ -82,6 +97,11 @@ impl ConsumerStats {
         self.frames += other.frames;
         self.bytes += other.bytes;
         self.held += other.held;
+        self.held_bytes += other.held_bytes;
+        self.copied += other.copied;
+        self.copied_bytes += other.copied_bytes;
+        self.copies_held_bytes += other.copies_held_bytes;
+        self.waits += other.waits;
         add_drops(&mut self.dropped, &other.dropped);
     }
 }

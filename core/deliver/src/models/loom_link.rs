@@ -3,10 +3,12 @@
 //! is the caller's part of `Consumer::drop` and of `DriverPort::deliver`.
 
 use super::check;
+use crate::claimed;
 use crate::hub::{Bell, ConsumerShared, Doorbell, LinkRx, LinkTx, Quota, link};
 use crate::spsc::Ring;
+use crate::{Delivered, Policy};
 use loom::thread;
-use skbpool_pool::{DropReason, HolderKind, Pool, SkbBatch};
+use skbpool_pool::{DropReason, HolderKind, Pool, Share, SkbBatch};
 use std::sync::Arc;
 
 struct Link {
@@ -16,14 +18,23 @@ struct Link {
     rx: LinkRx,
 }
 
-fn link_of(slots: u32, quota: u32) -> Link {
+fn link_with(policy: Policy, slots: u32, quota: u32) -> Link {
     let pool = Pool::builder(2).build().unwrap();
     let holder = pool.accounts().holder("tap", HolderKind::Consumer).unwrap();
-    let quota = Quota::start_at(quota, 0);
+    let quota = Quota::start_at(quota, None, 0);
     let doorbell = Doorbell::new(Bell::new(), 0);
-    let shared = Arc::new(ConsumerShared::start_at(u64::MAX, "tap", holder, quota, doorbell));
-    let (tx, rx) = link(&shared, Ring::channel(slots, u32::MAX).unwrap());
+    let mut shared = ConsumerShared::start_at(u64::MAX, "tap", holder, quota, doorbell);
+    shared.policy = policy;
+    let shared = Arc::new(shared);
+    let (tx, rx) = match policy {
+        Policy::DropOldest => link(&shared, claimed::channel(slots, u64::MAX).unwrap()),
+        _ => link(&shared, Ring::channel(slots, u32::MAX).unwrap()),
+    };
     Link { pool, shared, tx, rx }
+}
+
+fn link_of(slots: u32, quota: u32) -> Link {
+    link_with(Policy::DropNewest, slots, quota)
 }
 
 /// What a port does with a batch: publishes what fits; drops its end if the consumer has left.
@@ -31,11 +42,11 @@ fn deliver(pool: &Pool, mut tx: LinkTx, frames: usize) -> Option<LinkTx> {
     let mut cache = pool.local_cache();
     let mut armed = cache.alloc().unwrap().arm(frames as u32).unwrap();
     let mut batch: SkbBatch = (0..frames as u32).map(|at| armed.skb(at, 1).unwrap()).collect();
-    let fit = tx.fit(&batch, false);
-    let mut rest = batch.split_off(fit.frames);
-    let refused = (rest.len() as u64, rest.len() as u64);
-    let alive = tx.publish(&mut batch, fit, refused, &mut cache);
-    rest.release(&mut cache);
+    let (mut share, mut delivered) = (Share::default(), Delivered::default());
+    share.wanted = tx.fit(&batch, false, false, &mut cache, &mut delivered);
+    batch.fan_out(std::slice::from_mut(&mut share), &mut cache);
+    let alive = tx.publish(&mut share, &mut cache, &mut delivered);
+    assert_eq!(delivered.published + delivered.missed, frames as u64);
     alive.then_some(tx)
 }
 
@@ -187,4 +198,47 @@ fn check_scrape(shared: &ConsumerShared) {
     let stats = shared.stats();
     let dropped: u64 = stats.dropped.iter().map(|drop| drop.frames).sum();
     assert!(stats.offered >= stats.frames + stats.queued + dropped);
+}
+
+/// A driver takes the oldest back while the consumer takes: each frame goes one way and is counted
+/// once, and figures that are read meanwhile never show more of them than were offered.
+#[test]
+fn drop_oldest_beside_a_consumer_that_takes() {
+    check(|| {
+        let Link { pool, shared, tx, mut rx } = link_with(Policy::DropOldest, 1, 1);
+        let tx = deliver(&pool, tx, 1).unwrap();
+        let taken = Arc::clone(&shared);
+        let consumer = thread::spawn(move || {
+            let mut got = SkbBatch::new();
+            let frames = rx.ring.dequeue(got.as_mut_vec(), 1);
+            taken.bytes.add(got.bytes());
+            taken.frames.add(u64::from(frames));
+            (got, rx)
+        });
+        let tx = deliver(&pool, tx, 1).unwrap();
+        check_scrape(&shared);
+        let (got, rx) = consumer.join().unwrap();
+        let stats = shared.stats();
+        assert_eq!(stats.offered, 2);
+        assert!(stats.held <= 1);
+        drop(got);
+        leave(&shared, rx);
+        check_quiet(&pool, &shared, 2);
+        drop(tx);
+    });
+}
+
+/// The same where the consumer leaves.
+#[test]
+fn drop_oldest_beside_a_consumer_that_leaves() {
+    check(|| {
+        let Link { pool, shared, tx, rx } = link_with(Policy::DropOldest, 1, 1);
+        let tx = deliver(&pool, tx, 1).unwrap();
+        let consumer = Arc::clone(&shared);
+        let leaving = thread::spawn(move || leave(&consumer, rx));
+        let tx = deliver(&pool, tx, 1);
+        leaving.join().unwrap();
+        check_quiet(&pool, &shared, 2);
+        drop(tx);
+    });
 }

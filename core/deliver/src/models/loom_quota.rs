@@ -1,7 +1,7 @@
 //! The quota: what is granted and not released never exceeds the limit.
 
 use super::check;
-use crate::hub::Quota;
+use crate::hub::Limit;
 use loom::thread;
 use skbpool_pool::{Accounts, Holder, HolderKind, ShardHandle};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ const LIMIT: u32 = 2;
 
 struct Shared {
     holder: Holder,
-    quota: Quota,
+    quota: Limit,
     /// Not seen by loom, so it orders nothing: views granted and neither unused nor released.
     out: AtomicU64,
 }
@@ -19,11 +19,15 @@ struct Shared {
 impl Shared {
     fn new(accounts: &Arc<Accounts>) -> Arc<Self> {
         let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
-        Arc::new(Self { holder, quota: Quota::start_at(LIMIT, u64::MAX), out: AtomicU64::new(0) })
+        Arc::new(Self {
+            holder,
+            quota: Limit::start_at(u64::from(LIMIT), u64::MAX),
+            out: AtomicU64::new(0),
+        })
     }
 
     fn grant(&self, wanted: u64) -> u64 {
-        let given = self.quota.grant(&self.holder, wanted);
+        let given = self.quota.grant(|| self.holder.held().0, wanted);
         let before = self.out.fetch_add(given, SeqCst);
         assert!(before + given <= u64::from(LIMIT), "{before} out and {given} granted");
         given

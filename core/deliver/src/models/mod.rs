@@ -3,6 +3,7 @@
 //!
 //! What each model catches is in `DESIGN.md`.
 
+mod loom_claimed;
 mod loom_close;
 mod loom_doorbell;
 mod loom_link;

@@ -1,8 +1,8 @@
 //! The delivery ring: bounded, one producer, one consumer, bulk in and out.
 
-use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering, UnsafeCell};
+use crate::slots::Slots;
+use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 use crossbeam_utils::CachePadded;
-use std::mem::MaybeUninit;
 
 /// Most slots of a ring; indices are 32 bits and wrap, so the distance must stay below 2^31.
 pub const MAX_SLOTS: u32 = 1 << 24;
@@ -28,8 +28,7 @@ pub struct Ring<T> {
     head: CachePadded<AtomicU32>,
     /// Slots the producer has filled.
     tail: CachePadded<AtomicU32>,
-    slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
-    mask: u32,
+    slots: Slots<T>,
     /// The producer has left: `tail` is final.
     producer_left: AtomicBool,
 }
@@ -42,7 +41,7 @@ unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T> std::fmt::Debug for Ring<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring").field("slots", &self.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Ring").field("slots", &self.slots.count()).finish_non_exhaustive()
     }
 }
 
@@ -56,86 +55,14 @@ impl<T> Ring<T> {
         if slots == 0 || slots > MAX_SLOTS {
             return Err(RingError { slots });
         }
-        let slots = slots.next_power_of_two();
         let ring = Arc::new(Self {
             head: CachePadded::new(AtomicU32::new(start)),
             tail: CachePadded::new(AtomicU32::new(start)),
-            slots: (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect(),
-            mask: slots - 1,
+            slots: Slots::new(slots),
             producer_left: AtomicBool::new(false),
         });
         let enqueue = Enqueue { ring: Arc::clone(&ring), tail: start, head_seen: start };
         Ok((enqueue, Dequeue { ring, head: start, tail_seen: start }))
-    }
-
-    #[inline(always)]
-    fn slot(&self, index: u32) -> &UnsafeCell<MaybeUninit<T>> {
-        // SAFETY: there are `mask + 1` slots.
-        unsafe { self.slots.get_unchecked((index & self.mask) as usize) }
-    }
-
-    /// The slots as one piece of memory; where `index` lies in it, and how many of `count` slots lie
-    /// there before the ring begins anew.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    fn blocks(&self, index: u32, count: u32) -> (*mut T, usize, usize) {
-        let at = index & self.mask;
-        let first = count.min(self.mask + 1 - at);
-        // A slot is a cell with the same layout as its value, so what a shared reference to it leads
-        // to may be written.
-        (self.slots.as_ptr().cast_mut().cast::<T>(), at as usize, first as usize)
-    }
-
-    /// Copies `count` values from `from` on to the slots from `index` on, in one block or two.
-    ///
-    /// # Safety
-    /// - The slots are empty and belong to the caller, and there are as many values, which move.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    unsafe fn fill(&self, index: u32, from: *const T, count: u32) {
-        let (slots, at, first) = self.blocks(index, count);
-        // SAFETY: both blocks lie inside the ring, and nobody else touches these slots.
-        unsafe {
-            slots.add(at).copy_from_nonoverlapping(from, first);
-            slots.copy_from_nonoverlapping(from.add(first), count as usize - first);
-        }
-    }
-
-    /// Copies the values of `count` slots from `index` on to `to` and what follows it.
-    ///
-    /// # Safety
-    /// - The slots are full and belong to the caller, and there is room for as many values, which
-    ///   move.
-    #[cfg(not(loom))]
-    #[inline(always)]
-    unsafe fn empty(&self, index: u32, to: *mut T, count: u32) {
-        let (slots, at, first) = self.blocks(index, count);
-        // SAFETY: as in `fill`.
-        unsafe {
-            to.copy_from_nonoverlapping(slots.add(at), first);
-            to.add(first).copy_from_nonoverlapping(slots, count as usize - first);
-        }
-    }
-
-    /// As above, slot by slot, so that loom sees each.
-    #[cfg(loom)]
-    unsafe fn fill(&self, index: u32, from: *const T, count: u32) {
-        for done in 0..count {
-            // SAFETY: as the caller promises.
-            self.slot(index.wrapping_add(done)).with_mut(|slot| unsafe {
-                (*slot).as_mut_ptr().copy_from_nonoverlapping(from.add(done as usize), 1);
-            });
-        }
-    }
-
-    #[cfg(loom)]
-    unsafe fn empty(&self, index: u32, to: *mut T, count: u32) {
-        for done in 0..count {
-            // SAFETY: as the caller promises.
-            self.slot(index.wrapping_add(done)).with(|slot| unsafe {
-                to.add(done as usize).copy_from_nonoverlapping((*slot).as_ptr(), 1);
-            });
-        }
     }
 }
 
@@ -143,12 +70,9 @@ impl<T> Drop for Ring<T> {
     fn drop(&mut self) {
         // Relaxed: both ends are gone, and letting go of the Arc ordered their accesses.
         let tail = self.tail.load(Ordering::Relaxed);
-        let mut head = self.head.load(Ordering::Relaxed);
-        while head != tail {
-            // SAFETY: slots from head to tail are full, and nobody else is left.
-            self.slot(head).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
-            head = head.wrapping_add(1);
-        }
+        let head = self.head.load(Ordering::Relaxed);
+        // SAFETY: slots from head to tail are full, and nobody else is left.
+        unsafe { self.slots.drop_values(head, tail.wrapping_sub(head)) };
     }
 }
 
@@ -164,7 +88,7 @@ pub struct Enqueue<T> {
 impl<T> Enqueue<T> {
     /// Slots of the ring.
     pub fn slots(&self) -> u32 {
-        self.ring.mask + 1
+        self.ring.slots.count()
     }
 
     /// Empty slots, at least: looks at the consumer's index only if fewer than `wanted` are known.
@@ -187,7 +111,7 @@ impl<T> Enqueue<T> {
         while done < room {
             let Some(value) = values.next() else { break };
             // SAFETY: slots from tail on for `room` slots are empty and belong to the producer.
-            self.ring.slot(self.tail.wrapping_add(done)).with_mut(|slot| unsafe {
+            self.ring.slots.slot(self.tail.wrapping_add(done)).with_mut(|slot| unsafe {
                 (*slot).write(value);
             });
             done += 1;
@@ -200,19 +124,10 @@ impl<T> Enqueue<T> {
     /// many. Copies each value once, from where it is to its slot.
     #[inline]
     pub fn enqueue_vec(&mut self, values: &mut Vec<T>) -> u32 {
-        let len = values.len();
-        let wanted = u32::try_from(len).unwrap_or(u32::MAX);
-        let count = self.room(wanted).min(wanted);
-        let rest = len - count as usize;
-        let from = values.as_mut_ptr();
-        // SAFETY: the values move out below, the first of them to slots, the rest to the front of the
-        // vector; nothing in between can panic. Slots as in `enqueue`.
-        unsafe {
-            values.set_len(0);
-            self.ring.fill(self.tail, from, count);
-            from.copy_from(from.add(count as usize), rest);
-            values.set_len(rest);
-        }
+        let wanted = u32::try_from(values.len()).unwrap_or(u32::MAX);
+        let room = self.room(wanted);
+        // SAFETY: slots from tail on for `room` slots are empty and belong to the producer.
+        let count = unsafe { self.ring.slots.fill_from(self.tail, room, values) };
         self.publish(count);
         count
     }
@@ -262,15 +177,10 @@ impl<T> Dequeue<T> {
     pub fn dequeue(&mut self, into: &mut Vec<T>, at_most: u32) -> u32 {
         let count = self.filled(at_most).min(at_most);
         into.reserve(count as usize);
-        let len = into.len();
         // SAFETY: slots from head on for `count` slots are full and belong to the consumer, and the
         // vector has room for as many values; they move, and the slots count as empty from the store
-        // below on. Nothing in between can panic.
-        unsafe {
-            let to = into.as_mut_ptr().add(len);
-            self.ring.empty(self.head, to, count);
-            into.set_len(len + count as usize);
-        }
+        // below on.
+        unsafe { self.ring.slots.empty_to(self.head, count, into) };
         if count != 0 {
             self.head = self.head.wrapping_add(count);
             // SYNC: Release pairs with the Acquire of `room`: the values are out before the slots

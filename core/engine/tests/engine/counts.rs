@@ -170,7 +170,7 @@ fn leased_skbs_are_told_their_own_drops_while_another_driver_drops() {
     let config = ConsumerConfig { ring_slots: 4, ..ConsumerConfig::with_quota(4) };
     let reader = hub.attach_consumer("reader", config).unwrap();
     let mut port = LeasePort::attach(&hub, "lease").unwrap();
-    let mut other = hub.attach_driver("other", DriverConfig { buffers: 64 }).unwrap();
+    let mut other = hub.attach_driver("other", DriverConfig::with_buffers(64)).unwrap();
     let skbs = |count, len| -> SkbBatch {
         let buffers = (0..count).map(|_| pool.alloc().unwrap());
         buffers.map(|buffer| buffer.into_skb(0..len).map_err(|(error, _)| error).unwrap()).collect()

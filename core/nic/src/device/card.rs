@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// let hub = Hub::new(pool.clone());
 /// // At worst a driver has its ring and its cache out.
 /// let buffers = 64 + pool.cache_capacity();
-/// let port = hub.attach_driver("card", DriverConfig { buffers })?;
+/// let port = hub.attach_driver("card", DriverConfig::with_buffers(buffers))?;
 /// let mut tap = hub.attach_consumer("tap", ConsumerConfig::with_quota(512))?;
 ///
 /// let rate = Rate::bits_per_second(1_000_000_000)?;

@@ -261,7 +261,7 @@ mod tests {
             assert_eq!(updates(&two, &[0..64, 0..40, 0..0, 3..5], others), 2);
             assert_eq!(updates(&two, &[0..10, 0..40, 30..64], others), 2);
             assert_eq!(updates(&two, &[0..20, 5..20], others), 2, "one changed, one given back");
-            assert_eq!(updates(&two, &[60..64], others), 2);
+            assert_eq!(updates(&two, std::slice::from_ref(&(60..64)), others), 2);
             assert_eq!(updates(&two, &[0..0, 0..0], others), 2);
             assert_eq!(updates(&[1, 1, 1, 1], &[0..4, 0..4, 0..4], others), 4);
         }
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn none_where_there_are_as_many_as_before() {
         for others in [false, true] {
-            assert_eq!(updates(&[32], &[0..32], others), 0);
+            assert_eq!(updates(&[32], std::slice::from_ref(&(0..32)), others), 0);
             assert_eq!(updates(&[32], &[0..20, 20..32], others), 0);
             assert_eq!(updates(&[32, 4], &[0..16, 0..16, 32..36], others), 0);
         }

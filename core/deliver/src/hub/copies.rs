@@ -1,0 +1,85 @@
+//! A consumer's own memory, for copies of what its quota does not grant.
+
+use super::error::HubError;
+use skbpool_pool::{Accounts, Fill, Holder, HolderKind, Pool, Skb, SkbBatch, SkbFlags};
+use std::sync::Arc;
+
+/// Bounded memory of one consumer. Copies are charged to a holder of their own, in the accounts of the
+/// hub's pool, so that whoever releases them counts through the shard it has.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    pool: Pool,
+    pub(crate) holder: Holder,
+}
+
+impl Copies {
+    /// Memory of at most `bytes` bytes for copies of frames of `of`, which `name` consumes.
+    pub(crate) fn new(of: &Pool, name: &str, bytes: u64) -> Result<Self, HubError> {
+        let buffer = of.buffer_bytes();
+        let buffers = u32::try_from(bytes / u64::from(buffer)).unwrap_or(u32::MAX);
+        if buffers == 0 {
+            return Err(HubError::NoCopyMemory { name: name.to_owned(), bytes, buffer });
+        }
+        let name = format!("{name} copies");
+        let pool = Pool::builder(buffers)
+            .name(&name)
+            .order(of.order())
+            .accounts(Arc::clone(of.accounts()))
+            .build()?;
+        let holder = Accounts::holder(of.accounts(), &name, HolderKind::Consumer)?;
+        Ok(Self { pool, holder })
+    }
+
+    /// Buffers of the memory.
+    pub(crate) fn buffers(&self) -> u32 {
+        self.pool.count()
+    }
+
+    /// Bytes of the memory.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.pool.count()) * u64::from(self.pool.buffer_bytes())
+    }
+
+    /// Appends copies of `frames` to `into`, from the first on, many to a buffer, until the memory is
+    /// used up; returns how many, and their bytes. Copies each byte once.
+    pub(crate) fn copy(&self, frames: &[Skb], into: &mut SkbBatch) -> (usize, u64) {
+        let mut filling: Option<Fill> = None;
+        let (mut done, mut bytes) = (0, 0);
+        for skb in frames {
+            let Some(mut copy) = self.copy_one(skb, &mut filling) else { break };
+            copy.timestamp_ns = skb.timestamp_ns;
+            copy.hash = skb.hash;
+            copy.birth = skb.birth;
+            copy.port = skb.port;
+            copy.link_type = skb.link_type;
+            if skb.flags.contains(SkbFlags::ORIGINAL_LENGTH) {
+                copy.set_original_length(skb.original_length());
+            }
+            copy.flags.0 |= skb.flags.0 | SkbFlags::COPIED.0;
+            into.push(copy);
+            done += 1;
+            bytes += u64::from(skb.len());
+        }
+        (done, bytes)
+    }
+
+    fn copy_one(&self, skb: &Skb, filling: &mut Option<Fill>) -> Option<Skb> {
+        let len = skb.len();
+        if len > self.pool.buffer_bytes() {
+            return skb.copy(&mut &self.pool).ok();
+        }
+        if filling.as_ref().is_none_or(|fill| fill.room() < len) {
+            // The last one is let go of first: its views keep it.
+            *filling = None;
+            *filling = self.pool.alloc().ok().and_then(|buffer| buffer.fill().ok());
+        }
+        let fill = filling.as_mut()?;
+        let mut tail = &mut fill.tail_mut()[..len as usize];
+        for part in skb.parts() {
+            let (now, rest) = tail.split_at_mut(part.len());
+            now.copy_from_slice(part);
+            tail = rest;
+        }
+        fill.cut(0, len, 0).ok()
+    }
+}

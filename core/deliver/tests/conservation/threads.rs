@@ -1,0 +1,96 @@
+//! Threads that do as they like, under every policy, counted while they run and when quiet.
+
+use crate::common::{check_edges, check_home, numbered, pool};
+use crate::edge::BUFFER;
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, Policy};
+use skbpool_pool::SkbBatch;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A generator for threads that have to differ and need not be good at it.
+struct Mixed(u64);
+
+impl Mixed {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % end
+    }
+}
+
+fn run_driver(hub: &Arc<Hub>, seed: u64) -> u64 {
+    let mut random = Mixed(seed);
+    let mut cache = hub.pool().local_cache();
+    let mut frames = 0;
+    for round in 0..20 {
+        let may_block = Duration::from_micros(20 * (round % 2));
+        let config = DriverConfig { may_block, ..DriverConfig::with_buffers(4) };
+        let mut driver = hub.attach_driver("nic", config).unwrap();
+        for _ in 0..random.below(200) {
+            let count = 1 + random.below(16);
+            driver.deliver(&mut numbered(&mut cache, 0..count), &mut cache);
+            frames += count;
+        }
+    }
+    frames
+}
+
+fn run_consumer(hub: &Arc<Hub>, seed: u64, stop: &AtomicBool) {
+    let mut random = Mixed(seed);
+    let mut cache = hub.pool().local_cache();
+    let mut taken = SkbBatch::new();
+    while !stop.load(Ordering::Relaxed) {
+        let policy = [
+            Policy::DropNewest,
+            Policy::DropOldest,
+            Policy::CopyOut { bytes: BUFFER * (1 + random.below(8)) },
+            Policy::Block { at_most: Duration::from_micros(10) },
+        ][random.below(4) as usize];
+        let config = ConsumerConfig {
+            quota_bytes: (random.below(2) == 0).then(|| 1 + random.below(8 * BUFFER)),
+            policy,
+            ring_slots: random.below(16) as u32,
+            start_index: u32::MAX - 3,
+            ..ConsumerConfig::with_quota(1 + random.below(24) as u32)
+        };
+        let mut consumer = hub.attach_consumer("tap", config).unwrap();
+        for _ in 0..random.below(300) {
+            consumer.poll(&mut taken, random.below(20) as usize);
+            let stats = consumer.stats();
+            assert!(stats.held <= stats.quota, "{stats:?}");
+            let dropped: u64 = stats.dropped.iter().map(|drop| drop.frames).sum();
+            assert!(stats.offered >= stats.frames + stats.queued + dropped, "{stats:?}");
+            if random.below(3) == 0 {
+                taken.release(&mut cache);
+            }
+        }
+        drop(consumer);
+        taken.release(&mut cache);
+    }
+}
+
+#[test]
+fn threads_that_come_go_deliver_and_release_lose_nothing() {
+    let hub = Hub::new(pool(256));
+    let stop = AtomicBool::new(false);
+    let frames: u64 = std::thread::scope(|scope| {
+        for seed in [3, 4, 5] {
+            let (hub, stop) = (&hub, &stop);
+            scope.spawn(move || run_consumer(hub, seed, stop));
+        }
+        let drivers = [1, 2].map(|seed| {
+            let hub = &hub;
+            scope.spawn(move || run_driver(hub, seed))
+        });
+        let frames = drivers.map(|driver| driver.join().unwrap()).iter().sum();
+        stop.store(true, Ordering::Relaxed);
+        frames
+    });
+    let stats = hub.stats();
+    assert_eq!(stats.detached_drivers.frames, frames);
+    assert!(stats.drivers.is_empty() && stats.consumers.is_empty());
+    assert_ne!(stats.detached_consumers.frames, 0);
+    check_edges(&hub);
+    check_home(hub.pool());
+    assert_eq!(hub.pool().stats().reserved, 0);
+}

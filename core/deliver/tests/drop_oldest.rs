@@ -1,0 +1,177 @@
+//! Drop oldest: what a consumer finds are the newest frames, and what made place for them is counted as
+//! evicted.
+
+mod common;
+
+use common::{check_edge, check_edges, check_home, dropped, hub, numbered, numbers};
+use skbpool_deliver::{Consumer, ConsumerConfig, DriverConfig, DriverPort, Hub, Policy};
+use skbpool_pool::{DropReason, LocalCache, SkbBatch};
+use std::sync::Arc;
+
+fn attach(hub: &Arc<Hub>, quota: u32, ring_slots: u32) -> (Consumer, DriverPort) {
+    let config = ConsumerConfig {
+        ring_slots,
+        policy: Policy::DropOldest,
+        ..ConsumerConfig::with_quota(quota)
+    };
+    let consumer = hub.attach_consumer("tap", config).unwrap();
+    (consumer, hub.attach_driver("nic", DriverConfig::default()).unwrap())
+}
+
+/// Delivers these numbers; returns `[published, missed, evicted]`.
+fn deliver(
+    port: &mut DriverPort,
+    cache: &mut LocalCache,
+    numbers: std::ops::Range<u64>,
+) -> [u64; 3] {
+    let delivered = port.deliver(&mut numbered(cache, numbers), cache);
+    assert_eq!(delivered.drops.iter().map(|drop| drop.frames).sum::<u64>(), delivered.missed);
+    [delivered.published, delivered.missed, delivered.evicted]
+}
+
+fn poll(consumer: &mut Consumer) -> (SkbBatch, Vec<u64>) {
+    let mut taken = SkbBatch::new();
+    consumer.poll(&mut taken, usize::MAX);
+    let got = numbers(&taken);
+    (taken, got)
+}
+
+#[test]
+fn the_newest_stay() {
+    for (quota, ring_slots) in [(4, 4), (4, 16), (16, 4)] {
+        let hub = hub(64);
+        let mut cache = hub.pool().local_cache();
+        let (mut consumer, mut port) = attach(&hub, quota, ring_slots);
+        assert_eq!(deliver(&mut port, &mut cache, 0..3), [3, 0, 0]);
+        assert_eq!(deliver(&mut port, &mut cache, 3..5), [2, 0, 1]);
+        assert_eq!(deliver(&mut port, &mut cache, 5..9), [4, 0, 4]);
+        let stats = consumer.stats();
+        check_edge(&stats);
+        assert_eq!((stats.queued, stats.held), (4, 4));
+        assert_eq!(dropped(&stats, DropReason::Evicted), 5);
+        assert_eq!(stats.dropped[0].bytes, 5 * 8);
+        assert_eq!(hub.pool().stats().in_flight, 1, "what was evicted went home");
+        let (_taken, got) = poll(&mut consumer);
+        assert_eq!(got, [5, 6, 7, 8]);
+        check_edges(&hub);
+    }
+}
+
+/// Of a batch that is larger than what there can be, the newest are published, and the others dropped
+/// for what was in the way.
+#[test]
+fn of_a_batch_that_is_too_large_the_newest_are_published() {
+    for (quota, ring_slots, reason) in [(4, 8, DropReason::Quota), (16, 4, DropReason::RingFull)] {
+        let hub = hub(64);
+        let mut cache = hub.pool().local_cache();
+        let (mut consumer, mut port) = attach(&hub, quota, ring_slots);
+        deliver(&mut port, &mut cache, 0..2);
+        assert_eq!(deliver(&mut port, &mut cache, 2..12), [4, 6, 2]);
+        assert_eq!(dropped(&consumer.stats(), reason), 6);
+        assert_eq!(poll(&mut consumer).1, [8, 9, 10, 11]);
+        check_edges(&hub);
+        check_home(hub.pool());
+    }
+}
+
+/// Views that the consumer took are its own, and so is what they take of the quota.
+#[test]
+fn what_was_taken_stays_valid_and_stays_charged() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut port) = attach(&hub, 4, 0);
+    deliver(&mut port, &mut cache, 0..3);
+    let (taken, got) = poll(&mut consumer);
+    assert_eq!(got, [0, 1, 2]);
+    assert_eq!(deliver(&mut port, &mut cache, 3..4), [1, 0, 0]);
+    for round in 1..50u64 {
+        assert_eq!(deliver(&mut port, &mut cache, 2 * round..2 * round + 2), [1, 1, 1]);
+        assert_eq!(numbers(&taken), [0, 1, 2]);
+        assert_eq!(consumer.stats().held, 4);
+    }
+    assert_eq!(poll(&mut consumer).1, [99], "the newest of all");
+    drop(taken);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+/// What other drivers published is not this driver's to take back.
+#[test]
+fn a_driver_evicts_only_what_it_published() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut first) = attach(&hub, 4, 0);
+    let mut second = hub.attach_driver("second", DriverConfig::default()).unwrap();
+    deliver(&mut first, &mut cache, 0..3);
+    assert_eq!(deliver(&mut second, &mut cache, 10..12), [1, 1, 0]);
+    assert_eq!(deliver(&mut second, &mut cache, 12..14), [1, 1, 1]);
+    assert_eq!(poll(&mut consumer).1, [0, 1, 2, 13]);
+    check_edges(&hub);
+}
+
+/// A frame that an empty consumer could not take either drives nobody out.
+#[test]
+fn nothing_goes_for_a_frame_that_never_fits() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut port) = attach(&hub, 2, 4);
+    deliver(&mut port, &mut cache, 0..2);
+    let mut parts = numbered(&mut cache, 2..5).into_iter();
+    let mut chain = parts.next().unwrap();
+    parts.for_each(|part| chain.append_frag(part).unwrap());
+    let delivered = port.deliver(&mut SkbBatch::from_iter([chain]), &mut cache);
+    assert_eq!((delivered.published, delivered.missed, delivered.evicted), (0, 1, 0));
+    assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 1);
+    assert_eq!(poll(&mut consumer).1, [0, 1]);
+    check_home(hub.pool());
+}
+
+/// One consumer drops the oldest, one the newest; they share buffers and nothing else.
+#[test]
+fn beside_a_consumer_that_drops_the_newest() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut newest, mut port) = attach(&hub, 4, 0);
+    let mut oldest = hub.attach_consumer("other", ConsumerConfig::with_quota(4)).unwrap();
+    deliver(&mut port, &mut cache, 0..3);
+    assert_eq!(deliver(&mut port, &mut cache, 3..6), [3 + 1, 2, 2]);
+    assert_eq!(poll(&mut newest).1, [2, 3, 4, 5]);
+    assert_eq!(poll(&mut oldest).1, [0, 1, 2, 3]);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+/// A consumer on a thread of its own, as fast as it can: what it gets is in order, and everything is
+/// accounted for.
+#[test]
+fn a_consumer_that_polls_meanwhile_gets_frames_in_order() {
+    let hub = hub(64);
+    let (mut consumer, mut port) = attach(&hub, 8, 4);
+    const BATCHES: u64 = 5_000;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut cache = hub.pool().local_cache();
+            for batch in 0..BATCHES {
+                deliver(&mut port, &mut cache, batch * 3..batch * 3 + 3);
+            }
+            drop(port);
+        });
+        let mut cache = hub.pool().local_cache();
+        let (mut last, mut taken) = (None, SkbBatch::new());
+        while last != Some(BATCHES * 3 - 1) {
+            if consumer.poll(&mut taken, 2) == 0 {
+                std::thread::yield_now();
+            }
+            for number in numbers(&taken) {
+                assert!(last < Some(number), "{number} after {last:?}");
+                last = Some(number);
+            }
+            taken.release(&mut cache);
+        }
+    });
+    check_edge(&consumer.stats());
+    assert_eq!(consumer.stats().offered, BATCHES * 3);
+    drop(consumer);
+    check_edges(&hub);
+    check_home(hub.pool());
+}

@@ -123,9 +123,10 @@ fn from_failure(py: Python<'_>, failure: &Failure) -> PyErr {
         Failure::Alloc(AllocError::Closed) => ("PoolClosed", vec![]),
         Failure::Alloc(AllocError::ForkedPool) => ("ForkedPool", vec![]),
         Failure::Bring(_) => ("BadMemory", vec![]),
-        Failure::Pool(PoolError::Count { .. } | PoolError::Order { .. }) | Failure::BadName => {
-            ("BadPool", vec![])
-        }
+        Failure::Pool(
+            PoolError::Count { .. } | PoolError::Order { .. } | PoolError::Watermarks { .. },
+        )
+        | Failure::BadName => ("BadPool", vec![]),
         Failure::Pool(PoolError::Region(RegionError::OutOfMemory { needed, available })) => {
             ("PoolMemory", vec![("needed", *needed), ("available", *available)])
         }

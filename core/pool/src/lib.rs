@@ -59,7 +59,8 @@ pub use header::{
 };
 pub use pool::{
     AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Pool,
-    PoolBuilder, PoolError, PoolState, PoolStats, PoolTooSmall, Reservation, StartValues,
+    PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall, Reservation,
+    StartValues, WatermarkStats, Watermarks,
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{

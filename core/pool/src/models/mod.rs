@@ -10,6 +10,7 @@ mod loom_depot;
 mod loom_life;
 mod loom_refs;
 mod loom_stack;
+mod loom_watermark;
 
 use crate::sync::{UnsafeCell, check};
 

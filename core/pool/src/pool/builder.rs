@@ -1,7 +1,10 @@
 //! Making a pool.
 
+use super::events::EventBoard;
 use super::handle::Pool;
-use super::inner::{HANDLE, PoolInner, SharedCounters, Slots};
+use super::inner::{PoolInner, SharedCounters, Slots};
+use super::life::{HANDLE, LifeWord};
+use super::watermark::Watermarks;
 use crate::account::Accounts;
 use crate::depot::stack::NIL;
 use crate::depot::{Depot, MAGAZINE};
@@ -44,6 +47,19 @@ pub enum PoolError {
         /// Order asked for.
         order: u8,
     },
+    /// Watermarks that cannot both be reached, one after the other.
+    #[error(
+        "the low watermark is at most the high one, and that at most the pool's {count} buffers, \
+         not {low} and {high}"
+    )]
+    Watermarks {
+        /// Low watermark asked for.
+        low: u32,
+        /// High watermark asked for.
+        high: u32,
+        /// Buffers of the pool.
+        count: u32,
+    },
     /// No memory for it.
     #[error(transparent)]
     Region(#[from] RegionError),
@@ -57,6 +73,7 @@ pub struct PoolBuilder {
     name: String,
     huge_pages: HugePages,
     accounts: Option<Arc<Accounts>>,
+    marks: Option<Watermarks>,
     start: StartValues,
 }
 
@@ -68,6 +85,7 @@ impl PoolBuilder {
             name: "pool".to_owned(),
             huge_pages: HugePages::Never,
             accounts: None,
+            marks: None,
             start: StartValues::default(),
         }
     }
@@ -98,6 +116,13 @@ impl PoolBuilder {
         self
     }
 
+    /// With fewer than `low` buffers in the depot the pool is low, with `high` it has recovered
+    /// ([`Pool::is_low`], [`Pool::events`]); [`Watermarks::of`] unless set.
+    pub fn watermarks(mut self, low: u32, high: u32) -> Self {
+        self.marks = Some(Watermarks { low, high });
+        self
+    }
+
     /// Where counters, tags and generations begin; 0 unless set.
     pub fn start_at(mut self, start: StartValues) -> Self {
         self.start = start;
@@ -114,6 +139,11 @@ impl PoolBuilder {
         }
         if self.order > MAX_ORDER {
             return Err(PoolError::Order { order: self.order });
+        }
+        let marks = self.marks.unwrap_or_else(|| Watermarks::of(self.count));
+        if marks.low > marks.high || marks.high > self.count {
+            let Watermarks { low, high } = marks;
+            return Err(PoolError::Watermarks { low, high, count: self.count });
         }
         let buffer_bytes = 4096u32 << self.order;
         // 2^24 buffers of 2^22 bytes fit 64 bits.
@@ -153,7 +183,9 @@ impl PoolBuilder {
             start: self.start,
             signals: CachePadded::new(AtomicU64::new(u64::from(self.start.generation) << 32)),
             reserved: AtomicU32::new(0),
-            life: CachePadded::new(AtomicU64::new(HANDLE)),
+            life: CachePadded::new(LifeWord::new(HANDLE)),
+            marks,
+            board: EventBoard::start_at(self.start.counter),
             shared: CachePadded::new(SharedCounters {
                 alloc: counter(),
                 alloc_empty: counter(),

@@ -3,7 +3,8 @@
 use super::builder::{PoolBuilder, StartValues};
 use super::cache::LocalCache;
 use super::error::AllocError;
-use super::inner::{CLOSED, HANDLE, PoolInner, RECLAIM};
+use super::inner::{CLOSED, PoolInner, RECLAIM};
+use super::life::HANDLE;
 use crate::account::Accounts;
 use crate::buffer::Buffer;
 use crate::header::BufferHeader;
@@ -104,7 +105,12 @@ impl Pool {
         // Relaxed: nothing is published with it; see `is_closed`.
         inner.signals.fetch_or(CLOSED, Ordering::Relaxed);
         inner.wake.notify_all();
-        inner.occupancy().in_flight
+        let is_first = inner.note_closed();
+        let in_flight = inner.occupancy().in_flight;
+        if is_first && in_flight != 0 {
+            inner.board.tell_orphaned();
+        }
+        in_flight
     }
 
     /// Whether it was closed.

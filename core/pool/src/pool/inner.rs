@@ -2,7 +2,10 @@
 
 use super::builder::StartValues;
 use super::error::AllocError;
+use super::events::EventBoard;
+use super::life::{HANDLE, Life, LifeWord};
 use super::stats::CacheSlot;
+use super::watermark::Watermarks;
 use crate::account::Accounts;
 use crate::buffer::Buffer;
 use crate::depot::{Depot, MAGAZINE};
@@ -23,9 +26,6 @@ pub(super) const FORKED: u64 = 1 << 30;
 /// One call for what the caches hold back, in [`PoolInner::signals`]; wraps.
 pub(super) const RECLAIM: u64 = 1 << 32;
 
-/// One handle in [`PoolInner::life`]; the bits below count buffers outside the depot.
-pub(super) const HANDLE: u64 = 1 << 32;
-
 /// How often an allocation looks again when the depot seems empty though a buffer is on its way
 /// between two stacks.
 const LOOK_AGAIN: u32 = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
@@ -33,7 +33,7 @@ const LOOK_AGAIN: u32 = if cfg!(any(loom, shuttle)) { 0 } else { 64 };
 /// ```text
 /// region   │ buffer 0 │ buffer 1 │ …        plain memory, may be shared later
 /// headers  │ header 0 │ header 1 │ …        private, same index; owner ─► this struct
-/// depot    free indices                     life = handles << 32 + buffers outside the depot
+/// depot    free indices                     life = handles, state, buffers outside the depot
 /// ```
 /// Freed by whoever takes `life` to 0: the last handle if every buffer is home, else the last
 /// buffer to come home.
@@ -50,7 +50,10 @@ pub(crate) struct PoolInner {
     pub(super) signals: CachePadded<AtomicU64>,
     /// Buffers promised to drivers, caches and consumers.
     pub(super) reserved: AtomicU32,
-    pub(super) life: CachePadded<AtomicU64>,
+    /// See [`Life`].
+    pub(super) life: CachePadded<LifeWord>,
+    pub(super) marks: Watermarks,
+    pub(super) board: Arc<EventBoard>,
     pub(super) shared: CachePadded<SharedCounters>,
     pub(super) slots: Mutex<Slots>,
     /// Held by waiters only while they go to sleep.
@@ -89,7 +92,7 @@ impl PoolInner {
     /// Buffers outside the depot: in flight or in caches.
     pub(super) fn outside(&self) -> u32 {
         // Relaxed: reporting; exact when quiet.
-        self.life.load(Ordering::Relaxed) as u32
+        Life::from_raw(self.life.load(Ordering::Relaxed)).outside()
     }
 
     #[inline(always)]
@@ -121,13 +124,6 @@ impl PoolInner {
         }
     }
 
-    /// Counts `buffers` buffers that the caller just took out of the depot.
-    #[inline]
-    pub(super) fn count_out(&self, buffers: usize) {
-        // Relaxed: the caller has a handle, so the count cannot be 0, and nothing is published.
-        self.life.fetch_add(buffers as u64, Ordering::Relaxed);
-    }
-
     /// Puts free buffers, which the caller gives up, back into the depot, a magazine at a time. They
     /// stay counted as outside until [`PoolInner::count_home`].
     pub(super) fn depot_put(&self, items: &[NonNull<BufferHeader>]) {
@@ -139,13 +135,6 @@ impl PoolInner {
             }
             self.depot.put(&indices[..magazine.len()]);
         }
-    }
-
-    /// Counts buffers that the caller, who has a handle, just put back into the depot.
-    pub(super) fn count_home(&self, buffers: usize) {
-        // Relaxed: it cannot reach 0, since the handle counts too, and dropping that one publishes.
-        self.life.fetch_sub(buffers as u64, Ordering::Relaxed);
-        self.wake_waiters();
     }
 
     /// Takes one buffer out of the depot, for a caller without a cache.
@@ -176,12 +165,18 @@ impl PoolInner {
     pub(super) fn look_for<T>(&self, mut take: impl FnMut() -> Option<T>) -> Option<T> {
         for _ in 0..LOOK_AGAIN {
             let taken = take();
-            if taken.is_some() || self.outside() >= self.count() {
+            if taken.is_some() {
                 return taken;
+            }
+            if self.outside() >= self.count() {
+                break;
             }
             std::hint::spin_loop();
         }
-        take()
+        take().or_else(|| {
+            self.note_exhausted();
+            None
+        })
     }
 
     /// Why there is no buffer. Does not wait for somebody who reads the figures at this moment: then
@@ -228,7 +223,7 @@ impl PoolInner {
             inner.wake_waiters();
         }
         // SAFETY: the buffer was counted in `life`, and is home now.
-        unsafe { Self::let_go(this, 1) }
+        unsafe { Self::let_go_buffer(this) }
     }
 
     /// Takes `amount` off `life` and frees the pool if nothing is left.
@@ -236,18 +231,32 @@ impl PoolInner {
     /// # Safety
     /// - The caller owns `amount` of `life`, and does not touch the pool afterwards.
     pub(super) unsafe fn let_go(this: NonNull<PoolInner>, amount: u64) {
-        // SYNC: Release pairs with the fence below in whoever frees the pool: everything this
+        // SYNC: Release pairs with the fence of `end` in whoever frees the pool: everything this
         // thread did with it comes before.
         // SAFETY: alive, since `amount` is still counted.
         let before = unsafe { this.as_ref() }.life.fetch_sub(amount, Ordering::Release);
-        if before == amount {
-            // SYNC: Acquire fence pairs with the Release of all who let go before.
-            fence(Ordering::Acquire);
-            #[cfg(not(loom))]
-            crate::fork::forget_pool(this);
-            // SAFETY: it was leaked from a box by the builder, and nobody is left who knows it.
-            drop(unsafe { Box::from_raw(this.as_ptr()) });
+        if (Life::from_raw(before) - amount).is_over() {
+            // SAFETY: nobody is left, and we come last.
+            unsafe { Self::end(this) }
         }
+    }
+
+    /// Frees the pool.
+    ///
+    /// # Safety
+    /// - The caller took the last of `life`.
+    #[cold]
+    pub(super) unsafe fn end(this: NonNull<PoolInner>) {
+        // SYNC: Acquire fence pairs with the Release of all who let go before.
+        fence(Ordering::Acquire);
+        #[cfg(not(loom))]
+        crate::fork::forget_pool(this);
+        // SAFETY: it was leaked from a box by the builder, and nobody is left who knows it.
+        let inner = unsafe { Box::from_raw(this.as_ptr()) };
+        let board = Arc::clone(&inner.board);
+        drop(inner);
+        // Told once the memory is unmapped.
+        board.tell_freed();
     }
 
     /// Wakes somebody who waits for a buffer.

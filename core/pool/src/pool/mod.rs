@@ -6,13 +6,16 @@ mod cache;
 #[cfg(not(loom))]
 mod dead;
 mod error;
+mod events;
 mod handle;
 mod inner;
+mod life;
 mod objects;
 mod reserve;
 mod stats;
 #[cfg(not(loom))]
 mod wait;
+mod watermark;
 
 pub use audit::{Audit, AuditError};
 pub use builder::{MAX_BUFFERS, PoolBuilder, PoolError, StartValues};
@@ -20,8 +23,10 @@ pub use cache::LocalCache;
 #[cfg(not(loom))]
 pub(crate) use dead::HeldPool;
 pub use error::AllocError;
+pub use events::{PoolEvent, PoolEvents};
 pub use handle::Pool;
 pub(crate) use inner::PoolInner;
 pub use objects::{FreeBuffers, GetBulkError};
 pub use reserve::{PoolTooSmall, Reservation};
 pub use stats::{PoolState, PoolStats};
+pub use watermark::{WatermarkStats, Watermarks};

@@ -3,6 +3,7 @@
 
 #[cfg(loom)]
 mod check;
+mod event_count;
 #[cfg(shuttle)]
 mod explore;
 #[cfg(loom)]
@@ -22,6 +23,7 @@ pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(loom)]
 pub use check::check;
+pub use event_count::EventCount;
 #[cfg(loom)]
 pub use loom::cell::UnsafeCell;
 #[cfg(loom)]

@@ -13,6 +13,7 @@ mod objects;
 mod stages;
 mod verbs;
 mod waiting;
+mod watermarks;
 mod wraps;
 
 use skbpool_pool::{Accounts, Audit, Pool, Skb};

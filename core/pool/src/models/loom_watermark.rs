@@ -1,0 +1,132 @@
+//! Watermarks: each crossing is told once, low and high alternately, and nobody who waits for one
+//! sleeps on.
+
+use super::check;
+use crate::pool::{Pool, PoolEvent, PoolEvents};
+use PoolEvent::{Exhausted, Gone, HighWatermark, LowWatermark, Orphaned};
+use loom::thread;
+
+fn pool(buffers: u32, low: u32, high: u32) -> Pool {
+    Pool::builder(buffers).watermarks(low, high).build().unwrap()
+}
+
+/// All that was told, which alternates; whether the pool was low at the end.
+fn assert_alternates(pool: &Pool, events: &mut PoolEvents) -> Vec<PoolEvent> {
+    let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+    let crossings: Vec<_> =
+        told.iter().filter(|&&event| matches!(event, LowWatermark | HighWatermark)).collect();
+    for (at, &&event) in crossings.iter().enumerate() {
+        assert_eq!(event, if at % 2 == 0 { LowWatermark } else { HighWatermark });
+    }
+    let stats = pool.watermarks();
+    assert_eq!(stats.is_low, stats.low != stats.high, "{stats:?}");
+    assert_eq!(crossings.len() as u64 + events.missed(), stats.low + stats.high);
+    told
+}
+
+/// Two threads cross the watermarks there and back: whatever they do in between, the pool knows in
+/// the end that it is not low.
+#[test]
+fn there_and_back() {
+    check(|| {
+        let pool = pool(2, 1, 2);
+        let mut events = pool.events();
+        let other = pool.clone();
+        let thread = thread::spawn(move || drop(other.alloc()));
+        drop(pool.alloc());
+        thread.join().unwrap();
+        assert!(!pool.is_low());
+        assert_alternates(&pool, &mut events);
+    });
+}
+
+/// One takes what another brings back: low in the end if and only if that was the last.
+#[test]
+fn down_beside_up() {
+    check(|| {
+        let pool = pool(2, 1, 1);
+        let mut events = pool.events();
+        let [one, _two] = [pool.alloc().unwrap(), pool.alloc().unwrap()];
+        assert!(pool.is_low());
+        let thread = thread::spawn(move || drop(one));
+        let again = pool.alloc();
+        thread.join().unwrap();
+        assert_eq!(pool.is_low(), again.is_ok());
+        let told = assert_alternates(&pool, &mut events);
+        // Either what came back was taken again, or nothing was there to be taken.
+        assert!(again.is_ok() || told.last() == Some(&HighWatermark), "{told:?}");
+        assert!(told.iter().filter(|&&event| event == Exhausted).count() <= 1);
+    });
+}
+
+/// A cache takes its magazine while a single buffer comes home.
+#[test]
+fn a_cache_beside_a_single_buffer() {
+    check(|| {
+        let pool = pool(2, 1, 1);
+        let mut events = pool.events();
+        let held = pool.alloc().unwrap();
+        let mut cache = pool.local_cache();
+        let thread = thread::spawn(move || drop(held));
+        let taken = cache.alloc();
+        thread.join().unwrap();
+        assert!(taken.is_ok());
+        drop((taken, cache));
+        assert!(!pool.is_low());
+        assert_alternates(&pool, &mut events);
+    });
+}
+
+/// Somebody sleeps until the pool is low, and then until it has recovered.
+#[test]
+fn no_wake_up_is_lost() {
+    check(|| {
+        let pool = pool(1, 1, 1);
+        let mut events = pool.events();
+        let other = pool.clone();
+        let thread = thread::spawn(move || drop(other.alloc()));
+        assert_eq!(events.wait_next(), LowWatermark);
+        assert_eq!(events.wait_next(), HighWatermark);
+        thread.join().unwrap();
+        assert_eq!((pool.is_low(), events.try_next(), events.missed()), (false, None, 0));
+    });
+}
+
+/// The pool is closed while its last view comes home: that it is gone is told once, and last.
+#[test]
+fn closing_beside_the_last_view() {
+    check(|| {
+        let pool = pool(1, 0, 0);
+        let mut events = pool.events();
+        let view = pool.alloc().unwrap().into_empty_skb();
+        let thread = thread::spawn(move || drop(view));
+        let outstanding = pool.close();
+        drop(pool);
+        let mut told = vec![events.wait_next()];
+        while told.last() != Some(&Gone) {
+            told.push(events.wait_next());
+        }
+        thread.join().unwrap();
+        assert!(matches!(told[..], [Gone] | [Orphaned, Gone]), "{told:?}");
+        assert!(outstanding != 0 || told == [Gone]);
+        assert_eq!(events.try_next(), None);
+    });
+}
+
+/// Nobody closed it: it is gone when the last handle and the last view are.
+#[test]
+fn the_last_handle_beside_the_last_view() {
+    check(|| {
+        let pool = pool(1, 1, 1);
+        let mut events = pool.events();
+        let pages = std::sync::Arc::clone(pool.pages());
+        let view = pool.alloc().unwrap().into_empty_skb();
+        assert_eq!(events.try_next(), Some(LowWatermark));
+        let thread = thread::spawn(move || drop(view));
+        drop(pool);
+        assert_eq!(events.wait_next(), HighWatermark);
+        assert_eq!(events.wait_next(), Gone);
+        thread.join().unwrap();
+        assert_eq!(pages.unmapped(), 1);
+    });
+}

@@ -1,5 +1,7 @@
 //! Messages of frames that a program brings one at a time.
 
+#[cfg(not(loom))]
+use skbpool_pool::{Accounts, CopyStage};
 use skbpool_wire::{BatchEncoder, BatchLimits, EncodeError, Frame, Pushed};
 
 /// Collects frames into `IngestRequest` messages, each as large as the limit allows.
@@ -88,6 +90,7 @@ impl FrameComposer {
         });
         let message = self.encoder.ingest_request(self.sequence + 1, driver)?.to_vec(frames)?;
         self.sequence += 1;
+        count_copies(self.frames.len() as u64, self.bytes.len() as u64);
         self.encoder.clear();
         self.bytes.clear();
         self.frames.clear();
@@ -99,3 +102,16 @@ impl FrameComposer {
         self.frames.len()
     }
 }
+
+/// Counts the two copies of a message's frames. These come from no pool and go to none, so it is in the
+/// process's accounts.
+#[cfg(not(loom))]
+fn count_copies(frames: u64, bytes: u64) {
+    for stage in [CopyStage::Compose, CopyStage::Encode] {
+        Accounts::global().count_copy(stage, frames, bytes);
+    }
+}
+
+/// The process has no accounts in a model.
+#[cfg(loom)]
+fn count_copies(_: u64, _: u64) {}

@@ -1,7 +1,9 @@
 //! Frames of a message landing in pool buffers: copied once, many frames to a buffer (S3).
 
 use skbpool_deliver::DriverPort;
-use skbpool_pool::{AllocError, Buffer, DropReason, Fill, LocalCache, Pool, Skb, SkbBatch, clock};
+use skbpool_pool::{
+    AllocError, Buffer, CopyStage, DropReason, Fill, LocalCache, Pool, Skb, SkbBatch, clock,
+};
 use skbpool_wire::{Frame, FrameBatchView, Frames};
 
 use crate::frame::describe;
@@ -29,6 +31,8 @@ pub(crate) struct Landing {
     buffers: u32,
     most_buffers: u32,
     buffer_bytes: u32,
+    /// Frames and bytes of the message being landed that found no buffer.
+    lost: (u64, u64),
     /// Buffers of the chain being built; empty in between.
     chain: Vec<Buffer>,
 }
@@ -56,6 +60,7 @@ impl Landing {
             buffers: 0,
             most_buffers: burst_buffers(pool),
             buffer_bytes: pool.buffer_bytes(),
+            lost: (0, 0),
             chain: Vec::new(),
         }
     }
@@ -78,6 +83,9 @@ impl Landing {
             self.land_chain(&large, birth);
         }
         self.deliver();
+        let (frames, bytes) = std::mem::take(&mut self.lost);
+        let (frames, bytes) = (view.len() as u64 - frames, view.bytes().len() as u64 - bytes);
+        self.cache.shard().count_copy(CopyStage::Land, frames, bytes);
         if self.cache.pool().is_closed() {
             self.cache.flush();
         }
@@ -188,8 +196,16 @@ impl Landing {
             fill.finish(&mut self.cache);
         }
         if let Some(Missing { reason, frames, bytes }) = missing {
-            self.port.count_drop(reason, frames, bytes);
+            self.lose(reason, frames, bytes);
         }
+    }
+
+    /// Counts frames that found no buffer.
+    #[cold]
+    fn lose(&mut self, reason: DropReason, frames: u64, bytes: u64) {
+        self.port.count_drop(reason, frames, bytes);
+        self.lost.0 += frames;
+        self.lost.1 += bytes;
     }
 
     /// Lands one frame that is larger than a buffer, in as many as it takes: all or none.
@@ -198,8 +214,7 @@ impl Landing {
         let needed = frame.bytes.len().div_ceil(self.buffer_bytes as usize);
         self.deliver();
         if let Err(error) = self.cache.alloc_bulk(needed, &mut self.chain) {
-            self.port.count_drop(reason(error), 1, frame.bytes.len() as u64);
-            return;
+            return self.lose(reason(error), 1, frame.bytes.len() as u64);
         }
         let parts = frame.bytes.chunks(self.buffer_bytes as usize);
         let mut whole: Option<Skb> = None;

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use skbpool_pool::{LocalCache, Skb, SkbBatch};
+use skbpool_pool::{CopyStage, LocalCache, Skb, SkbBatch};
 use skbpool_wire::{BatchEncoder, BatchLimits, BatchMessage, EncodeError, Pushed};
 
 use crate::frame::SkbFrame;
@@ -130,6 +130,8 @@ impl SkbEncoder {
 
     /// Releases the frames of the batch, which was written, and begins another.
     pub(crate) fn release(&mut self) {
+        let (frames, bytes) = (self.encoder.len() as u64, self.encoder.frame_bytes() as u64);
+        self.cache.shard().count_copy(CopyStage::Encode, frames, bytes);
         let rest = self.taken.as_mut_vec().drain(self.encoder.len()..);
         self.behind.extend(rest.rev());
         self.taken.release(&mut self.cache);

@@ -47,8 +47,9 @@ mod words;
 #[cfg(not(loom))]
 pub use account::MAX_ACCOUNTS;
 pub use account::{
-    Accounts, AccountsError, DropCount, DropCounters, DropReason, Holder, HolderId, HolderKind,
-    HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS, ShardHandle,
+    Accounts, AccountsError, CopyCount, CopyStage, DropCount, DropCounters, DropReason, Holder,
+    HolderId, HolderKind, HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS,
+    ShardHandle,
 };
 pub use buffer::{Armed, Buffer, Fill, RxFrame};
 #[doc(hidden)]

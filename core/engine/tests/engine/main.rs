@@ -2,6 +2,7 @@
 
 mod capture;
 mod compose;
+mod copies;
 mod counts;
 mod lands;
 mod nic;

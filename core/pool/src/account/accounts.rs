@@ -248,7 +248,11 @@ impl Accounts {
         &self.shards[index]
     }
 
-    fn used_shards(&self) -> impl Iterator<Item = &Shard> {
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    pub(super) fn used_shards(&self) -> impl Iterator<Item = &Shard> {
         // Relaxed: what a shard counted, a reader knows of only through something that came after the
         // claim, the Acquire of `Shard::read` included; it then cannot see an older number than that.
         let used = self.used.load(Ordering::Relaxed) as usize;

@@ -1,6 +1,7 @@
 //! Who holds what, and why frames were dropped: counters with one writer each.
 
 mod accounts;
+mod copies;
 mod drops;
 mod holder;
 #[cfg(not(loom))]
@@ -8,6 +9,7 @@ mod sets;
 mod shard;
 
 pub use accounts::{Accounts, AccountsError, HolderStats, MAX_HOLDERS, MAX_SHARDS};
+pub use copies::{CopyCount, CopyStage};
 pub use drops::{DropCount, DropCounters, DropReason};
 pub use holder::{Holder, HolderId, HolderKind};
 #[cfg(not(loom))]

@@ -1,6 +1,7 @@
 //! One writer's part of the accounts.
 
 use super::accounts::{Accounts, MAX_HOLDERS};
+use super::copies::CopyCells;
 use super::holder::HolderId;
 use crate::clock::Ticker;
 use crate::sync::{AtomicU64, Ordering, bump};
@@ -26,6 +27,7 @@ pub(super) struct Shard {
     pub(super) cells: [HolderCell; MAX_HOLDERS],
     latency: [AtomicU64; LATENCY_BUCKETS],
     latency_ticks: AtomicU64,
+    pub(super) copies: CopyCells,
 }
 
 impl Shard {
@@ -40,6 +42,7 @@ impl Shard {
             }),
             latency: std::array::from_fn(|_| counter()),
             latency_ticks: counter(),
+            copies: CopyCells::start_at(start),
         }
     }
 
@@ -109,6 +112,17 @@ impl ShardHandle {
     #[inline]
     pub fn tick(&mut self) -> u32 {
         self.ticker.now()
+    }
+
+    /// Whether others write it too.
+    #[inline(always)]
+    pub(super) fn is_shared(&self) -> bool {
+        self.index == 0
+    }
+
+    #[inline(always)]
+    pub(super) fn shard(&self) -> &Shard {
+        self.accounts.shard(self.index)
     }
 
     /// Counts `views` views of together `bytes` truesize as taken by `holder`.

@@ -4,7 +4,7 @@ use super::error::AllocError;
 use super::handle::Pool;
 use super::inner::{PoolInner, RECLAIM};
 use super::stats::CacheSlot;
-use crate::account::ShardHandle;
+use crate::account::{CopyStage, ShardHandle};
 use crate::buffer::Buffer;
 use crate::depot::MAGAZINE;
 use crate::header::{BufferHeader, Put};
@@ -425,5 +425,9 @@ impl BufferSource for LocalCache {
 
     fn buffer_bytes(&self) -> u32 {
         self.pool.buffer_bytes()
+    }
+
+    fn count_copy(&mut self, bytes: u32) {
+        self.shard.count_copy(CopyStage::SkbCopy, 1, bytes.into());
     }
 }

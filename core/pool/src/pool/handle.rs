@@ -5,7 +5,7 @@ use super::cache::LocalCache;
 use super::error::AllocError;
 use super::inner::{CLOSED, PoolInner, RECLAIM};
 use super::life::HANDLE;
-use crate::account::Accounts;
+use crate::account::{Accounts, CopyStage};
 use crate::buffer::Buffer;
 use crate::header::BufferHeader;
 use crate::skb::{BufferSource, Skb};
@@ -192,5 +192,9 @@ impl BufferSource for &Pool {
 
     fn buffer_bytes(&self) -> u32 {
         Pool::buffer_bytes(self)
+    }
+
+    fn count_copy(&mut self, bytes: u32) {
+        self.accounts().count_copy(CopyStage::SkbCopy, 1, bytes.into());
     }
 }

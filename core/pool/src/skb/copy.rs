@@ -24,7 +24,8 @@ pub enum CopyError {
 
 impl Skb {
     /// A copy in a buffer of its own, with the same headroom if it fits; a chain of copies if one
-    /// buffer is too small for the data. Copies every byte of data once.
+    /// buffer is too small for the data. Copies every byte of data once, which is
+    /// counted as [`CopyStage::SkbCopy`](crate::CopyStage).
     ///
     /// # Errors
     /// [`CopyError::Alloc`].
@@ -45,6 +46,7 @@ impl Skb {
             copy.append_frag(piece).map_err(|(error, _)| error)?;
         }
         copy.describe_as(self);
+        source.count_copy(self.len());
         Ok(copy)
     }
 
@@ -109,6 +111,7 @@ impl Skb {
         rest.drop_front(bytes);
         front.append_frag(rest).map_err(|(error, _)| error)?;
         front.describe_as(self);
+        source.count_copy(bytes);
         self.replace(front);
         Ok(())
     }

@@ -13,4 +13,7 @@ pub trait BufferSource {
 
     /// Bytes of each buffer.
     fn buffer_bytes(&self) -> u32;
+
+    /// Counts a frame of which so many bytes were copied into such buffers.
+    fn count_copy(&mut self, bytes: u32);
 }

@@ -5,6 +5,7 @@ mod admission;
 mod batches;
 mod brought_memory;
 mod chains;
+mod copies;
 mod counters;
 mod exhaustion;
 mod free_functions;

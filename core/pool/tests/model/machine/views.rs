@@ -280,4 +280,11 @@ impl BufferSource for Source<'_> {
     fn buffer_bytes(&self) -> u32 {
         SIZE
     }
+
+    fn count_copy(&mut self, bytes: u32) {
+        match self {
+            Self::Cache(cache) => cache.count_copy(bytes),
+            Self::Pool(pool) => pool.count_copy(bytes),
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub use capture::{
 };
 pub use device::{
     CloseWhen, Descriptor, EmulatedNic, Hardware, HardwareStats, MAX_DESCRIPTORS, NicConfig,
-    NicError, Polled, RingLevel, RxFrame, RxLoop, RxQueue, RxSink, Step,
+    NicError, Polled, RingLevel, RxFrame, RxLoop, RxQueue, RxSink, SmallFrameLimits, Step,
 };
 pub use line_rate::{
     FCS_BYTES, MAX_FRAME_SIZE, MIN_FRAME_SIZE, WIRE_OVERHEAD, frame_size, frames_per_second,

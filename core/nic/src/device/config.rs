@@ -74,6 +74,17 @@ pub enum NicError {
         /// Bytes of a buffer.
         buffer_bytes: u32,
     },
+    /// Copying into them would spare nothing.
+    #[error(
+        "small frames are copied into smaller buffers: {small_bytes} bytes are not fewer than \
+         {large_bytes}; make the small pool of a lower order"
+    )]
+    SmallBuffers {
+        /// Bytes of a buffer of the small pool.
+        small_bytes: u32,
+        /// Bytes of a buffer of the pool that the ring is filled from.
+        large_bytes: u32,
+    },
     /// The pool does not have enough buffers for the ring.
     #[error("the ring needs {needed} buffers: {reason}")]
     NoBuffers {

@@ -16,6 +16,7 @@ mod descriptor;
 mod dma;
 mod hardware;
 mod rx_loop;
+mod small_frames;
 
 pub use card::{EmulatedNic, RingLevel, RxQueue};
 pub use config::{CloseWhen, MAX_DESCRIPTORS, NicConfig, NicError};
@@ -24,3 +25,4 @@ pub use descriptor::Descriptor;
 pub use hardware::{Hardware, Step};
 pub use rx_loop::{Polled, RxLoop, RxSink};
 pub use skbpool_pool::RxFrame;
+pub use small_frames::SmallFrameLimits;

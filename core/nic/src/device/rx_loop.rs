@@ -4,6 +4,7 @@ use super::card::RxQueue;
 use super::config::NicError;
 use super::counters::HardwareStats;
 use super::descriptor::Descriptor;
+use super::small_frames::SmallFrames;
 use skbpool_deliver::DriverPort;
 use skbpool_pool::{
     AllocError, Armed, Buffer, DropReason, HolderId, LocalCache, RxFrame, Skb, SkbBatch,
@@ -69,17 +70,19 @@ pub struct Polled {
 /// [`DropReason::TooLarge`].
 pub struct RxLoop<S: RxSink> {
     queue: RxQueue,
-    cache: LocalCache,
+    pub(super) cache: LocalCache,
     sink: S,
     completed: Vec<Descriptor>,
     post: Vec<Descriptor>,
-    batch: SkbBatch,
+    pub(super) batch: SkbBatch,
     /// The front of a frame whose next part has not been handled yet.
-    partial: Option<Skb>,
+    pub(super) partial: Option<Skb>,
     /// Why the front of a frame was dropped whose rest goes the same way.
-    dropping: Option<DropReason>,
+    pub(super) dropping: Option<DropReason>,
     /// The hardware's figures as far as the sink was told of them.
     told: HardwareStats,
+    /// Where small frames go while the pool is low; none: nowhere.
+    pub(super) small: Option<Box<SmallFrames>>,
 }
 
 impl<S: RxSink> RxLoop<S> {
@@ -109,6 +112,7 @@ impl<S: RxSink> RxLoop<S> {
             partial: None,
             dropping: None,
             told: HardwareStats::default(),
+            small: None,
         };
         this.post_all();
         Ok(this)
@@ -128,13 +132,21 @@ impl<S: RxSink> RxLoop<S> {
             return polled;
         }
         let birth = self.cache.shard().tick();
+        let copies = self.small.is_some() && self.cache.pool().is_low();
         let mut completed = std::mem::take(&mut self.completed);
         for mut received in completed.drain(..) {
+            if copies && self.copy_small(&received, birth, &mut polled) {
+                received.clear();
+                self.post.push(received);
+                continue;
+            }
             match self.cache.alloc() {
                 Ok(replacement) => {
                     let buffer = std::mem::replace(&mut received.buffer, replacement);
                     self.wrap(buffer, received.frames(), received.more, birth, &mut polled);
                 }
+                Err(AllocError::Exhausted { .. })
+                    if self.copy_small(&received, birth, &mut polled) => {}
                 Err(error) => {
                     let (frames, more) = (received.frames(), received.more);
                     self.drop_frames(frames, more, reason(&error), &mut polled);
@@ -145,6 +157,9 @@ impl<S: RxSink> RxLoop<S> {
         }
         self.completed = completed;
         self.post_all();
+        if let Some(small) = &mut self.small {
+            small.finish(&mut self.cache);
+        }
         polled.frames = self.batch.len() as u64;
         self.sink.accept(&mut self.batch, &mut self.cache);
         polled

@@ -61,7 +61,7 @@ pub use header::{
 pub use pool::{
     AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Pool,
     PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall, Reservation,
-    StartValues, WatermarkStats, Watermarks,
+    SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues, WatermarkStats, Watermarks,
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{

@@ -6,7 +6,6 @@ use crate::home::put_references;
 #[cfg(target_arch = "x86_64")]
 use crate::skb::{ByLines, has_lines};
 use crate::skb::{ByWords, Skb, SkbBatch, SkbError, WriteSkb};
-use crate::sync::Ordering;
 use std::ops::Range;
 use std::ptr::NonNull;
 
@@ -46,8 +45,7 @@ impl Armed {
         // SAFETY: the caller's reference keeps it valid.
         let buffer = unsafe { header.as_ref() };
         buffer.set_references(views);
-        // Relaxed: reporting only.
-        buffer.armed.store(views, Ordering::Relaxed);
+        buffer.set_armed(views);
         Self { header, left: views, truesize: buffer.size() / views, cut: 0 }
     }
 

@@ -5,7 +5,6 @@ use crate::header::BufferHeader;
 use crate::home::put_references;
 use crate::pool::LocalCache;
 use crate::skb::{Skb, SkbError};
-use crate::sync::Ordering;
 use std::ptr::NonNull;
 
 /// References taken in advance, as the kernel's page fragments do with their `pagecnt_bias`.
@@ -120,8 +119,7 @@ impl Fill {
     #[inline]
     pub fn finish(self, cache: &mut LocalCache) {
         let this = std::mem::ManuallyDrop::new(self);
-        // Relaxed: reporting only.
-        this.header().armed.store(this.views, Ordering::Relaxed);
+        this.header().set_armed(this.views);
         // SAFETY: we own `bias` references and give them up.
         unsafe { cache.put(this.header, this.bias) };
         cache.after_release();

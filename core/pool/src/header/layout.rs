@@ -16,6 +16,15 @@ pub const MAX_BUFFER_BYTES: usize = u32::MAX as usize & !(HEADER_BYTES - 1);
 /// The index of a header that belongs to no pool.
 pub(crate) const NO_INDEX: u32 = u32::MAX;
 
+/// Bits of [`BufferHeader::armed`] that count views; those above tell the use.
+const ARMED_BITS: u32 = 24;
+
+/// Most views that it tells.
+const ARMED_MOST: u32 = (1 << ARMED_BITS) - 1;
+
+/// Uses that it tells apart.
+const ARMED_USES: u32 = 1 << (u32::BITS - ARMED_BITS);
+
 /// Where a header lies and what happens when its last reference goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -51,7 +60,8 @@ pub struct BufferHeader {
     pub(crate) index: u32,
     pub(crate) free: RawFree,
     pub(crate) owner: RawOwner,
-    /// Views this buffer was last armed for; 0: not armed. Reporting only.
+    /// `generation << 24 | views`: the low byte of the generation in which the buffer was armed, and for
+    /// how many views. Reporting only.
     pub(crate) armed: AtomicU32,
     pub(crate) order: u8,
     pub(crate) kind: Kind,
@@ -128,10 +138,21 @@ impl BufferHeader {
         self.refs.load(Ordering::Acquire)
     }
 
-    /// Views the buffer was armed for when it was last filled.
+    /// Views that the buffer was armed for in its present use, up to 2^24 − 1; 0 if it was not. Use by use
+    /// is told apart by the low byte of the generation.
     pub fn armed(&self) -> u32 {
         // Relaxed: reporting only.
-        self.armed.load(Ordering::Relaxed)
+        let word = self.armed.load(Ordering::Relaxed);
+        if word >> ARMED_BITS == self.generation() % ARMED_USES { word & ARMED_MOST } else { 0 }
+    }
+
+    /// Tells what the buffer was armed for.
+    #[inline(always)]
+    pub(crate) fn set_armed(&self, views: u32) {
+        // What is shifted out is the rest of the generation.
+        let word = self.generation() << ARMED_BITS | views.min(ARMED_MOST);
+        // Relaxed: reporting only.
+        self.armed.store(word, Ordering::Relaxed);
     }
 
     /// Whether the memory may be written at all.

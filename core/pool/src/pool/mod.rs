@@ -12,6 +12,7 @@ mod inner;
 mod life;
 mod objects;
 mod reserve;
+mod sparse;
 mod stats;
 #[cfg(not(loom))]
 mod wait;
@@ -28,5 +29,6 @@ pub use handle::Pool;
 pub(crate) use inner::PoolInner;
 pub use objects::{FreeBuffers, GetBulkError};
 pub use reserve::{PoolTooSmall, Reservation};
+pub use sparse::{SparseBuffer, SparseLimits, SparseReport, SparseScan};
 pub use stats::{PoolState, PoolStats};
 pub use watermark::{WatermarkStats, Watermarks};

@@ -224,10 +224,10 @@ fn many_threads_cross_alternately() {
                 let mut cache = pool.local_cache();
                 for turn in 0..2000 {
                     if (thread + turn) % 3 == 0 {
-                        let held: Vec<_> = (0..30).map_while(|_| pool.alloc().ok()).collect();
+                        let held: Vec<_> = (0..80).map_while(|_| pool.alloc().ok()).collect();
                         drop(held);
                     } else {
-                        let held: Vec<_> = (0..30).map_while(|_| cache.alloc().ok()).collect();
+                        let held: Vec<_> = (0..80).map_while(|_| cache.alloc().ok()).collect();
                         held.into_iter().for_each(|buffer| cache.release_buffer(buffer));
                         cache.flush();
                     }

@@ -77,7 +77,9 @@ impl Failure {
             Self::Bring(BringError::TooSmall { .. }) => Code::TooSmall,
             Self::Bring(BringError::TooLarge { .. }) => Code::TooLarge,
             Self::Bring(BringError::Misaligned { .. }) => Code::Misaligned,
-            Self::Pool(PoolError::Count { .. } | PoolError::Order { .. }) => Code::Invalid,
+            Self::Pool(
+                PoolError::Count { .. } | PoolError::Order { .. } | PoolError::Watermarks { .. },
+            ) => Code::Invalid,
             Self::Pool(PoolError::Region(_)) => Code::NoMemory,
             Self::BufferTooSmall { .. } => Code::TooSmall,
             Self::NoPool => Code::NoPool,

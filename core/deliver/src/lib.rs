@@ -17,6 +17,6 @@ mod sync;
 
 pub use hub::{
     Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,
-    DriverStats, Drops, Hub, HubError, HubStats, Policy, Token,
+    DriverStats, Drops, Hub, HubError, HubStats, Policy, QuotaEvent, QuotaEvents, Token,
 };
 pub use spsc::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

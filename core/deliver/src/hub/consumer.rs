@@ -3,6 +3,7 @@
 use super::bell::{Bell, Deadline};
 use super::control::Hub;
 use super::link::LinkRx;
+use super::quota_events::QuotaEvents;
 use super::shared::ConsumerShared;
 use super::stats::ConsumerStats;
 use skbpool_pool::{DropCount, DropReason, HolderId, Pool, Skb, SkbBatch};
@@ -142,6 +143,11 @@ impl Consumer {
         }
         self.told = now;
         news
+    }
+
+    /// A watcher of its quota, which may outlive it: when it is exceeded and when there is room again.
+    pub fn quota_events(&self) -> QuotaEvents {
+        self.shared.quota_events()
     }
 
     /// Its figures.

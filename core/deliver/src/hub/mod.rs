@@ -14,6 +14,7 @@ mod forked;
 mod link;
 mod port;
 mod quota;
+mod quota_events;
 mod room;
 mod shared;
 mod stats;
@@ -25,6 +26,7 @@ pub use control::Hub;
 pub use delivered::{Delivered, Drops};
 pub use error::HubError;
 pub use port::DriverPort;
+pub use quota_events::{QuotaEvent, QuotaEvents};
 pub use stats::{ConsumerStats, DriverStats, HubStats};
 
 #[cfg(all(test, loom))]

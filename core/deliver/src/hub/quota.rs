@@ -1,7 +1,9 @@
 //! How much a consumer may hold, however many drivers deliver to it.
 
+use super::quota_events::{QuotaBoard, QuotaEvents};
 use crate::sync::{AtomicU64, Ordering};
 use skbpool_pool::{Holder, Skb};
+use std::sync::Arc;
 
 /// What one call of a driver was granted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,13 +22,43 @@ pub(crate) struct Grant {
 pub(crate) struct Quota {
     views: Limit,
     bytes: Option<Limit>,
+    board: Arc<QuotaBoard>,
 }
 
 impl Quota {
     /// A quota of `views` views and `bytes` bytes whose counters begin at `start`.
     pub(crate) fn start_at(views: u32, bytes: Option<u64>, start: u64) -> Self {
         let views = Limit::start_at(u64::from(views), start);
-        Self { views, bytes: bytes.map(|bytes| Limit::start_at(bytes, start)) }
+        let bytes = bytes.map(|bytes| Limit::start_at(bytes, start));
+        Self { views, bytes, board: QuotaBoard::new() }
+    }
+
+    /// A watcher of when it is exceeded, and when there is room again.
+    pub(crate) fn events(&self) -> QuotaEvents {
+        QuotaEvents::new(Arc::clone(&self.board))
+    }
+
+    /// Tells of a refusal, or that half of the quota was free after one.
+    #[inline(always)]
+    fn note(&self, holder: &Holder, short: bool, grant: &Grant) {
+        if short != self.board.is_over() {
+            self.cross(holder, short, grant);
+        }
+    }
+
+    #[cold]
+    fn cross(&self, holder: &Holder, short: bool, grant: &Grant) {
+        let half_was_free = |limit: &Limit, held: u64, granted: u64| {
+            limit.leaves(|| held) + granted >= limit.limit.div_ceil(2)
+        };
+        let (views, bytes) = holder.held();
+        let recovered = || {
+            half_was_free(&self.views, views, grant.views)
+                && self.bytes.as_ref().is_none_or(|limit| half_was_free(limit, bytes, grant.bytes))
+        };
+        if short || recovered() {
+            self.board.set_over(short);
+        }
     }
 
     /// Most views.
@@ -40,8 +72,8 @@ impl Quota {
     }
 
     /// Grants views and bytes of as many of `frames` as both limits leave, in order; returns how many,
-    /// and tells the rest in `grant`. All that was granted has to be settled, after what is used of it was charged to `holder`.
-    /// `chained` says that there may be chains among them.
+    /// and tells the rest in `grant`. All that was granted has to be settled, after what is used of it
+    /// was charged to `holder`. `chained` says that there may be chains among them.
     ///
     /// One compare-and-swap, at the ceiling also a sum over the shards of the accounts; with a limit of
     /// bytes both twice.
@@ -53,19 +85,24 @@ impl Quota {
         chained: bool,
         grant: &mut Grant,
     ) -> usize {
+        let wanted = frames.len();
         *grant = if chained || self.bytes.is_some() {
             self.fit_sized(holder, frames)
         } else {
             let views = self.views.grant(|| holder.held().0, frames.len() as u64);
             Grant { frames: views as usize, views, bytes: 0 }
         };
+        self.note(holder, grant.frames < wanted, grant);
         grant.frames
     }
 
     /// Views of `wanted` that are granted, for models.
     #[cfg(all(test, loom))]
     pub(crate) fn grant_views(&self, holder: &Holder, wanted: u64) -> u64 {
-        self.views.grant(|| holder.held().0, wanted)
+        let views = self.views.grant(|| holder.held().0, wanted);
+        let grant = Grant { frames: views as usize, views, bytes: 0 };
+        self.note(holder, views < wanted, &grant);
+        views
     }
 
     #[inline(never)]
@@ -102,11 +139,15 @@ impl Quota {
     /// Whether `skb` would not be granted now.
     #[cold]
     pub(crate) fn refuses(&self, holder: &Holder, skb: &Skb) -> bool {
-        self.views.leaves(|| holder.held().0) < u64::from(skb.views())
+        let refuses = self.views.leaves(|| holder.held().0) < u64::from(skb.views())
             || self
                 .bytes
                 .as_ref()
-                .is_some_and(|bytes| bytes.leaves(|| holder.held().1) < u64::from(skb.truesize()))
+                .is_some_and(|bytes| bytes.leaves(|| holder.held().1) < u64::from(skb.truesize()));
+        if refuses {
+            self.board.set_over(true);
+        }
+        refuses
     }
 
     /// Whether `skb` would be granted to a consumer that holds nothing.

@@ -4,6 +4,7 @@ use super::bell::Doorbell;
 use super::config::Policy;
 use super::copies::Copies;
 use super::quota::Quota;
+use super::quota_events::QuotaEvents;
 use super::room::Room;
 use super::stats::{ConsumerStats, Counter, add_drops};
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
@@ -121,6 +122,10 @@ impl ConsumerShared {
         // SYNC: Release fence pairs with the Acquire fence of `stats`.
         fence(Ordering::Release);
         self.refused.count(reason, frames, bytes);
+    }
+
+    pub(crate) fn quota_events(&self) -> QuotaEvents {
+        self.quota.events()
     }
 
     /// Says that the consumer leaves. It must look into its rings once more afterwards.

@@ -1,7 +1,7 @@
 //! The quota: what is granted and not released never exceeds the limit.
 
 use super::check;
-use crate::hub::Limit;
+use crate::hub::{Limit, Quota, QuotaEvent};
 use loom::thread;
 use skbpool_pool::{Accounts, Holder, HolderKind, ShardHandle};
 use std::sync::Arc;
@@ -118,5 +118,34 @@ fn two_drivers_that_settle_at_once_are_both_counted() {
         other.join().unwrap();
         shared.out.store(0, SeqCst);
         assert_eq!(shared.grant(2), 2);
+    });
+}
+
+/// Both are refused and one of them has room afterwards, or the other way round: exceeded and recovered
+/// alternate, and whoever asks last knows.
+#[test]
+fn exceeded_and_recovered_alternate() {
+    check(|| {
+        let accounts = Accounts::new();
+        let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
+        let both = Arc::new((holder, Quota::start_at(LIMIT, None, u64::MAX)));
+        let mut events = both.1.events();
+        let turn = |(holder, quota): &(Holder, Quota)| {
+            let given = quota.grant_views(holder, 3);
+            quota.settle(given, 0);
+        };
+        let other = {
+            let both = Arc::clone(&both);
+            thread::spawn(move || turn(&both))
+        };
+        turn(&both);
+        other.join().unwrap();
+        let (holder, quota) = &*both;
+        // Whether they met or not, one view more fits.
+        let exceeded = events.try_next();
+        assert!(matches!(exceeded, None | Some(QuotaEvent::Exceeded)));
+        assert_eq!(quota.grant_views(holder, 1), 1);
+        let recovered = exceeded.map(|_| QuotaEvent::Recovered);
+        assert_eq!((events.try_next(), events.missed()), (recovered, 0));
     });
 }

@@ -1,0 +1,114 @@
+//! When a consumer goes over its quota and when it has room again, for programs that wait for it.
+
+use crate::sync::{AtomicU64, EventCount, Ordering};
+use std::sync::Arc;
+#[cfg(not(loom))]
+use std::time::Instant;
+
+/// What happened to a consumer's quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QuotaEvent {
+    /// A frame was for it that its quota had no view for.
+    Exceeded,
+    /// It holds half of its quota or less again; told when a driver next delivers to it.
+    Recovered,
+}
+
+impl QuotaEvent {
+    /// The name used in metrics labels, JSON keys and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exceeded => "quota_exceeded",
+            Self::Recovered => "quota_recovered",
+        }
+    }
+}
+
+/// ```text
+/// crossings  0 ── refused ──► 1 ── half is free ──► 2 ── refused ──► 3 …     odd: over the quota
+/// ```
+/// State and count are one number, so each crossing is one exchange of it and the two alternate.
+#[derive(Debug)]
+pub(super) struct QuotaBoard {
+    crossings: AtomicU64,
+    news: EventCount,
+}
+
+impl QuotaBoard {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { crossings: AtomicU64::new(0), news: EventCount::start_at(0) })
+    }
+
+    /// Whether it went over its quota, and did not recover since.
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        // Relaxed: a hint; the exchange decides.
+        is_over(self.crossings.load(Ordering::Relaxed))
+    }
+
+    /// Goes over the quota, or recovers; does nothing if that is so already.
+    #[cold]
+    pub(super) fn set_over(&self, over: bool) {
+        let cross =
+            |crossings: u64| (is_over(crossings) != over).then(|| crossings.wrapping_add(1));
+        // Relaxed: published by the announcement.
+        let crossed = self.crossings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, cross);
+        if crossed.is_ok() {
+            self.news.announce();
+        }
+    }
+}
+
+fn is_over(crossings: u64) -> bool {
+    crossings % 2 != 0
+}
+
+/// One watcher of a consumer's quota, from the moment it was made. What it has not asked for takes no
+/// memory: pairs of `Exceeded` and `Recovered` are skipped when later ones are there, and counted.
+#[derive(Debug)]
+pub struct QuotaEvents {
+    board: Arc<QuotaBoard>,
+    /// Crossings that were told or skipped.
+    told: u64,
+    missed: u64,
+}
+
+impl QuotaEvents {
+    pub(super) fn new(board: Arc<QuotaBoard>) -> Self {
+        // Relaxed: where to begin.
+        let told = board.crossings.load(Ordering::Relaxed);
+        Self { board, told, missed: 0 }
+    }
+
+    /// The next event, if there is one. Never waits.
+    pub fn try_next(&mut self) -> Option<QuotaEvent> {
+        // Relaxed: what is told after the epoch was read raises it.
+        let behind = self.board.crossings.load(Ordering::Relaxed).wrapping_sub(self.told);
+        if behind == 0 {
+            return None;
+        }
+        // In pairs, so that what is left still alternates.
+        let skipped = (behind - 1) & !1;
+        self.missed += skipped;
+        self.told = self.told.wrapping_add(skipped + 1);
+        Some(if is_over(self.told) { QuotaEvent::Exceeded } else { QuotaEvent::Recovered })
+    }
+
+    /// The next event; none when the deadline has passed.
+    #[cfg(not(loom))]
+    pub fn next_until(&mut self, deadline: Instant) -> Option<QuotaEvent> {
+        loop {
+            let epoch = self.board.news.epoch();
+            let event = self.try_next();
+            if event.is_some() || Instant::now() >= deadline {
+                return event;
+            }
+            self.board.news.wait_until(epoch, deadline);
+        }
+    }
+
+    /// Events that were skipped because later ones were there.
+    pub fn missed(&self) -> u64 {
+        self.missed
+    }
+}

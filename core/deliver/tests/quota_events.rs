@@ -1,0 +1,96 @@
+//! A consumer that goes over its quota, and has room again, is an event that a program can wait for.
+
+mod common;
+
+use QuotaEvent::{Exceeded, Recovered};
+use common::{check_home, hub, numbered};
+use skbpool_deliver::{ConsumerConfig, DriverConfig, QuotaEvent};
+use skbpool_pool::SkbBatch;
+use std::time::{Duration, Instant};
+
+#[test]
+fn over_the_quota_once_until_half_of_it_is_free() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let config = ConsumerConfig { ring_slots: 64, ..ConsumerConfig::with_quota(8) };
+    let mut consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut events = consumer.quota_events();
+    let mut deliver =
+        |frames| driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache).published;
+
+    assert_eq!(deliver(8), 8);
+    assert_eq!(events.try_next(), None, "a quota that is used up is not exceeded");
+    assert_eq!((deliver(1), deliver(5)), (0, 0));
+    assert_eq!((events.try_next(), events.try_next()), (Some(Exceeded), None));
+
+    let mut held = SkbBatch::new();
+    assert_eq!(consumer.poll(&mut held, 64), 8);
+    let mut held: Vec<_> = held.into_iter().collect();
+    held.truncate(5);
+    assert_eq!((deliver(1), events.try_next()), (1, None), "three of eight are free");
+    held.truncate(2);
+    assert_eq!((deliver(6), events.try_next()), (5, None), "a frame was refused again");
+    held.clear();
+    let mut rest = SkbBatch::new();
+    consumer.poll(&mut rest, 2);
+    drop(rest);
+    assert_eq!((deliver(1), events.try_next()), (1, Some(Recovered)));
+
+    // Who was not there is not told; who did not look is told the last.
+    let mut late = consumer.quota_events();
+    for _ in 0..3 {
+        deliver(20);
+        let mut all = SkbBatch::new();
+        consumer.poll(&mut all, 64);
+        drop(all);
+        deliver(1);
+    }
+    deliver(20);
+    for watcher in [&mut events, &mut late] {
+        assert_eq!((watcher.try_next(), watcher.missed()), (Some(Exceeded), 6));
+        assert_eq!(watcher.try_next(), None);
+    }
+    let pool = hub.pool().clone();
+    drop((consumer, driver, cache));
+    assert_eq!(events.try_next(), None, "a watcher may outlive its consumer");
+    check_home(&pool);
+}
+
+/// Where the ring is full as well, the quota is still what the consumer can do something about.
+#[test]
+fn a_ring_as_large_as_the_quota_hides_nothing() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let config = ConsumerConfig { ring_slots: 4, ..ConsumerConfig::with_quota(4) };
+    let consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut events = consumer.quota_events();
+    driver.deliver(&mut numbered(&mut cache, 0..4), &mut cache);
+    assert_eq!(events.try_next(), None);
+    driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
+    assert_eq!(events.try_next(), Some(Exceeded));
+}
+
+#[test]
+fn a_watcher_sleeps_until_the_quota_is_exceeded() {
+    let hub = hub(64);
+    let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(4)).unwrap();
+    let mut events = consumer.quota_events();
+    let deadline = Instant::now() + Duration::from_millis(2);
+    assert_eq!(events.next_until(deadline), None);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let soon = Instant::now() + Duration::from_secs(60);
+            [events.next_until(soon), events.next_until(soon)]
+        });
+        let mut cache = hub.pool().local_cache();
+        let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+        driver.deliver(&mut numbered(&mut cache, 0..5), &mut cache);
+        let mut taken = SkbBatch::new();
+        consumer.poll(&mut taken, 4);
+        drop(taken);
+        driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
+        assert_eq!(watcher.join().unwrap(), [Some(Exceeded), Some(Recovered)]);
+    });
+}

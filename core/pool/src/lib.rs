@@ -29,7 +29,6 @@ mod account;
 mod buffer;
 pub mod clock;
 mod depot;
-#[cfg(not(loom))]
 pub mod fork;
 mod header;
 mod home;

@@ -14,10 +14,14 @@
 //! What makes a process without running the handlers of `pthread_atfork` (`vfork`, `posix_spawn`,
 //! `clone`) shares the memory and must not use it.
 
+#[cfg(not(loom))]
 mod handlers;
+#[cfg(not(loom))]
 mod registry;
 
+#[cfg(not(loom))]
 pub use registry::{AtFork, Hold, register};
+#[cfg(not(loom))]
 pub(crate) use registry::{add_pool, forget_pool};
 
 use std::sync::atomic::{AtomicU32, Ordering};

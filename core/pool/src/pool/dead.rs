@@ -1,6 +1,5 @@
 //! A pool in a forked child.
 
-use super::handle::Pool;
 use super::inner::{CLOSED, FORKED, PoolInner, Slots};
 use crate::sync::{MutexGuard, Ordering};
 use std::ptr::NonNull;
@@ -32,13 +31,5 @@ impl HeldPool {
         inner.signals.fetch_or(CLOSED | FORKED, Ordering::Relaxed);
         let held = inner.headers.iter().filter(|header| header.references() != 0);
         inner.region.keep(held.map(|header| (header.data(), header.size() as usize)));
-    }
-}
-
-impl Pool {
-    /// Whether this process is a fork of the one that made the pool. Then the pool is dead: nothing can
-    /// be had from it, and views that were inherited are private copies.
-    pub fn is_forked(&self) -> bool {
-        self.inner().is_forked()
     }
 }

@@ -118,6 +118,12 @@ impl Pool {
         self.inner().is_closed()
     }
 
+    /// Whether this process is a fork of the one that made the pool. Then the pool is dead: nothing can
+    /// be had from it, and views that were inherited are private copies.
+    pub fn is_forked(&self) -> bool {
+        self.inner().is_forked()
+    }
+
     /// The name it was built with.
     pub fn name(&self) -> &str {
         &self.inner().name

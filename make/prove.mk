@@ -59,7 +59,7 @@ prove-asan: ## The Rust tests, and 1,000 detached drivers, under the address and
 
 .PHONY: prove-valgrind
 prove-valgrind: export CARGO_TARGET_$(subst -,_,$(shell echo $(TARGET) | tr a-z A-Z))_RUNNER := valgrind \
-	--quiet --error-exitcode=1 --leak-check=full --errors-for-leak-kinds=definite
+	--quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 prove-valgrind: ## The pool's tests, run by valgrind
 	@$(call needs,valgrind,install the package valgrind)
 	$(CARGO) test $(WORKSPACE) -p skbpool-pool --test pool --test lifecycle --test foreign_accounts \

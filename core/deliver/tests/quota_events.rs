@@ -57,6 +57,26 @@ fn over_the_quota_once_until_half_of_it_is_free() {
     check_home(&pool);
 }
 
+/// That half is free is seen by the next delivery, though an earlier look left room enough for it.
+#[test]
+fn while_it_is_over_each_delivery_looks_again() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(8)).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut events = consumer.quota_events();
+    driver.deliver(&mut numbered(&mut cache, 0..9), &mut cache);
+    assert_eq!(events.try_next(), Some(Exceeded));
+    let mut held = SkbBatch::new();
+    consumer.poll(&mut held, 8);
+    drop(held.split_off(5));
+    driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
+    assert_eq!(events.try_next(), None, "three were free");
+    drop(held);
+    driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
+    assert_eq!(events.try_next(), Some(Recovered));
+}
+
 /// Where the ring is full as well, the quota is still what the consumer can do something about.
 #[test]
 fn a_ring_as_large_as_the_quota_hides_nothing() {

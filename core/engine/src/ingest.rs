@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skbpool_deliver::{DriverConfig, DriverStats, Hub, HubError};
+use skbpool_pool::Pool;
 use skbpool_wire::{DropCount, FrameBatchView, IngestRequestView, IngestResponse, MAX_FRAME};
 
 use crate::error::MessageError;
@@ -72,6 +73,13 @@ impl Ingest {
             self.acked_through = self.acked_through.max(batch.sequence());
         }
         Ok(self.response())
+    }
+
+    /// From now on, while the pool is low, frames land in a buffer of `small` if one holds all that is left
+    /// of their message: a few frames then pin no buffer of the pool. No byte is copied more often for it.
+    /// `small` had better share its accounts with the hub's pool; none: no longer.
+    pub fn land_small_in(&mut self, small: Option<&Pool>) {
+        self.landing.land_small_in(small);
     }
 
     /// What the wire allows and this stream does not.

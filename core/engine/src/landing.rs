@@ -31,6 +31,8 @@ pub(crate) struct Landing {
     buffers: u32,
     most_buffers: u32,
     buffer_bytes: u32,
+    /// Where the end of a message lands while the pool is low, if one small buffer holds it.
+    small: Option<LocalCache>,
     /// Frames and bytes of the message being landed that found no buffer.
     lost: (u64, u64),
     /// Buffers of the chain being built; empty in between.
@@ -60,9 +62,14 @@ impl Landing {
             buffers: 0,
             most_buffers: burst_buffers(pool),
             buffer_bytes: pool.buffer_bytes(),
+            small: None,
             lost: (0, 0),
             chain: Vec::new(),
         }
+    }
+
+    pub(crate) fn land_small_in(&mut self, small: Option<&Pool>) {
+        self.small = small.map(Pool::local_cache);
     }
 
     pub(crate) fn port(&self) -> &DriverPort {
@@ -114,11 +121,15 @@ impl Landing {
             let slot = len.max(1).next_multiple_of(SLOT);
             if slot > room {
                 self.close(fill.take(), missing.take());
-                match self.open() {
-                    Ok(opened) => fill = Some(opened),
+                room = size;
+                // What is left takes at most its bytes and a slot a frame.
+                match self.open(rest.len() + SLOT * (frames.len() + 1)) {
+                    Ok(opened) => {
+                        room = opened.room() as usize;
+                        fill = Some(opened);
+                    }
                     Err(reason) => missing = Some(Missing { reason, frames: 0, bytes: 0 }),
                 }
-                room = size;
             }
             room -= slot;
             let source = *rest;
@@ -164,11 +175,15 @@ impl Landing {
         unsafe { skbs.as_mut_ptr().add(skbs.len()) }
     }
 
-    /// A buffer to fill; delivers first what waits, if that is enough for a burst.
+    /// A buffer to fill, of which at most `left` bytes are needed; delivers first what waits, if that is
+    /// enough for a burst.
     #[inline]
-    fn open(&mut self) -> Result<Fill, DropReason> {
+    fn open(&mut self, left: usize) -> Result<Fill, DropReason> {
         if self.batch.len() >= BURST_FRAMES || self.buffers >= self.most_buffers {
             self.deliver();
+        }
+        if let Some(fill) = self.open_small(left) {
+            return Ok(fill);
         }
         let buffer = match self.cache.alloc() {
             Ok(buffer) => buffer,
@@ -177,6 +192,20 @@ impl Landing {
         self.buffers += 1;
         // Pool memory is writable.
         buffer.fill().map_err(|_| DropReason::PoolEmpty)
+    }
+
+    /// A small buffer for `left` bytes, if it holds them, the pool is low, and there is one.
+    #[inline]
+    fn open_small(&mut self, left: usize) -> Option<Fill> {
+        let small = self.small.as_mut()?;
+        let pool = self.cache.pool();
+        let fits = left <= small.pool().buffer_bytes() as usize;
+        if !fits || !pool.is_low() || pool.is_closed() {
+            return None;
+        }
+        let fill = small.alloc().ok()?.fill().ok()?;
+        self.buffers += 1;
+        Some(fill)
     }
 
     /// Delivers what waits, since frames that nobody takes give their buffers back, and tries again.

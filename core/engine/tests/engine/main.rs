@@ -7,6 +7,7 @@ mod counts;
 mod lands;
 mod nic;
 mod refuses;
+mod small_buffers;
 mod stamps;
 mod subscribe;
 mod support;

@@ -35,6 +35,7 @@ mod home;
 #[cfg(all(test, loom))]
 mod models;
 mod pool;
+mod provenance;
 mod region;
 #[cfg(all(test, shuttle))]
 mod schedules;
@@ -61,6 +62,9 @@ pub use pool::{
     AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Pool,
     PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall, Reservation,
     SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues, WatermarkStats, Watermarks,
+};
+pub use provenance::{
+    HolderName, LeakExample, LeakReport, LeakSite, Provenance, Site, Transition, TransitionKind,
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{

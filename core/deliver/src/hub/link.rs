@@ -266,6 +266,7 @@ impl LinkTx {
         }
         if views != 0 {
             cache.shard().acquire(holder, views, truesize);
+            cache.note_delivered(batch.as_slice(), holder);
         }
         if grant.frames != 0 {
             self.shared.quota.settle(grant.views, grant.bytes);

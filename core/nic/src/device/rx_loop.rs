@@ -97,6 +97,7 @@ impl<S: RxSink> RxLoop<S> {
             return Err(NicError::Headroom { headroom, buffer_bytes });
         }
         let mut buffers = Vec::new();
+        cache.set_allocates_for(sink.holder());
         cache
             .alloc_bulk(needed as usize, &mut buffers)
             .map_err(|reason| NicError::NoBuffers { needed, reason })?;

@@ -7,6 +7,7 @@ use super::shard::{LatencyHistogram, Shard, ShardHandle};
 use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// Most holders at a time, the unnamed one included.
 pub const MAX_HOLDERS: usize = if cfg!(loom) {
@@ -76,6 +77,8 @@ struct Entry {
     name: String,
     kind: HolderKind,
     retired: bool,
+    /// When it registered, on the monotonic clock.
+    since_ns: u64,
     /// What the number's earlier holders acquired, and gave back, altogether.
     base: u64,
 }
@@ -110,8 +113,13 @@ impl Accounts {
 
     /// Accounts whose raw counters begin at `start` and may wrap; what is reported begins at 0.
     pub fn start_at(start: u64) -> Arc<Self> {
-        let holder_zero =
-            Entry { name: String::new(), kind: HolderKind::Process, retired: false, base: 0 };
+        let holder_zero = Entry {
+            name: String::new(),
+            kind: HolderKind::Process,
+            retired: false,
+            since_ns: 0,
+            base: 0,
+        };
         let mut holders: Vec<Option<Entry>> = (0..MAX_HOLDERS).map(|_| None).collect();
         holders[0] = Some(holder_zero);
         let mut shards = vec![false; MAX_SHARDS];
@@ -161,7 +169,8 @@ impl Accounts {
             return Err(AccountsError::TooManyHolders { name: name.to_owned() });
         };
         let base = self.sum(id)[0];
-        registry.holders[id] = Some(Entry { name: name.to_owned(), kind, retired: false, base });
+        let (name, since_ns) = (name.to_owned(), now_ns());
+        registry.holders[id] = Some(Entry { name, kind, retired: false, since_ns, base });
         Ok(Holder::new(Arc::clone(self), HolderId::new(self.number, id as u8)))
     }
 
@@ -234,6 +243,14 @@ impl Accounts {
         found
     }
 
+    /// The name and kind of a holder that was registered `ago` already; its number may be another's now.
+    pub(crate) fn name_of(&self, id: HolderId, ago: Duration) -> Option<(String, HolderKind)> {
+        let registry = self.registry();
+        let entry = registry.holders[id.index()].as_ref()?;
+        let age = Duration::from_nanos(now_ns().saturating_sub(entry.since_ns));
+        (age >= ago).then(|| (entry.name.clone(), entry.kind))
+    }
+
     /// Latencies of everything that was released so far.
     pub fn latency(&self) -> LatencyHistogram {
         let mut total = LatencyHistogram::default();
@@ -295,6 +312,11 @@ impl Accounts {
         // one assignment.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The monotonic clock; it stands still in a model.
+fn now_ns() -> u64 {
+    if cfg!(loom) { 0 } else { crate::clock::monotonic_ns() }
 }
 
 #[cfg(not(loom))]

@@ -44,7 +44,7 @@ impl HolderId {
 }
 
 /// What kind of thing holds views.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HolderKind {
     /// Fills buffers.
     Driver,

@@ -3,7 +3,8 @@
 use super::free::{Free, Owner, contain};
 use super::layout::{BufferHeader, HEADER_BYTES, Kind, MAX_BUFFER_BYTES, NO_INDEX};
 use crate::buffer::Buffer;
-use crate::sync::AtomicU32;
+use crate::provenance::NOT_LOGGED;
+use crate::sync::{AtomicU8, AtomicU32};
 use std::ptr::NonNull;
 
 /// Why memory could not be made a buffer. The caller still owns it, and neither the free function
@@ -51,6 +52,7 @@ fn header_over(
         order,
         kind,
         writable,
+        logged: AtomicU8::new(NOT_LOGGED),
     }
 }
 

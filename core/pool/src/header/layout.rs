@@ -1,7 +1,7 @@
 //! Layout of the header.
 
 use super::free::{RawFree, RawOwner};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, Ordering};
 use std::ptr::NonNull;
 
 /// Bytes of a header: one cache line.
@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 /// ```text
 ///  0 refs        4 generation   8 data ─► first byte    16 size    20 index
 /// 24 free function             32 its context           40 owner   48 how to let go of the owner
-/// 56 armed      60 order       61 kind    62 writable   63 (unused)
+/// 56 armed      60 order       61 kind    62 writable   63 logged
 /// ```
 /// Pool memory has its headers in an array beside the region; memory that a caller brought has it
 /// at its head (`init_zero_copy_buffer`) or in an allocation of its own (`adopt`). An skb cannot
@@ -66,6 +66,8 @@ pub struct BufferHeader {
     pub(crate) order: u8,
     pub(crate) kind: Kind,
     pub(crate) writable: bool,
+    /// Whether the present allocation may have a record; see [`crate::Provenance`].
+    pub(crate) logged: AtomicU8,
 }
 
 #[cfg(not(any(loom, shuttle)))]
@@ -99,6 +101,7 @@ impl BufferHeader {
             order: 0,
             kind: Kind::Head,
             writable: false,
+            logged: AtomicU8::new(crate::provenance::NOT_LOGGED),
         }
     }
 
@@ -153,6 +156,19 @@ impl BufferHeader {
         let word = self.generation() << ARMED_BITS | views.min(ARMED_MOST);
         // Relaxed: reporting only.
         self.armed.store(word, Ordering::Relaxed);
+    }
+
+    /// Whether transitions of the buffer may be of interest to the log: `NOT_LOGGED` or another.
+    #[inline(always)]
+    pub(crate) fn logged(&self) -> u8 {
+        // Relaxed: written by the buffer's only owner and handed on with its views; the log decides.
+        self.logged.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the present allocation is recorded; by an owner who knows.
+    pub(crate) fn set_logged(&self, logged: u8) {
+        // Relaxed: as above.
+        self.logged.store(logged, Ordering::Relaxed);
     }
 
     /// Whether the memory may be written at all.

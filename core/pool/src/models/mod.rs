@@ -8,6 +8,7 @@ mod loom_accounts;
 mod loom_cache;
 mod loom_depot;
 mod loom_life;
+mod loom_provenance;
 mod loom_refs;
 mod loom_stack;
 mod loom_watermark;

@@ -9,8 +9,9 @@ use crate::account::Accounts;
 use crate::depot::stack::NIL;
 use crate::depot::{Depot, MAGAZINE};
 use crate::header::{BufferHeader, Kind, MAX_ORDER, RawFree, RawOwner};
+use crate::provenance::{Log, NOT_LOGGED, Provenance};
 use crate::region::{HugePages, Region, RegionError};
-use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex};
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Condvar, Mutex};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -75,6 +76,7 @@ pub struct PoolBuilder {
     accounts: Option<Arc<Accounts>>,
     marks: Option<Watermarks>,
     start: StartValues,
+    provenance: Provenance,
 }
 
 impl PoolBuilder {
@@ -87,6 +89,7 @@ impl PoolBuilder {
             accounts: None,
             marks: None,
             start: StartValues::default(),
+            provenance: Provenance::Off,
         }
     }
 
@@ -129,6 +132,12 @@ impl PoolBuilder {
         self
     }
 
+    /// Which allocations are recorded; none unless set. [`Pool::set_provenance`] changes it later.
+    pub fn provenance(mut self, provenance: Provenance) -> Self {
+        self.provenance = provenance;
+        self
+    }
+
     /// Makes the pool: maps and faults in all its memory.
     ///
     /// # Errors
@@ -164,6 +173,7 @@ impl PoolBuilder {
                 order: self.order,
                 kind: Kind::Pool,
                 writable: true,
+                logged: AtomicU8::new(NOT_LOGGED),
             })
             .collect();
         let counter = || AtomicU64::new(self.start.counter);
@@ -195,6 +205,7 @@ impl PoolBuilder {
             slots: Mutex::new(Slots::default()),
             parking: Mutex::new(()),
             wake: Condvar::new(),
+            log: Log::new(),
         });
         let inner = NonNull::from(Box::leak(inner));
         // SAFETY: nobody else knows the pool yet; raw places, so that no reference to the whole is
@@ -207,7 +218,9 @@ impl PoolBuilder {
             #[cfg(not(loom))]
             crate::fork::add_pool(inner);
             // SAFETY: `life` began with one handle, which this is.
-            Ok(Pool::from_inner(inner))
+            let pool = Pool::from_inner(inner);
+            pool.set_provenance(self.provenance);
+            Ok(pool)
         }
     }
 }

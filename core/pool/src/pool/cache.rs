@@ -4,17 +4,19 @@ use super::error::AllocError;
 use super::handle::Pool;
 use super::inner::{PoolInner, RECLAIM};
 use super::stats::CacheSlot;
-use crate::account::{CopyStage, ShardHandle};
+use crate::account::{HolderId, ShardHandle};
 use crate::buffer::Buffer;
 use crate::depot::MAGAZINE;
 use crate::header::{BufferHeader, Put};
 use crate::home::after_put;
-use crate::skb::{BufferSource, ByWords, Skb, SkbBatch, WriteSkb};
+use crate::provenance::{Sampler, note_released_run};
 #[cfg(target_arch = "x86_64")]
 use crate::skb::{ByLines, has_lines};
+use crate::skb::{ByWords, Skb, SkbBatch, WriteSkb};
 use crate::sync::Ordering;
 use crossbeam_utils::CachePadded;
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -46,6 +48,9 @@ pub struct LocalCache {
     seen: u64,
     pub(super) slot: Arc<CachePadded<CacheSlot>>,
     shard: ShardHandle,
+    /// Which allocation is recorded next; see [`crate::Provenance`].
+    pub(super) sampler: Sampler,
+    pub(super) allocates_for: HolderId,
     pub(super) pool: Pool,
 }
 
@@ -63,8 +68,10 @@ impl LocalCache {
             span: inner.headers.len() * size_of::<BufferHeader>(),
             // Relaxed: a hint.
             seen: inner.signals.load(Ordering::Relaxed) & !(RECLAIM - 1),
+            sampler: Sampler::new(&inner.log, slot.allocs()),
             slot,
             shard: pool.accounts().shard_handle(),
+            allocates_for: HolderId::NONE,
             pool,
         }
     }
@@ -91,6 +98,7 @@ impl LocalCache {
     /// # Errors
     /// [`AllocError::Exhausted`] when this cache and the depot are empty; [`AllocError::Closed`].
     #[inline(always)]
+    #[track_caller]
     pub fn alloc(&mut self) -> Result<Buffer, AllocError> {
         let mut counted = 0;
         let mut cached = self.cached();
@@ -100,7 +108,10 @@ impl LocalCache {
         }
         // SAFETY: there was at least one, and never are more than there are items.
         let header = unsafe { *self.items.get_unchecked(cached - 1) };
-        self.slot.count_alloc(1 - counted, cached - 1);
+        let count = self.slot.count_alloc(1 - counted, cached - 1);
+        if self.sampler.is_due(count) {
+            self.record(1, count, Location::caller());
+        }
         // SAFETY: it came from the free list.
         Ok(unsafe { PoolInner::hand_out(header) })
     }
@@ -110,6 +121,7 @@ impl LocalCache {
     /// # Errors
     /// As [`LocalCache::alloc`]; `into` is as it was.
     #[inline]
+    #[track_caller]
     pub fn alloc_bulk(&mut self, count: usize, into: &mut Vec<Buffer>) -> Result<(), AllocError> {
         let before = into.len();
         self.take_bulk(count, |free, more| {
@@ -126,6 +138,7 @@ impl LocalCache {
     /// # Errors
     /// As [`LocalCache::alloc`]; `into` is as it was.
     #[inline]
+    #[track_caller]
     pub fn alloc_batch(&mut self, count: usize, into: &mut SkbBatch) -> Result<(), AllocError> {
         #[cfg(target_arch = "x86_64")]
         if has_lines() {
@@ -139,6 +152,7 @@ impl LocalCache {
     /// - `has_lines`.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
+    #[track_caller]
     unsafe fn alloc_by_lines(
         &mut self,
         count: usize,
@@ -149,6 +163,7 @@ impl LocalCache {
     }
 
     #[inline(always)]
+    #[track_caller]
     fn alloc_skbs(
         &mut self,
         writer: impl WriteSkb,
@@ -169,23 +184,10 @@ impl LocalCache {
         .map_err(|error| self.take_back(error, into.as_mut_vec().drain(before..)))
     }
 
-    /// Releases what a bulk got before the `error`, which then tells how it is without that.
-    #[cold]
-    pub(super) fn take_back(
-        &mut self,
-        error: AllocError,
-        taken: impl Iterator<Item = Skb>,
-    ) -> AllocError {
-        taken.for_each(|skb| self.release(skb));
-        match error {
-            AllocError::Exhausted { .. } => self.pool.inner().exhausted(),
-            closed => closed,
-        }
-    }
-
     /// Hands `count` free headers to `append`, in parts, each with how many are still to come, itself
     /// included. On an error some may have been handed out.
     #[inline(always)]
+    #[track_caller]
     fn take_bulk(
         &mut self,
         count: usize,
@@ -208,7 +210,10 @@ impl LocalCache {
             let now = missing.min(cached);
             let rest = cached - now;
             append(self.items[rest..][..now].iter().rev().copied(), missing);
-            self.slot.count_alloc(now as u64 - counted, rest);
+            let count = self.slot.count_alloc(now as u64 - counted, rest);
+            if self.sampler.is_due(count) {
+                self.record(now, count, Location::caller());
+            }
             missing -= now;
         }
         Ok(())
@@ -235,8 +240,10 @@ impl LocalCache {
     #[cold]
     fn prepare_alloc(&mut self) -> Result<u64, AllocError> {
         let refilled = self.prepare()?;
+        self.heed_provenance();
         if refilled {
             self.slot.count_slow();
+            self.sampler.count_one();
         }
         Ok(u64::from(refilled))
     }
@@ -271,7 +278,7 @@ impl LocalCache {
     /// Releases one skb, to this cache if it is of this pool.
     #[inline(always)]
     pub fn release(&mut self, skb: Skb) {
-        if !skb.is_plain() {
+        if !skb.is_plain() || self.sampler.mode().is_full() {
             return self.release_settling(skb);
         }
         let skb = ManuallyDrop::new(skb);
@@ -280,9 +287,10 @@ impl LocalCache {
         self.after_release();
     }
 
-    /// As `release`, for an skb that somebody answers for or measures, or that is a chain.
+    /// As `release`, for an skb that somebody answers for, measures or records, or that is a chain.
     #[inline(never)]
     fn release_settling(&mut self, skb: Skb) {
+        note_released_run(std::slice::from_ref(&skb));
         let mut skb = ManuallyDrop::new(skb);
         skb.settle_into(self);
         // SAFETY: the skb owned one reference; it is neither dropped nor used again.
@@ -392,6 +400,7 @@ impl LocalCache {
     fn hold_nothing_back(&mut self) {
         // Relaxed: a hint.
         self.seen = self.pool.inner().signals.load(Ordering::Relaxed) & !(RECLAIM - 1);
+        self.heed_provenance();
         self.flush();
     }
 
@@ -414,20 +423,5 @@ impl Drop for LocalCache {
     fn drop(&mut self) {
         self.flush();
         self.pool.inner().close_slot(&self.slot);
-    }
-}
-
-impl BufferSource for LocalCache {
-    #[inline(always)]
-    fn buffer(&mut self) -> Result<Buffer, AllocError> {
-        self.alloc()
-    }
-
-    fn buffer_bytes(&self) -> u32 {
-        self.pool.buffer_bytes()
-    }
-
-    fn count_copy(&mut self, bytes: u32) {
-        self.shard.count_copy(CopyStage::SkbCopy, 1, bytes.into());
     }
 }

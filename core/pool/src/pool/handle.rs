@@ -5,10 +5,10 @@ use super::cache::LocalCache;
 use super::error::AllocError;
 use super::inner::{CLOSED, PoolInner, RECLAIM};
 use super::life::HANDLE;
-use crate::account::{Accounts, CopyStage};
+use crate::account::Accounts;
 use crate::buffer::Buffer;
 use crate::header::BufferHeader;
-use crate::skb::{BufferSource, Skb};
+use crate::skb::Skb;
 use crate::sync::Ordering;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -78,6 +78,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`AllocError::Exhausted`], [`AllocError::Closed`].
+    #[track_caller]
     pub fn alloc(&self) -> Result<Buffer, AllocError> {
         self.inner().alloc()
     }
@@ -188,19 +189,5 @@ impl Drop for Pool {
 impl std::fmt::Debug for Pool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pool").field("stats", &self.stats()).finish()
-    }
-}
-
-impl BufferSource for &Pool {
-    fn buffer(&mut self) -> Result<Buffer, AllocError> {
-        self.alloc()
-    }
-
-    fn buffer_bytes(&self) -> u32 {
-        Pool::buffer_bytes(self)
-    }
-
-    fn count_copy(&mut self, bytes: u32) {
-        self.accounts().count_copy(CopyStage::SkbCopy, 1, bytes.into());
     }
 }

@@ -10,9 +10,11 @@ use crate::account::Accounts;
 use crate::buffer::Buffer;
 use crate::depot::{Depot, MAGAZINE};
 use crate::header::BufferHeader;
+use crate::provenance::Log;
 use crate::region::Region;
 use crate::sync::{AtomicU32, AtomicU64, Condvar, Mutex, Ordering, fence};
 use crossbeam_utils::CachePadded;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -60,6 +62,7 @@ pub(crate) struct PoolInner {
     #[cfg_attr(loom, expect(dead_code, reason = "models do not wait"))]
     pub(super) parking: Mutex<()>,
     pub(super) wake: Condvar,
+    pub(super) log: Log,
 }
 
 /// Counters of calls without a cache: many writers.
@@ -138,8 +141,10 @@ impl PoolInner {
     }
 
     /// Takes one buffer out of the depot, for a caller without a cache.
+    #[track_caller]
     pub(super) fn alloc(&self) -> Result<Buffer, AllocError> {
-        self.try_alloc().unwrap_or_else(|| {
+        let site = Location::caller();
+        self.try_alloc(site).unwrap_or_else(|| {
             // Relaxed: a counter, read for reporting only.
             self.shared.alloc_empty.fetch_add(1, Ordering::Relaxed);
             Err(self.exhausted())
@@ -147,16 +152,21 @@ impl PoolInner {
     }
 
     /// As [`PoolInner::alloc`]; none, and nothing counted, when there is no free buffer.
-    pub(super) fn try_alloc(&self) -> Option<Result<Buffer, AllocError>> {
+    pub(super) fn try_alloc(
+        &self,
+        site: &'static Location<'static>,
+    ) -> Option<Result<Buffer, AllocError>> {
         if self.is_closed() {
             return Some(Err(self.closed()));
         }
         let index = self.look_for(|| self.depot.take_one())?;
         self.count_out(1);
         // Relaxed: a counter, read for reporting only.
-        self.shared.alloc.fetch_add(1, Ordering::Relaxed);
+        let count = self.shared.alloc.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the index came from the depot.
-        Some(Ok(unsafe { Self::hand_out(NonNull::from(&self.headers[index as usize])) }))
+        let buffer = unsafe { Self::hand_out(NonNull::from(&self.headers[index as usize])) };
+        self.record_if_sampled(&buffer, count, site);
+        Some(Ok(buffer))
     }
 
     /// Tries `take` until it succeeds or the depot is really empty: another thread may have a

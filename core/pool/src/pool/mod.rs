@@ -11,7 +11,9 @@ mod handle;
 mod inner;
 mod life;
 mod objects;
+mod provenance;
 mod reserve;
+mod source;
 mod sparse;
 mod stats;
 #[cfg(not(loom))]

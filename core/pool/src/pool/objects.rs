@@ -7,7 +7,9 @@ use super::inner::PoolInner;
 use super::stats::CacheSlot;
 use crate::buffer::Buffer;
 use crate::header::BufferHeader;
+use crate::skb::Skb;
 use crossbeam_utils::CachePadded;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -76,14 +78,17 @@ impl FreeBuffers {
 
     /// Takes the buffer that was put in last; none if it is empty or the pool closed.
     #[inline]
+    #[track_caller]
     pub fn pop(&mut self) -> Option<Buffer> {
         if self.pool.is_closed() {
             return None;
         }
         let header = self.items.pop()?;
-        self.slot.count_alloc(1, self.items.len());
+        let count = self.slot.count_alloc(1, self.items.len());
         // SAFETY: it came from the free list.
-        Some(unsafe { PoolInner::hand_out(header) })
+        let buffer = unsafe { PoolInner::hand_out(header) };
+        self.pool.inner().record_if_sampled(&buffer, count, Location::caller());
+        Some(buffer)
     }
 
     /// Gives the first `count` back to the depot.
@@ -124,6 +129,20 @@ impl Pool {
 }
 
 impl LocalCache {
+    /// Releases what a bulk got before the `error`, which then tells how it is without that.
+    #[cold]
+    pub(super) fn take_back(
+        &mut self,
+        error: AllocError,
+        taken: impl Iterator<Item = Skb>,
+    ) -> AllocError {
+        taken.for_each(|skb| self.release(skb));
+        match error {
+            AllocError::Exhausted { .. } => self.pool.inner().exhausted(),
+            closed => closed,
+        }
+    }
+
     /// Moves `count` free buffers to the end of `into`: all or none. Never blocks, never calls them
     /// allocated. Costs one comparison of pools and one copy of `8 × count` bytes.
     ///

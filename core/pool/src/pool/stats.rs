@@ -121,11 +121,20 @@ impl CacheSlot {
         }
     }
 
-    /// Counts buffers that the cache had.
+    /// Counts buffers that the cache had; returns the raw count.
     #[inline(always)]
-    pub(super) fn count_alloc(&self, buffers: u64, cached: usize) {
-        bump(&self.allocs, buffers);
+    pub(super) fn count_alloc(&self, buffers: u64, cached: usize) -> u64 {
+        // Relaxed: a counter with one writer, read for reporting only.
+        let allocs = self.allocs.load(Ordering::Relaxed).wrapping_add(buffers);
+        self.allocs.store(allocs, Ordering::Relaxed);
         self.set_cached(cached);
+        allocs
+    }
+
+    /// The raw count of buffers that the cache had.
+    pub(super) fn allocs(&self) -> u64 {
+        // Relaxed: as above.
+        self.allocs.load(Ordering::Relaxed)
     }
 
     /// Counts an allocation that took a refill.

@@ -4,6 +4,7 @@ use super::error::AllocError;
 use super::handle::Pool;
 use crate::buffer::Buffer;
 use crate::sync::Ordering;
+use std::panic::Location;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
@@ -16,17 +17,18 @@ impl Pool {
     /// # Errors
     /// [`AllocError::Exhausted`] when the deadline has passed, [`AllocError::Closed`] at once when
     /// the pool is closed.
+    #[track_caller]
     pub fn alloc_until(&self, deadline: Instant) -> Result<Buffer, AllocError> {
         match self.alloc() {
             Err(AllocError::Exhausted { .. }) => {}
             answer => return answer,
         }
-        let inner = self.inner();
+        let (inner, site) = (self.inner(), Location::caller());
         self.reclaim();
         // Relaxed: a hint to releasers; one that misses it costs a millisecond.
         inner.signals.fetch_add(1, Ordering::Relaxed);
         let answer = loop {
-            if let Some(answer) = inner.try_alloc() {
+            if let Some(answer) = inner.try_alloc(site) {
                 break answer;
             }
             let left = deadline.saturating_duration_since(Instant::now());

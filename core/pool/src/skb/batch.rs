@@ -4,6 +4,7 @@ use super::settle::{Settlement, settle_run_shared};
 use super::{Skb, SkbError};
 use crate::home::put_references;
 use crate::pool::LocalCache;
+use crate::provenance::note_released_run;
 use std::mem::ManuallyDrop;
 
 /// Skbs in order: the unit of every hot path.
@@ -194,6 +195,7 @@ impl SkbBatch {
     /// references; one count for each run of one holder; the clock is read once if any
     /// arrival was measured.
     pub fn release(&mut self, cache: &mut LocalCache) {
+        cache.note_released(&self.skbs);
         let count = self.skbs.len();
         let skbs = self.skbs.as_mut_ptr();
         // SAFETY: 0 is within capacity. From here on this function owns the skbs, one by one; if
@@ -249,6 +251,7 @@ impl SkbBatch {
             let rest = unsafe { std::slice::from_raw_parts_mut(skbs.add(done), count - done) };
             let header = rest[0].header;
             let run = run_length(rest);
+            note_released_run(&rest[..run]);
             settle_run_shared(&rest[..run]);
             for skb in &mut rest[..run] {
                 drop(skb.fragments.take());

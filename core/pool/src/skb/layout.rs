@@ -5,6 +5,7 @@ use crate::account::HolderId;
 use crate::buffer::RxFrame;
 use crate::header::BufferHeader;
 use crate::home::put_references;
+use crate::provenance::{LOGGED_FULL, TransitionKind, note};
 use crate::words::{halves, quarters};
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -347,6 +348,10 @@ impl Skb {
 impl Drop for Skb {
     #[inline]
     fn drop(&mut self) {
+        if self.header().logged() == LOGGED_FULL {
+            // SAFETY: our reference keeps the header valid.
+            unsafe { note(self.header, TransitionKind::Released, self.holder(), 1) };
+        }
         self.settle_shared();
         // SAFETY: we own one reference and give it up; the fragments drop by themselves.
         unsafe { put_references(self.header, 1) }

@@ -4,6 +4,7 @@ use super::Skb;
 use crate::account::{Accounts, HolderId, ShardHandle};
 use crate::clock;
 use crate::pool::{LocalCache, Pool};
+use crate::provenance::{NOT_LOGGED, TransitionKind, note};
 use std::sync::Arc;
 
 impl Skb {
@@ -101,6 +102,10 @@ impl Skb {
             shard.release(before, views, bytes);
         }
         self.set_holder(holder);
+        if self.header().logged() != NOT_LOGGED {
+            // SAFETY: our reference keeps the header valid.
+            unsafe { note(self.header, TransitionKind::Delivered, holder, 1) };
+        }
     }
 }
 

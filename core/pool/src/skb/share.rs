@@ -4,6 +4,7 @@ use super::{Skb, SkbError};
 use crate::account::HolderId;
 use crate::header::BufferHeader;
 use crate::home::put_references;
+use crate::provenance::{NOT_LOGGED, TransitionKind, note};
 use std::ptr::NonNull;
 
 impl Skb {
@@ -17,16 +18,20 @@ impl Skb {
     #[inline(always)]
     pub fn clone_skb(&self) -> Result<Skb, SkbError> {
         self.take_reference()?;
-        if self.fragments.is_some() {
-            return self.clone_chain();
+        if self.fragments.is_some() | (self.header().logged() != NOT_LOGGED) {
+            return self.clone_noted();
         }
         // SAFETY: the reference was just taken.
         Ok(unsafe { self.twin() })
     }
 
-    /// Clones a chain whose first view's reference was just taken.
+    /// Clones a chain, or a view of a buffer that may be recorded; its reference was just taken.
     #[cold]
-    fn clone_chain(&self) -> Result<Skb, SkbError> {
+    fn clone_noted(&self) -> Result<Skb, SkbError> {
+        if self.header().logged() != NOT_LOGGED {
+            // SAFETY: our reference keeps the header valid.
+            unsafe { note(self.header, TransitionKind::Cloned, HolderId::NONE, 1) };
+        }
         // SAFETY: the caller took the reference.
         let clone = unsafe { self.clone_onto_reference() };
         if clone.is_err() {

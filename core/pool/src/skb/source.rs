@@ -9,6 +9,7 @@ pub trait BufferSource {
     ///
     /// # Errors
     /// [`AllocError`].
+    #[track_caller]
     fn buffer(&mut self) -> Result<Buffer, AllocError>;
 
     /// Bytes of each buffer.

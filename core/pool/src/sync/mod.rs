@@ -10,14 +10,18 @@ mod explore;
 mod model;
 
 #[cfg(not(any(loom, shuttle)))]
-pub use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+};
 #[cfg(not(any(loom, shuttle)))]
 pub use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(shuttle)]
 pub use explore::explore;
 #[cfg(shuttle)]
-pub use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub use shuttle::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence,
+};
 #[cfg(shuttle)]
 pub use shuttle::sync::{Condvar, Mutex, MutexGuard};
 
@@ -27,7 +31,7 @@ pub use event_count::EventCount;
 #[cfg(loom)]
 pub use loom::cell::UnsafeCell;
 #[cfg(loom)]
-pub use loom::sync::atomic::{Ordering, fence};
+pub use loom::sync::atomic::{AtomicPtr, Ordering, fence};
 #[cfg(loom)]
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(loom)]

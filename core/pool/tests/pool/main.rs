@@ -11,6 +11,7 @@ mod exhaustion;
 mod free_functions;
 mod holders;
 mod objects;
+mod provenance;
 mod sparse;
 mod stages;
 mod verbs;

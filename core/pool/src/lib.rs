@@ -49,7 +49,7 @@ pub use account::MAX_ACCOUNTS;
 pub use account::{
     Accounts, AccountsError, CopyCount, CopyStage, DropCount, DropCounters, DropReason, Holder,
     HolderId, HolderKind, HolderStats, LATENCY_BUCKETS, LatencyHistogram, MAX_HOLDERS, MAX_SHARDS,
-    ShardHandle,
+    OldestAge, ShardHandle,
 };
 pub use buffer::{Armed, Buffer, Fill, RxFrame};
 #[doc(hidden)]
@@ -59,9 +59,10 @@ pub use header::{
     MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,
 };
 pub use pool::{
-    AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Pool,
-    PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall, Reservation,
-    SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues, WatermarkStats, Watermarks,
+    AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS, Outstanding,
+    Pool, PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall,
+    Reservation, SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues, WatermarkStats,
+    Watermarks,
 };
 pub use provenance::{
     HolderName, LeakExample, LeakReport, LeakSite, Provenance, Site, Transition, TransitionKind,

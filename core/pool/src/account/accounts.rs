@@ -4,7 +4,8 @@ use super::holder::{Holder, HolderId, HolderKind};
 #[cfg(not(loom))]
 use super::sets::{self, MAX_ACCOUNTS};
 use super::shard::{LatencyHistogram, Shard, ShardHandle};
-use crate::sync::{AtomicU32, Mutex, MutexGuard, Ordering};
+use super::watch::Watch;
+use crate::sync::{AtomicU32, AtomicU64, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -51,42 +52,22 @@ pub enum AccountsError {
     },
 }
 
-/// What one holder has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HolderStats {
-    /// Its number.
-    pub id: HolderId,
-    /// The name it registered under.
-    pub name: String,
-    /// What it is.
-    pub kind: HolderKind,
-    /// Views it holds now.
-    pub views: u64,
-    /// Truesize of those views in bytes.
-    pub bytes: u64,
-    /// Views it was ever given.
-    pub acquired: u64,
-    /// Views it ever gave back.
-    pub released: u64,
-    /// It was dropped, and still holds views.
-    pub retired: bool,
-}
-
 #[derive(Debug)]
-struct Entry {
-    name: String,
-    kind: HolderKind,
-    retired: bool,
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) kind: HolderKind,
+    pub(super) retired: bool,
     /// When it registered, on the monotonic clock.
-    since_ns: u64,
+    pub(super) since_ns: u64,
     /// What the number's earlier holders acquired, and gave back, altogether.
-    base: u64,
+    pub(super) base: u64,
+    pub(super) watch: Watch,
 }
 
 #[derive(Debug)]
 pub(super) struct Registry {
     /// `holders[id]`; `None` is free. Number 0 is always taken.
-    holders: Vec<Option<Entry>>,
+    pub(super) holders: Vec<Option<Entry>>,
     /// `shards[index]`: somebody writes it. Number 0 is always taken.
     shards: Vec<bool>,
 }
@@ -100,9 +81,13 @@ pub struct Accounts {
     /// Shards below this number have been claimed at least once; the others need not be read.
     used: AtomicU32,
     registry: Mutex<Registry>,
+    /// `[views, bytes]` of each holder, the most that was seen.
+    pub(super) peaks: Box<[[AtomicU64; 2]]>,
+    /// Pools that use these accounts.
+    pub(super) pools: AtomicU32,
     start: u64,
     /// Number among all accounts.
-    number: u8,
+    pub(super) number: u8,
 }
 
 impl Accounts {
@@ -119,6 +104,7 @@ impl Accounts {
             retired: false,
             since_ns: 0,
             base: 0,
+            watch: Watch::default(),
         };
         let mut holders: Vec<Option<Entry>> = (0..MAX_HOLDERS).map(|_| None).collect();
         holders[0] = Some(holder_zero);
@@ -128,6 +114,8 @@ impl Accounts {
             shards: (0..MAX_SHARDS).map(|_| CachePadded::new(Shard::start_at(start))).collect(),
             used: AtomicU32::new(1),
             registry: Mutex::new(Registry { holders, shards }),
+            peaks: (0..MAX_HOLDERS).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect(),
+            pools: AtomicU32::new(0),
             start,
             number,
         })
@@ -170,7 +158,9 @@ impl Accounts {
         };
         let base = self.sum(id)[0];
         let (name, since_ns) = (name.to_owned(), now_ns());
-        registry.holders[id] = Some(Entry { name, kind, retired: false, since_ns, base });
+        let watch = Watch::new(since_ns);
+        registry.holders[id] = Some(Entry { name, kind, retired: false, since_ns, base, watch });
+        self.forget_peaks(id);
         Ok(Holder::new(Arc::clone(self), HolderId::new(self.number, id as u8)))
     }
 
@@ -208,7 +198,10 @@ impl Accounts {
     /// Views and bytes that `id` holds now.
     pub fn held(&self, id: HolderId) -> (u64, u64) {
         let [acquired, acquired_bytes, released, released_bytes] = self.sum(id.index());
-        (acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes))
+        let held =
+            (acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes));
+        self.raise_peaks(id.index(), held);
+        held
     }
 
     /// Views that `id`'s number ever gave back, its earlier holders' included: to be compared with
@@ -217,30 +210,6 @@ impl Accounts {
         self.used_shards().fold(0, |sum, shard| {
             sum.wrapping_add(shard.released(id.index()).wrapping_sub(self.start))
         })
-    }
-
-    /// Every holder that is registered or still holds views.
-    pub fn snapshot(&self) -> Vec<HolderStats> {
-        let registry = self.registry();
-        let mut found = Vec::new();
-        for (id, entry) in registry.holders.iter().enumerate().skip(1) {
-            let Some(entry) = entry else { continue };
-            let [acquired, acquired_bytes, released, released_bytes] = self.sum(id);
-            if entry.retired && acquired == released {
-                continue;
-            }
-            found.push(HolderStats {
-                id: HolderId::new(self.number, id as u8),
-                name: entry.name.clone(),
-                kind: entry.kind,
-                views: acquired.saturating_sub(released),
-                bytes: acquired_bytes.saturating_sub(released_bytes),
-                acquired: acquired.wrapping_sub(entry.base),
-                released: released.wrapping_sub(entry.base),
-                retired: entry.retired,
-            });
-        }
-        found
     }
 
     /// The name and kind of a holder that was registered `ago` already; its number may be another's now.
@@ -315,7 +284,7 @@ impl Accounts {
 }
 
 /// The monotonic clock; it stands still in a model.
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     if cfg!(loom) { 0 } else { crate::clock::monotonic_ns() }
 }
 

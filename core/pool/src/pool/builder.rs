@@ -182,6 +182,7 @@ impl PoolBuilder {
         let accounts = self.accounts.unwrap_or_else(|| Arc::clone(Accounts::global()));
         #[cfg(loom)]
         let accounts = self.accounts.unwrap_or_else(Accounts::new);
+        accounts.join();
         let inner = Box::new(PoolInner {
             headers,
             depot: Depot::new(self.count, magazine, self.start.tag),

@@ -81,6 +81,12 @@ pub(super) struct Slots {
     pub(super) retired: super::stats::CacheCounts,
 }
 
+impl Drop for PoolInner {
+    fn drop(&mut self) {
+        self.accounts.leave();
+    }
+}
+
 impl PoolInner {
     /// Buffers there are.
     #[inline(always)]

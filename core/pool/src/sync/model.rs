@@ -109,6 +109,12 @@ macro_rules! announced_integer {
 
             /// As in `core`.
             #[track_caller]
+            pub fn fetch_max(&self, with: $value, order: Ordering) -> $value {
+                self.announced().fetch_max(with, order)
+            }
+
+            /// As in `core`.
+            #[track_caller]
             pub fn fetch_or(&self, bits: $value, order: Ordering) -> $value {
                 self.announced().fetch_or(bits, order)
             }

@@ -11,6 +11,7 @@ mod exhaustion;
 mod free_functions;
 mod holders;
 mod objects;
+mod outstanding;
 mod provenance;
 mod sparse;
 mod stages;

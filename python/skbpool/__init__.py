@@ -55,7 +55,17 @@ from skbpool.errors import (
     TooManyReferences,
     TooShort,
 )
-from skbpool.stats import Audit, BroughtStats, HolderStats, PoolStats
+from skbpool.stats import (
+    Audit,
+    BroughtStats,
+    HolderStats,
+    LeakExample,
+    LeakReport,
+    LeakSite,
+    Outstanding,
+    PoolStats,
+    Transition,
+)
 
 if TYPE_CHECKING:
     from skbpool.client import Client as Client
@@ -77,6 +87,9 @@ __all__ = [
     "Fill",
     "FrameTooLarge",
     "HolderStats",
+    "LeakExample",
+    "LeakReport",
+    "LeakSite",
     "MalformedBatch",
     "NoHeadroom",
     "NoPool",
@@ -86,6 +99,7 @@ __all__ = [
     "NotArmed",
     "NotEmpty",
     "OutOfRange",
+    "Outstanding",
     "Overlap",
     "Pool",
     "PoolClosed",
@@ -101,6 +115,7 @@ __all__ = [
     "TooManyHolders",
     "TooManyReferences",
     "TooShort",
+    "Transition",
     "__version__",
     "adopt",
     "brought",

@@ -2,7 +2,17 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Audit", "BroughtStats", "HolderStats", "PoolStats"]
+__all__ = [
+    "Audit",
+    "BroughtStats",
+    "HolderStats",
+    "LeakExample",
+    "LeakReport",
+    "LeakSite",
+    "Outstanding",
+    "PoolStats",
+    "Transition",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,116 @@ class HolderStats:
     """Views it ever gave back."""
     retired: bool
     """It is gone, and still holds views."""
+    oldest_at_least: float
+    """Seconds: its oldest view is that old or older; 0 if it holds none."""
+    oldest_at_most: float
+    """Seconds: its oldest view is that old or younger; 0 if it holds none."""
+    peak_views: int
+    """Most views it was seen to hold, whenever figures were read or its quota was reached."""
+    peak_bytes: int
+    """Most bytes, likewise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What became of views of a buffer."""
+
+    kind: str
+    """`"delivered"`, `"cloned"` or `"released"`."""
+    after: float
+    """Seconds after the allocation."""
+    views: int
+    """Views; 63 are 63 or more."""
+    holder: str | None
+    """Who got them or gave them back, if anybody answers for them."""
+    holder_kind: str | None
+    """What that is, as in `HolderStats.kind`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakExample:
+    """One recorded buffer that is out."""
+
+    index: int
+    """Its index in the pool."""
+    generation: int
+    """How often it had come home when it was allocated."""
+    age: float
+    """Seconds since it was allocated."""
+    armed: int
+    """Views it was armed for last, by this owner or an earlier one; 0: never."""
+    references: int
+    """References to it now."""
+    transitions: list[Transition]
+    """The last transitions, the oldest first."""
+    forgotten: int
+    """Transitions before those."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakSite:
+    """Recorded buffers that are out, of one site and with one holder."""
+
+    file: str
+    """File of the line that allocated them; empty if there were too many sites."""
+    line: int
+    """That line."""
+    function: str
+    """The function it is in; empty for Rust."""
+    holder: str | None
+    """Who was handed views of them last, or for whom they were allocated, if anybody."""
+    holder_kind: str | None
+    """What that is, as in `HolderStats.kind`."""
+    count: int
+    """Buffers that were recorded."""
+    estimate: int
+    """Buffers that these stand for, where only a sample is recorded."""
+    bytes: int
+    """Bytes of the recorded buffers."""
+    oldest: float
+    """Seconds since the oldest was allocated."""
+    examples: list[LeakExample]
+    """Some of them, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeakReport:
+    """What is out for longer than a limit, most buffers first; as a string, a table."""
+
+    pool: str
+    """The pool's name."""
+    held_longer_than: float
+    """The limit in seconds."""
+    sites: list[LeakSite]
+    """Where they come from."""
+    text: str
+    """The table."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """What is out of a pool, by holder; as a string, a table."""
+
+    buffers: int
+    """Buffers that are out."""
+    bytes: int
+    """Bytes of these buffers."""
+    references: int
+    """References to them; a buffer being filled counts as one."""
+    holders: list[HolderStats]
+    """Holders that have views."""
+    nobody_named: int
+    """References that none of these answers for."""
+    shared_accounts: bool
+    """Holders may have views of other pools too, so that `nobody_named` is the least that it can be."""
+    text: str
+    """The table."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ mod fill;
 mod holders;
 mod nesting;
 mod pool;
+mod provenance;
 mod py_types;
 mod python_code;
 mod python_owner;

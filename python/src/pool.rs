@@ -3,6 +3,7 @@
 use crate::arguments::{Number, Timeout, whole};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
+use crate::provenance::{self, name_caller};
 use crate::record::{fields, record};
 use crate::reservation::Reservation;
 use crate::wait::wait_for;
@@ -99,7 +100,10 @@ impl Pool {
            text_signature = "($self, timeout=0)")]
     fn alloc<'py>(&self, py: Python<'py>, timeout: Timeout) -> PyResult<Bound<'py, Buffer>> {
         let mut last = match self.pool.alloc() {
-            Ok(buffer) => return Buffer::object(py, buffer),
+            Ok(buffer) => {
+                name_caller(py, &buffer);
+                return Buffer::object(py, buffer);
+            }
             Err(error) => error,
         };
         let may_wait = timeout.0 != Some(std::time::Duration::ZERO);
@@ -113,7 +117,10 @@ impl Pool {
                     answer => Some(answer),
                 })?;
             match answer {
-                Some(Ok(buffer)) => return Buffer::object(py, buffer),
+                Some(Ok(buffer)) => {
+                    name_caller(py, &buffer);
+                    return Buffer::object(py, buffer);
+                }
                 Some(Err(error)) => last = error,
                 None => {}
             }
@@ -147,6 +154,7 @@ impl Pool {
         // On failure those that were taken go home as the list is dropped.
         let taken: Result<Vec<_>, AllocError> = (0..count.0).map(|_| self.pool.alloc()).collect();
         let mut taken = taken?;
+        taken.iter().for_each(|buffer| name_caller(py, buffer));
         if zero {
             py.detach(|| {
                 taken.iter_mut().try_for_each(|buffer| buffer.as_mut_slice().map(|all| all.fill(0)))
@@ -216,6 +224,66 @@ impl Pool {
             quarantined: audit.quarantined,
         );
         record(py, "Audit", &fields)
+    }
+
+    /// Switch the recording of allocations, for `leak_report`.
+    ///
+    /// Switched on for the first time it takes 64 bytes a buffer, until the pool goes. An allocation that
+    /// is recorded costs some microseconds for its Python frame, others nothing.
+    ///
+    /// Args:
+    ///     mode: "off", "sampled" (one of `every` allocations), or "full" (all, and each release).
+    ///     every: Allocations for each that is recorded; rounded up to a power of two.
+    ///
+    /// Raises:
+    ///     ValueError: The mode is none of these, or `every` is 0.
+    #[pyo3(signature = (mode, *, every = Number(1024)), text_signature = "($self, mode, *, every=1024)")]
+    fn set_provenance(&self, mode: &str, every: Number) -> PyResult<()> {
+        self.pool.set_provenance(provenance::mode(mode, every.0)?);
+        Ok(())
+    }
+
+    /// Tell which recorded buffers are out, by where they were allocated and who has them.
+    ///
+    /// Runs beside everything else. A buffer that came home before the call is not reported.
+    ///
+    /// Args:
+    ///     held_longer_than: Seconds since the allocation from which on a buffer is reported.
+    ///     examples: Buffers to describe for each site and holder.
+    ///
+    /// Returns:
+    ///     A `LeakReport`; as a string it is a table.
+    ///
+    /// Raises:
+    ///     ValueError: The seconds are negative or no number.
+    ///
+    /// Example:
+    ///     >>> from skbpool import Pool
+    ///     >>> pool = Pool(64)
+    ///     >>> pool.set_provenance("full")
+    ///     >>> kept = pool.alloc()
+    ///     >>> [(site.count, site.line) for site in pool.leak_report().sites]
+    ///     [(1, 1)]
+    #[pyo3(signature = (held_longer_than = 0.0, examples = Number(3)),
+           text_signature = "($self, held_longer_than=0.0, examples=3)")]
+    fn leak_report<'py>(
+        &self,
+        py: Python<'py>,
+        held_longer_than: f64,
+        examples: Number,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let limit = provenance::limit(held_longer_than)?;
+        let report = py.detach(|| self.pool.leak_report(limit, examples.0 as usize));
+        provenance::report(py, &report)
+    }
+
+    /// Tell what is out, by holder: why a closed pool still has its memory.
+    ///
+    /// Returns:
+    ///     An `Outstanding`; as a string it is a table.
+    fn outstanding<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let outstanding = py.detach(|| self.pool.outstanding());
+        provenance::outstanding(py, &outstanding)
     }
 
     /// End allocation and return how many buffers are still in flight. Views stay valid; closing

@@ -190,7 +190,7 @@ class Outstanding:
     nobody_named: int
     """References that none of these answers for."""
     shared_accounts: bool
-    """Holders may have views of other pools too, so that `nobody_named` is the least that it can be."""
+    """Holders may have views of other pools too: `nobody_named` is the least that it can be."""
     text: str
     """The table."""
 

@@ -20,7 +20,7 @@ def leaks_in_bulk(pool: Pool) -> list[Buffer]:
 
 
 def line_of(function: object) -> int:
-    return function.__code__.co_firstlineno + 1  # type: ignore[attr-defined, no-any-return]
+    return function.__code__.co_firstlineno + 1  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -79,6 +79,10 @@ pub(crate) fn note_runs(
     kind: TransitionKind,
     holder: Option<HolderId>,
 ) {
+    // Most batches have none, and this loop is short.
+    if !skbs.iter().any(|skb| wanted(skb.header().logged())) {
+        return;
+    }
     while let Some(first) = skbs.first() {
         let header = first.header_ptr();
         let alike = |skb: &&Skb| {

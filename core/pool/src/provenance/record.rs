@@ -262,8 +262,8 @@ mod tests {
         assert_eq!((seen.generation, seen.epoch, seen.forgotten), (0, 10, 2));
         let holders: Vec<u16> = seen.trail.iter().map(|note| note.holder.raw()).collect();
         assert_eq!(holders, [2, 3, 4, 5, 6]);
-        record.begin(1, 30, origin);
-        assert!(record.read().unwrap().trail.is_empty(), "of an earlier generation");
+        record.begin(1 << 16, 30, origin);
+        assert!(record.read().unwrap().trail.is_empty(), "of a generation with the same low bits");
         record.forget(&seen);
         assert!(record.read().is_some(), "there is something newer");
         record.forget(&record.read().unwrap());

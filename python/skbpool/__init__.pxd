@@ -103,6 +103,7 @@ cdef extern from "skbpool.h" nogil:
     void skb_release_many(skb_t *skbs, size_t count) noexcept
     int skb_clone(skb_t *out, const skb_t *skb) noexcept
     int skb_slice(skb_t *out, const skb_t *skb, uint32_t offset, uint32_t len) noexcept
+    int skb_reslice(skb_t *slot, const skb_t *skb, uint32_t offset, uint32_t len) noexcept
     const uint8_t *skb_data(const skb_t *skb) noexcept
     uint32_t skb_len(const skb_t *skb) noexcept
     uint32_t skb_headroom(const skb_t *skb) noexcept

@@ -1,6 +1,8 @@
 # cython: language_level=3
 """The class `Skb` for Cython: `from skbpool._skb cimport Skb`."""
 
+from libc.stdint cimport uint8_t
+
 from skbpool cimport skb_t
 
 cdef class Skb:
@@ -11,6 +13,12 @@ cdef class Skb:
     cdef Py_ssize_t writers
 
     cdef int live(self) except -1
+    cdef skb_t *alive(self) except NULL
+    cdef void settle_own(self) noexcept
     cdef int unexport(self) except -1
     cdef int unwrite(self) except -1
+    cdef object bytes_at(self, uint8_t *data, Py_ssize_t length)
     cdef Skb part(self, Py_ssize_t offset, Py_ssize_t length)
+
+# A view that holds nothing yet; only `header` of its data is set, to NULL.
+cdef Skb fresh()

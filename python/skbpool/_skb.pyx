@@ -3,6 +3,7 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject, PyTypeObject
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
@@ -10,9 +11,14 @@ from skbpool cimport (
     SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone,
     skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable,
     skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push, skb_put, skb_release,
-    skb_reserve, skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
+    skb_reserve, skb_reslice, skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
 )
+from skbpool._lending cimport (
+    deallocate, has_free, has_spare, lend, let_go_of, pop_free, settle, settle_of, take_spare,
+)
+from skbpool._slicing cimport plain_slice
 from skbpool._support cimport check, export_bytes, number, pool_of, refuse_exports
+from skbpool._writable cimport writable
 
 from skbpool import errors
 
@@ -21,41 +27,11 @@ __all__ = ["Skb"]
 import_skbpool_core()
 
 
-@cython.final
-@cython.internal
-cdef class _Writable:
-    """Bytes of a view that may be written while a memoryview of them is alive."""
-
-    cdef Skb skb
-    cdef uint8_t *data
-    cdef Py_ssize_t length
-
-    @cython.nonecheck(True)  # whoever makes one by its type gets one of no view
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        # A memoryview's `obj` is this, so anybody can ask again when the bytes are long gone.
-        cdef uint8_t *first = NULL
-        check(skb_data_mut(&self.skb.skb, &first))
-        if self.data < first or self.data + self.length > first + self.skb.skb.len:
-            raise BufferError("the bytes are not among the view's data any more")
-        export_bytes(view, self, self.data, self.length, False, flags)
-        self.skb.exports += 1
-        self.skb.writers += 1
-
-    def __releasebuffer__(self, Py_buffer *view):
-        self.skb.exports -= 1
-        self.skb.writers -= 1
-
-
-cdef object writable(Skb skb, uint8_t *data, Py_ssize_t length):
-    cdef _Writable bytes_ = _Writable.__new__(_Writable)
-    bytes_.skb = skb
-    bytes_.data = data
-    bytes_.length = length
-    return memoryview(bytes_)
+cdef Skb fresh():
+    return <Skb>pop_free() if has_free() else Skb.__new__(Skb)
 
 
 @cython.final
-@cython.freelist(256)
 cdef class Skb:
     """A view of bytes in a buffer, and what is known about the packet.
 
@@ -90,8 +66,16 @@ cdef class Skb:
             )
         return 0
 
+    cdef skb_t *alive(self) except NULL:
+        self.live()
+        return &self.skb
+
+    cdef void settle_own(self) noexcept:
+        settle_of(self)
+
     cdef int unexport(self) except -1:
-        """Refuse while memoryviews are alive."""
+        """Refuse while memoryviews are alive; called before it parts with its reference."""
+        self.settle_own()
         return refuse_exports(self.exports, "memoryviews")
 
     cdef int unwrite(self) except -1:
@@ -125,8 +109,7 @@ cdef class Skb:
         self.exports -= 1
 
     def __len__(self):
-        self.live()
-        return skb_len(&self.skb)
+        return skb_len(self.alive())
 
     def __bytes__(self):
         self.live()
@@ -139,6 +122,9 @@ cdef class Skb:
         cdef Py_ssize_t start, stop, step, length
         cdef uint8_t byte = 0
         if isinstance(key, slice):
+            self.live()
+            if plain_slice(key, skb_len(&self.skb), &start, &length):
+                return self.part(start, length)
             PySlice_Unpack(key, &start, &stop, &step)
             self.live()
             length = PySlice_AdjustIndices(skb_len(&self.skb), &start, &stop, step)
@@ -154,6 +140,9 @@ cdef class Skb:
         check(skb_copy_bits(&self.skb, start, &byte, 1))
         return byte
 
+    cdef object bytes_at(self, uint8_t *data, Py_ssize_t length):
+        return writable(self, &self.skb, &self.exports, &self.writers, data, length)
+
     def data_mut(self):
         """Return a writable memoryview of the data; of a chain's first part.
 
@@ -162,8 +151,9 @@ cdef class Skb:
         """
         cdef uint8_t *data = NULL
         self.unwrite()
+        settle()
         check(skb_data_mut(&self.skb, &data))
-        return writable(self, data, self.skb.len)
+        return self.bytes_at(data, self.skb.len)
 
     def push(self, count):
         """Grow the data by `count` bytes at its front and return them as a writable memoryview.
@@ -174,8 +164,9 @@ cdef class Skb:
         """
         cdef uint8_t *data = NULL
         cdef uint32_t added = number(count)
+        settle()
         check(skb_push(&self.skb, added, &data))
-        return writable(self, data, added)
+        return self.bytes_at(data, added)
 
     def put(self, count):
         """Grow the data by `count` bytes at its end and return them as a writable memoryview.
@@ -187,8 +178,9 @@ cdef class Skb:
         """
         cdef uint8_t *data = NULL
         cdef uint32_t added = number(count)
+        settle()
         check(skb_put(&self.skb, added, &data))
-        return writable(self, data, added)
+        return self.bytes_at(data, added)
 
     def pull(self, count):
         """Turn `count` bytes at the front of the data into headroom; TooShort if it has fewer."""
@@ -207,15 +199,21 @@ cdef class Skb:
 
         Raises Exported if a writable memoryview is alive, TooManyReferences at the count's limit.
         """
-        cdef Skb clone = Skb.__new__(Skb)
+        cdef Skb clone = fresh()
         self.unwrite()
         check(skb_clone(&clone.skb, &self.skb))
         return clone
 
     cdef Skb part(self, Py_ssize_t offset, Py_ssize_t length):
-        cdef Skb part = Skb.__new__(Skb)
+        cdef Skb part
         self.unwrite()
+        if has_spare(self):
+            part = <Skb>take_spare()
+            check(skb_reslice(&part.skb, &self.skb, offset, length))
+            return part
+        part = fresh()
         check(skb_slice(&part.skb, &self.skb, offset, length))
+        lend(self, &self.skb)
         return part
 
     def slice(self, offset, length):
@@ -247,7 +245,7 @@ cdef class Skb:
             PoolExhausted: No buffer is free.
             NoPool: The view's own buffer belongs to no pool.
         """
-        cdef Skb copy = Skb.__new__(Skb)
+        cdef Skb copy = fresh()
         check(skb_copy(&copy.skb, &self.skb, pool_of(pool)))
         return copy
 
@@ -290,61 +288,57 @@ cdef class Skb:
     @property
     def headroom(self):
         """Bytes before the data that `push` may use."""
-        self.live()
-        return skb_headroom(&self.skb)
+        return skb_headroom(self.alive())
 
     @property
     def tailroom(self):
         """Bytes behind the data that `put` may use; 0 for a chain."""
-        self.live()
-        return skb_tailroom(&self.skb)
+        return skb_tailroom(self.alive())
 
     @property
     def truesize(self):
         """Bytes its holder is charged for: the buffer's size divided by the views armed on it."""
-        self.live()
-        return skb_truesize(&self.skb)
+        return skb_truesize(self.alive())
 
     @property
     def is_shared(self):
         """Whether the buffer has other references."""
         self.live()
+        settle()
         return bool(skb_is_shared(&self.skb))
 
     @property
     def is_writable(self):
         """Whether `data_mut`, `push` and `put` may write."""
         self.live()
+        settle()
         return bool(skb_is_writable(&self.skb))
 
     @property
     def is_chain(self):
         """Whether the data lies in more than one buffer."""
-        self.live()
-        return self.skb.fragments is not NULL
+        return self.alive().fragments is not NULL
 
     @property
     def references(self):
         """References to its buffer now."""
         self.live()
+        settle()
         return skb_buffer_references(self.skb.header)
 
     @property
     def address(self):
         """Address of the first byte of its data."""
-        self.live()
-        return <uintptr_t>skb_data(&self.skb)
+        return <uintptr_t>skb_data(self.alive())
 
     @property
     def timestamp_ns(self):
         """When the frame was received, in nanoseconds since the Unix epoch; 0: not known."""
-        self.live()
-        return self.skb.timestamp_ns
+        return self.alive().timestamp_ns
 
     @timestamp_ns.setter
     def timestamp_ns(self, uint64_t value):
-        self.live()
-        self.skb.timestamp_ns = value
+        self.alive().timestamp_ns = value
 
     @property
     def original_length(self):
@@ -356,45 +350,46 @@ cdef class Skb:
 
     @original_length.setter
     def original_length(self, uint32_t value):
-        self.live()
-        self.skb.original_length = value
+        self.alive().original_length = value
         self.skb.flags |= SKB_ORIGINAL_LENGTH
 
     @property
     def hash(self):
         """Flow hash; 0: not computed."""
-        self.live()
-        return self.skb.hash
+        return self.alive().hash
 
     @hash.setter
     def hash(self, uint32_t value):
-        self.live()
-        self.skb.hash = value
+        self.alive().hash = value
 
     @property
     def port(self):
         """Number of the interface the frame came in by."""
-        self.live()
-        return self.skb.port
+        return self.alive().port
 
     @port.setter
     def port(self, uint16_t value):
-        self.live()
-        self.skb.port = value
+        self.alive().port = value
 
     @property
     def link_type(self):
         """LINKTYPE_ number of the frame, as in capture files; 1 is Ethernet."""
-        self.live()
-        return self.skb.link_type
+        return self.alive().link_type
 
     @link_type.setter
     def link_type(self, uint16_t value):
-        self.live()
-        self.skb.link_type = value
+        self.alive().link_type = value
 
     def __repr__(self):
         if self.skb.header is NULL:
             return "<skbpool.Skb, released>"
         kind = f"{', shared' if self.is_shared else ''}{', chain' if self.is_chain else ''}"
         return f"<skbpool.Skb of {len(self)} bytes at {self.address:#x}{kind}>"
+
+
+cdef void let_go(PyObject *view) noexcept:
+    let_go_of(view, &(<Skb>view).skb)
+
+
+deallocate = (<PyTypeObject *>Skb).tp_dealloc
+(<PyTypeObject *>Skb).tp_dealloc = let_go

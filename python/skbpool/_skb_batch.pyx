@@ -15,7 +15,7 @@ from skbpool cimport (
     skb_batch_create, skb_batch_free, skb_batch_pop, skb_batch_push, skb_batch_release,
     skb_batch_skbs, skb_clone, skb_len, skb_pool, skb_t, skbpool_objects,
 )
-from skbpool._skb cimport Skb
+from skbpool._skb cimport Skb, fresh
 from skbpool._support cimport check, pool_of
 
 from skbpool._native import _register
@@ -28,7 +28,7 @@ cdef object LENGTHS = array("I")
 
 
 cdef Skb clone_of(const skb_t *skb):
-    cdef Skb clone = Skb.__new__(Skb)
+    cdef Skb clone = fresh()
     check(skb_clone(&clone.skb, skb))
     return clone
 
@@ -68,7 +68,7 @@ cdef class _Drain:
         cdef Skb skb
         if len(self.batch) == 0:
             raise StopIteration
-        skb = Skb.__new__(Skb)
+        skb = fresh()
         check(skb_batch_pop(self.batch.batch, &skb.skb))
         return skb
 
@@ -136,7 +136,7 @@ cdef class SkbBatch:
         Raises:
             IndexError: The batch is empty.
         """
-        cdef Skb skb = Skb.__new__(Skb)
+        cdef Skb skb = fresh()
         if len(self) == 0:
             raise IndexError("pop from an empty batch")
         check(skb_batch_pop(self.batch, &skb.skb))
@@ -247,7 +247,7 @@ cdef class SkbBatch:
 
 
 cdef object skb_to_object(skb_t *skb):
-    cdef Skb made = Skb.__new__(Skb)
+    cdef Skb made = fresh()
     made.skb = skb[0]
     skb.header = NULL
     return made
@@ -256,6 +256,7 @@ cdef object skb_to_object(skb_t *skb):
 cdef skb_t *skb_of_object(object obj) except NULL:
     if not isinstance(obj, Skb):
         raise TypeError(f"an Skb is needed, not {type(obj).__name__}")
+    (<Skb>obj).settle_own()
     return &(<Skb>obj).skb
 
 

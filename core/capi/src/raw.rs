@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 #[derive(Debug)]
 #[repr(C)]
 pub struct RawSkb {
-    /// Null: released.
+    /// Null: released; the rest means nothing then.
     pub header: *mut BufferHeader,
     rest: [u64; 7],
 }
@@ -55,9 +55,10 @@ impl RawSkb {
         if self.header.is_null() {
             return None;
         }
-        let raw = std::mem::replace(self, Self::released());
+        let raw = RawSkb { header: self.header, rest: self.rest };
+        self.header = std::ptr::null_mut();
         // SAFETY: the caller says that these are an skb's bytes; they are in nobody's hands but ours
-        // now.
+        // now, since without a header the rest means nothing.
         Some(unsafe { Skb::from_raw(std::mem::transmute::<RawSkb, [u64; 8]>(raw)) })
     }
 

@@ -150,6 +150,9 @@ pub struct Table {
         owner_put: *mut OwnerPut,
     ) -> c_int,
     pub skb_library_put: unsafe extern "C" fn(owner: *mut c_void),
+
+    pub skb_reslice:
+        unsafe extern "C" fn(slot: *mut RawSkb, skb: *const RawSkb, offset: u32, len: u32) -> c_int,
 }
 
 static TABLE: Table = Table {
@@ -212,6 +215,7 @@ static TABLE: Table = Table {
     skb_batch_free: batch::skb_batch_free,
     skb_library_get: library::skb_library_get,
     skb_library_put: library::skb_library_put,
+    skb_reslice: view::skb_reslice,
 };
 
 /// The table of this process. Lives as long as the code that this crate is linked into.

@@ -53,6 +53,19 @@ pub(crate) unsafe extern "C" fn skb_slice(
     unsafe { derive(out, skb, |skb| skb.slice(offset, len)) }
 }
 
+pub(crate) unsafe extern "C" fn skb_reslice(
+    slot: *mut RawSkb,
+    skb: *const RawSkb,
+    offset: u32,
+    len: u32,
+) -> c_int {
+    answer((|| {
+        // SAFETY: the caller gives two skbs, of which it owns the first.
+        let (slot, skb) = unsafe { ((*slot).get_mut()?, (*skb).get()?) };
+        Ok(slot.reslice(skb, offset, len)?)
+    })())
+}
+
 /// Reads something of an skb, or `none` where there is none.
 ///
 /// # Safety

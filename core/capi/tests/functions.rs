@@ -78,6 +78,7 @@ fn after_release_every_verb_says_so() {
         for answer in [
             (api().skb_clone)(&mut other, &none),
             (api().skb_slice)(&mut other, &none, 0, 0),
+            (api().skb_reslice)(&mut other, &none, 0, 0),
             (api().skb_push)(&mut none, 0, &mut bytes),
             (api().skb_put)(&mut none, 0, &mut bytes),
             (api().skb_data_mut)(&mut none, &mut bytes),

@@ -78,6 +78,8 @@ struct skbpool_api {
 
     int (*skb_library_get)(skb_any_function function, void **owner, skb_owner_put *owner_put);
     void (*skb_library_put)(void *owner);
+
+    int (*skb_reslice)(skb_t *slot, const skb_t *skb, uint32_t offset, uint32_t len);
 };
 
 #endif

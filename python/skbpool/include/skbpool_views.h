@@ -27,6 +27,14 @@ static inline int skb_slice(skb_t *out, const skb_t *skb, uint32_t offset, uint3
     return skbpool_table->skb_slice(out, skb, offset, len);
 }
 
+/* Makes of the view in `slot` what skb_slice() makes of `skb`, which is another. If both are of one
+ * buffer, the reference in `slot` stays, without an atomic operation, unless it is accounted for or a
+ * chain; otherwise it is released. Errors as skb_slice(); RELEASED also if there is no view in `slot`. */
+static inline int skb_reslice(skb_t *slot, const skb_t *skb, uint32_t offset, uint32_t len)
+{
+    return skbpool_table->skb_reslice(slot, skb, offset, len);
+}
+
 /* First byte of the data in the view's own buffer; NULL if released. */
 static inline const uint8_t *skb_data(const skb_t *skb)
 {

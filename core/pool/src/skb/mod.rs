@@ -7,6 +7,7 @@ mod error;
 mod fan_out;
 mod layout;
 mod lines;
+mod reslice;
 mod settle;
 mod share;
 mod source;

@@ -84,13 +84,8 @@ impl Skb {
             return Err(SkbError::OutOfRange { start: offset, end, size: self.len() });
         }
         self.take_reference()?;
-        let first = self.offset + offset;
-        // SAFETY: the reference was just taken, and the bytes lie inside our window.
-        let mut slice =
-            unsafe { Skb::new(self.header, first..first + len, first..first + len, self.truesize) };
-        slice.describe_as(self);
-        slice.clear_original_length();
-        Ok(slice)
+        // SAFETY: the reference was just taken, and the words are those of bytes inside our window.
+        Ok(unsafe { Skb::from_words(self.header, self.words_of_part(offset, len)) })
     }
 
     #[inline(always)]

@@ -13,6 +13,7 @@ mod holders;
 mod objects;
 mod outstanding;
 mod provenance;
+mod reslice;
 mod sparse;
 mod stages;
 mod verbs;

@@ -13,6 +13,10 @@ cdef extern from "skbpool.h" nogil:
     const int SKBPOOL_API_MAJOR
     const int SKB_HEADER_BYTES
     const uint16_t SKB_ORIGINAL_LENGTH
+    const uint8_t SKB_FLOW_PORTS
+    const uint8_t SKB_FLOW_FRAGMENT
+    const uint8_t SKB_FLOW_NO_TRANSPORT
+    const uint8_t SKB_FLOW_TRUNCATED
 
     enum:
         SKB_OK
@@ -68,6 +72,19 @@ cdef extern from "skbpool.h" nogil:
         uint16_t link_type
         uint16_t flags
 
+    ctypedef struct skb_flow:
+        uint8_t source[16]
+        uint8_t destination[16]
+        uint16_t source_port
+        uint16_t destination_port
+        uint8_t protocol
+        uint8_t version
+        uint8_t flags
+        uint8_t vlan_tags
+        uint16_t network_offset
+        uint16_t transport_offset
+        uint32_t hash
+
     ctypedef void (*skb_free_function)(skb_buffer_header *header, void *context) noexcept nogil
     ctypedef void (*skb_owner_put)(void *owner) noexcept nogil
     ctypedef void (*skb_any_function)() noexcept nogil
@@ -118,6 +135,9 @@ cdef extern from "skbpool.h" nogil:
     int skb_pull(skb_t *skb, uint32_t bytes) noexcept
     int skb_trim(skb_t *skb, uint32_t len) noexcept
     int skb_reserve(skb_t *skb, uint32_t bytes) noexcept
+    int skb_get_flow(const skb_t *skb, skb_flow *out) noexcept
+    void skb_get_flows(const skb_t *skbs, size_t count, skb_flow *out) noexcept
+    size_t skb_set_hashes(skb_t *skbs, size_t count) noexcept
     int skb_append_frag(skb_t *skb, skb_t *other) noexcept
     int skb_copy(skb_t *out, const skb_t *skb, const skb_pool *pool) noexcept
     int skb_unshare(skb_t *skb, const skb_pool *pool) noexcept

@@ -20,6 +20,7 @@ mod cache;
 mod chain;
 mod code;
 mod failure;
+mod flow;
 mod library;
 mod pool;
 mod raw;

@@ -1,8 +1,9 @@
 //! The table itself.
 
 use crate::raw::{ArmedSlot, RawSkb};
-use crate::{armed, batch, buffer, cache, chain, failure, library, pool, verbs, view};
+use crate::{armed, batch, buffer, cache, chain, failure, flow, library, pool, verbs, view};
 use cache::Cache;
+use skbpool_flow::Flow;
 use skbpool_pool::{BufferHeader, Pool, SkbBatch};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -153,6 +154,9 @@ pub struct Table {
 
     pub skb_reslice:
         unsafe extern "C" fn(slot: *mut RawSkb, skb: *const RawSkb, offset: u32, len: u32) -> c_int,
+    pub skb_get_flow: unsafe extern "C" fn(skb: *const RawSkb, out: *mut Flow) -> c_int,
+    pub skb_get_flows: unsafe extern "C" fn(skbs: *const RawSkb, count: usize, out: *mut Flow),
+    pub skb_set_hashes: unsafe extern "C" fn(skbs: *mut RawSkb, count: usize) -> usize,
 }
 
 static TABLE: Table = Table {
@@ -216,6 +220,9 @@ static TABLE: Table = Table {
     skb_library_get: library::skb_library_get,
     skb_library_put: library::skb_library_put,
     skb_reslice: view::skb_reslice,
+    skb_get_flow: flow::skb_get_flow,
+    skb_get_flows: flow::skb_get_flows,
+    skb_set_hashes: flow::skb_set_hashes,
 };
 
 /// The table of this process. Lives as long as the code that this crate is linked into.

@@ -4,6 +4,7 @@ mod support;
 
 use cbindgen::{Builder, Config, Language, Style};
 use skbpool_capi::Code;
+use skbpool_flow::{Flow, FlowFlags};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,7 @@ fn generated_table() -> String {
             ("Pool", "skb_pool"),
             ("Cache", "skb_cache"),
             ("SkbBatch", "skb_batch"),
+            ("Flow", "skb_flow"),
             ("FreeFunction", "generated_free_function"),
             ("OwnerPut", "generated_owner_put"),
         ]
@@ -112,9 +114,35 @@ fn skb_t_is_laid_out_as_the_skb() {
         writeln!(program, "_Static_assert(offsetof(skb_t, {field}) == {offset}, \"{field}\");")
             .expect("strings grow");
     }
+    for (field, offset) in [
+        ("source", std::mem::offset_of!(Flow, source)),
+        ("destination", std::mem::offset_of!(Flow, destination)),
+        ("source_port", std::mem::offset_of!(Flow, source_port)),
+        ("destination_port", std::mem::offset_of!(Flow, destination_port)),
+        ("protocol", std::mem::offset_of!(Flow, protocol)),
+        ("version", std::mem::offset_of!(Flow, version)),
+        ("flags", std::mem::offset_of!(Flow, flags)),
+        ("vlan_tags", std::mem::offset_of!(Flow, vlan_tags)),
+        ("network_offset", std::mem::offset_of!(Flow, network_offset)),
+        ("transport_offset", std::mem::offset_of!(Flow, transport_offset)),
+        ("hash", std::mem::offset_of!(Flow, hash)),
+    ] {
+        writeln!(program, "_Static_assert(offsetof(skb_flow, {field}) == {offset}, \"{field}\");")
+            .expect("strings grow");
+    }
+    for (name, value) in [
+        ("PORTS", FlowFlags::PORTS),
+        ("FRAGMENT", FlowFlags::FRAGMENT),
+        ("NO_TRANSPORT", FlowFlags::NO_TRANSPORT),
+        ("TRUNCATED", FlowFlags::TRUNCATED),
+    ] {
+        writeln!(program, "_Static_assert(SKB_FLOW_{name} == {}, \"{name}\");", value.0)
+            .expect("strings grow");
+    }
     for (name, size) in [
         ("skb_t", size_of::<skbpool_pool::Skb>()),
         ("skb_armed", size_of::<skbpool_capi::ArmedSlot>()),
+        ("skb_flow", size_of::<Flow>()),
     ] {
         writeln!(program, "_Static_assert(sizeof({name}) == {size}, \"{name}\");")
             .expect("strings grow");

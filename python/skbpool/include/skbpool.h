@@ -86,6 +86,27 @@ typedef struct skb_t {
 /* In skb_t.flags: original_length tells; otherwise the frame has as many bytes as it had. */
 #define SKB_ORIGINAL_LENGTH ((uint16_t)1)
 
+/* The five-tuple of a frame, and where its headers lie. The first 38 bytes are the key of the flow. */
+typedef struct skb_flow {
+    uint8_t source[16];        /* address in network order; IPv4 in the first 4 bytes, then zeros */
+    uint8_t destination[16];
+    uint16_t source_port;      /* in the machine's order; 0 without SKB_FLOW_PORTS */
+    uint16_t destination_port; /* of ICMP, type * 256 + code */
+    uint8_t protocol;          /* behind the extension headers of IPv6 */
+    uint8_t version;           /* 4 or 6; 0: no flow */
+    uint8_t flags;             /* SKB_FLOW_ */
+    uint8_t vlan_tags;         /* before the IP header */
+    uint16_t network_offset;   /* bytes before the IP header */
+    uint16_t transport_offset; /* bytes before the transport header; 0: not in the front of the frame */
+    uint32_t hash;             /* the same for both directions, never 0; 0: no flow */
+} skb_flow;
+
+/* In skb_flow.flags. */
+#define SKB_FLOW_PORTS ((uint8_t)1)        /* the ports are those of TCP, UDP, SCTP or DCCP */
+#define SKB_FLOW_FRAGMENT ((uint8_t)2)     /* a fragment of a datagram */
+#define SKB_FLOW_NO_TRANSPORT ((uint8_t)4) /* the transport header is not there */
+#define SKB_FLOW_TRUNCATED ((uint8_t)8)    /* the frame ends before the datagram in it */
+
 /* A buffer armed for a number of views; all zeros: none. Only through a pointer, never copied. */
 typedef struct skb_armed {
     uint64_t opaque[3];

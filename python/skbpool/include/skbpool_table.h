@@ -80,6 +80,9 @@ struct skbpool_api {
     void (*skb_library_put)(void *owner);
 
     int (*skb_reslice)(skb_t *slot, const skb_t *skb, uint32_t offset, uint32_t len);
+    int (*skb_get_flow)(const skb_t *skb, skb_flow *out);
+    void (*skb_get_flows)(const skb_t *skbs, size_t count, skb_flow *out);
+    size_t (*skb_set_hashes)(skb_t *skbs, size_t count);
 };
 
 #endif

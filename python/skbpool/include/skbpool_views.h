@@ -118,6 +118,29 @@ static inline int skb_reserve(skb_t *skb, uint32_t bytes)
     return skbpool_table->skb_reserve(skb, bytes);
 }
 
+/*
+ * The flow of a frame: five-tuple, offsets of headers, hash. Read by its link type: Ethernet with up to
+ * two VLAN tags, raw IP, BSD loopback, Linux cooked. 1: it has one; 0: it has no IP header, or was
+ * released, and `*out` is all zeros. Looks at the first 512 bytes, in whichever parts of a chain they
+ * lie, and at nothing outside. No errors.
+ */
+static inline int skb_get_flow(const skb_t *skb, skb_flow *out)
+{
+    return skbpool_table->skb_get_flow(skb, out);
+}
+
+/* The same for `count` views in a row, none of which is released. */
+static inline void skb_get_flows(const skb_t *skbs, size_t count, skb_flow *out)
+{
+    skbpool_table->skb_get_flows(skbs, count, out);
+}
+
+/* Gives each of `count` views in a row whose hash is 0 that of its flow. Returns how many got one. */
+static inline size_t skb_set_hashes(skb_t *skbs, size_t count)
+{
+    return skbpool_table->skb_set_hashes(skbs, count);
+}
+
 /* Appends the data of `other`, which is used up, without copying. Errors: OUT_OF_RANGE, RELEASED. */
 static inline int skb_append_frag(skb_t *skb, skb_t *other)
 {

@@ -99,7 +99,7 @@ bench-core: $(STAMPS)/requirements ## Measure the core beside DPDK: ROUNDS=5 OPS
 	$(PYTHON) bench/core.py $(BENCH_OPTIONS) $(if $(OPS),--ops $(OPS))
 
 .PHONY: bench-python
-bench-python: setup ## Measure the Python API beside memoryview and bytes: ROUNDS=5
+bench-python: setup ## Measure the Python API beside memoryview, bytes and dpkt: ROUNDS=5
 	$(PYTHON) bench/python_api.py $(BENCH_OPTIONS)
 
 .PHONY: charts
@@ -173,7 +173,7 @@ lint-rust: setup ## rustfmt, clippy, rustdoc, Cargo.lock fresh
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(WORKSPACE) --release --no-deps --document-private-items
 
 # Modules that are compiled; the others carry their types themselves.
-STUBBED := skbpool._native skbpool._skb skbpool._skb_batch
+STUBBED := skbpool._native skbpool._flow skbpool._skb skbpool._skb_batch
 .PHONY: lint-python
 lint-python: setup ## ruff, mypy, cython-lint, stubtest
 	$(PYTHON) -m ruff check .

@@ -10,6 +10,7 @@ Everything that can go wrong is an `SkbpoolError`; figures are the dataclasses o
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from skbpool._flow import FiveTuple, FiveTuples
 from skbpool._native import (
     Armed,
     Buffer,
@@ -85,6 +86,8 @@ __all__ = [
     "Exported",
     "ForkedPool",
     "Fill",
+    "FiveTuple",
+    "FiveTuples",
     "FrameTooLarge",
     "HolderStats",
     "LeakExample",

@@ -3,6 +3,7 @@
 import builtins
 from typing import Never, Self, final, overload
 
+from skbpool._flow import FiveTuple
 from skbpool._native import Pool
 
 __all__ = ["Skb"]
@@ -44,6 +45,9 @@ class Skb:
     def references(self) -> int: ...
     @property
     def address(self) -> int: ...
+    @property
+    def five_tuple(self) -> FiveTuple | None: ...
+    def set_hash(self) -> int: ...
     @property
     def timestamp_ns(self) -> int: ...
     @timestamp_ns.setter

@@ -9,10 +9,12 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
     SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone,
-    skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_headroom, skb_is_shared, skb_is_writable,
-    skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push, skb_put, skb_release,
-    skb_reserve, skb_reslice, skb_slice, skb_tailroom, skb_trim, skb_truesize, skb_unshare,
+    skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_get_flow, skb_headroom, skb_is_shared,
+    skb_is_writable, skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push, skb_put,
+    skb_release, skb_reserve, skb_reslice, skb_set_hashes, skb_slice, skb_tailroom, skb_trim,
+    skb_truesize, skb_unshare,
 )
+from skbpool._flow cimport FiveTuple
 from skbpool._lending cimport (
     deallocate, has_free, has_spare, lend, let_go_of, pop_free, settle, settle_of, take_spare,
 )
@@ -61,9 +63,8 @@ cdef class Skb:
 
     cdef int live(self) except -1:
         if self.skb.header is NULL:
-            raise errors.BufferReleased(
-                "the view was released or moved before; it is used up when it is handed on"
-            )
+            text = "the view was released or moved before; it is used up when it is handed on"
+            raise errors.BufferReleased(text)
         return 0
 
     cdef skb_t *alive(self) except NULL:
@@ -99,8 +100,7 @@ cdef class Skb:
         return self.skb.header is NULL
 
     def __getbuffer__(self, Py_buffer *view, int flags):
-        self.live()
-        if self.skb.fragments is not NULL:
+        if self.alive().fragments is not NULL:
             raise errors.Nonlinear("the data is a chain of several views; linearize() it first")
         export_bytes(view, self, skb_data(&self.skb), self.skb.len, True, flags)
         self.exports += 1
@@ -112,8 +112,7 @@ cdef class Skb:
         return skb_len(self.alive())
 
     def __bytes__(self):
-        self.live()
-        cdef uint32_t length = skb_len(&self.skb)
+        cdef uint32_t length = skb_len(self.alive())
         copy = PyBytes_FromStringAndSize(NULL, length)
         check(skb_copy_bits(&self.skb, 0, PyBytes_AS_STRING(copy), length))
         return copy
@@ -122,12 +121,10 @@ cdef class Skb:
         cdef Py_ssize_t start, stop, step, length
         cdef uint8_t byte = 0
         if isinstance(key, slice):
-            self.live()
-            if plain_slice(key, skb_len(&self.skb), &start, &length):
+            if plain_slice(key, skb_len(self.alive()), &start, &length):
                 return self.part(start, length)
             PySlice_Unpack(key, &start, &stop, &step)
-            self.live()
-            length = PySlice_AdjustIndices(skb_len(&self.skb), &start, &stop, step)
+            length = PySlice_AdjustIndices(skb_len(self.alive()), &start, &stop, step)
             if step != 1:
                 raise ValueError("a view is contiguous: slices have step 1")
             return self.part(start, length)
@@ -303,16 +300,14 @@ cdef class Skb:
     @property
     def is_shared(self):
         """Whether the buffer has other references."""
-        self.live()
         settle()
-        return bool(skb_is_shared(&self.skb))
+        return bool(skb_is_shared(self.alive()))
 
     @property
     def is_writable(self):
         """Whether `data_mut`, `push` and `put` may write."""
-        self.live()
         settle()
-        return bool(skb_is_writable(&self.skb))
+        return bool(skb_is_writable(self.alive()))
 
     @property
     def is_chain(self):
@@ -322,14 +317,24 @@ cdef class Skb:
     @property
     def references(self):
         """References to its buffer now."""
-        self.live()
         settle()
-        return skb_buffer_references(self.skb.header)
+        return skb_buffer_references(self.alive().header)
 
     @property
     def address(self):
         """Address of the first byte of its data."""
         return <uintptr_t>skb_data(self.alive())
+
+    @property
+    def five_tuple(self):
+        """Its `FiveTuple`, read by `link_type`; None without an IP header."""
+        made = <FiveTuple>FiveTuple.__new__(FiveTuple)
+        return made if skb_get_flow(self.alive(), &made.flow) else None
+
+    def set_hash(self):
+        """Fill in `hash` if it is 0 and the frame has a flow; return it."""
+        skb_set_hashes(self.alive(), 1)
+        return self.skb.hash
 
     @property
     def timestamp_ns(self):

@@ -13,8 +13,10 @@ from cpython cimport array as c_array
 from skbpool cimport (
     SKBPOOL_OBJECTS_MAJOR, import_skbpool_core, skb_batch, skb_batch_append, skb_batch_clone,
     skb_batch_create, skb_batch_free, skb_batch_pop, skb_batch_push, skb_batch_release,
-    skb_batch_skbs, skb_clone, skb_len, skb_pool, skb_t, skbpool_objects,
+    skb_batch_skbs, skb_clone, skb_get_flows, skb_len, skb_pool, skb_set_hashes, skb_t,
+    skbpool_objects,
 )
+from skbpool._flow cimport FiveTuples, room_for
 from skbpool._skb cimport Skb, fresh
 from skbpool._support cimport check, pool_of
 
@@ -228,6 +230,37 @@ cdef class SkbBatch:
         for position in range(count):
             lengths.data.as_uints[position] = skb_len(&skbs[position])
         return lengths
+
+    def five_tuples(self):
+        """Return the `FiveTuples` of all views, read without the interpreter's lock.
+
+        Ethernet with up to two VLAN tags, raw IP, BSD loopback and Linux cooked frames, by the
+        `link_type` of each; at most the first 512 bytes, in whichever parts of a chain they lie.
+        Meanwhile a clone of the batch keeps the bytes, whatever other threads do with this one. 48
+        bytes of memory a view, and some 20 ns; `Skb.five_tuple` takes 130 ns, unpacked. `make
+        bench-python` printed that.
+
+        Raises:
+            TooManyReferences: A buffer's count is at its limit.
+        """
+        cdef SkbBatch clone = self.clone()
+        cdef size_t count = 0
+        cdef skb_t *skbs = skb_batch_skbs(clone.batch, &count)
+        cdef FiveTuples made = room_for(count)
+        with nogil:
+            skb_get_flows(skbs, count, made.flows)
+            skb_batch_release(clone.batch)
+        return made
+
+    def set_hashes(self):
+        """Fill in the `hash` of each view where it is 0 and the frame has a flow.
+
+        Returns:
+            How many got theirs.
+        """
+        cdef size_t count = 0
+        cdef skb_t *skbs = skb_batch_skbs(self.batch, &count)
+        return skb_set_hashes(skbs, count)
 
     @property
     def nbytes(self):

@@ -134,7 +134,7 @@ def main() -> int:
         (
             "python.svg",
             compared(python, goals),
-            lambda bars: chart("Python beside memoryview and bytes", of, bars, 1),
+            lambda bars: chart("Python beside memoryview, bytes and dpkt", of, bars, 1),
         ),
     ]
     drawn = [(RESULTS / name, draw(bars)) for name, bars, draw in charts if bars]

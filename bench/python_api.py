@@ -1,4 +1,4 @@
-"""Measures the Python API beside memoryview and bytes. `make bench-python`.
+"""Measures the Python API beside memoryview, bytes and dpkt. `make bench-python`.
 
     python bench/python_api.py [--rounds N] [--seconds S] [--no-write]
 
@@ -18,12 +18,25 @@ import timeit
 from collections import defaultdict
 from dataclasses import dataclass
 
+import dpkt
 import machine
 import skbpool
 from ratios import Goal, Row, note, show, write
 
 CORE = 1
-FRAME = bytes(range(64))
+FRAME = bytes(
+    dpkt.ethernet.Ethernet(
+        src=b"\x02" * 6,
+        dst=b"\x03" * 6,
+        data=dpkt.ip.IP(
+            src=bytes([10, 0, 0, 1]),
+            dst=bytes([192, 0, 2, 7]),
+            p=dpkt.ip.IP_PROTO_TCP,
+            len=50,
+            data=dpkt.tcp.TCP(sport=50_000, dport=443, data=bytes(10)),
+        ),
+    )
+)
 PACKETS = 256
 
 
@@ -42,6 +55,17 @@ COMPARISONS = [
         Goal("slice", "ns", 0.6, note="peer: memoryview"),
         "skb[14:34]",
         "view[14:34]",
+    ),
+    Comparison(
+        Goal("slice_each", "ns", note="another packet each time; peer: list of memoryviews"),
+        "for each in skbs: each[14:34]",
+        "for each in views: each[14:34]",
+        PACKETS,
+    ),
+    Comparison(
+        Goal("slice_three", "ns", note="three headers, kept; peer: memoryview"),
+        "skb[:14], skb[14:34], skb[34:54]",
+        "view[:14], view[14:34], view[34:54]",
     ),
     Comparison(
         Goal("slice_beside_bytes", "ns", note="peer: bytes, which copies"),
@@ -70,7 +94,31 @@ COMPARISONS = [
         "skb[12]",
         "view[12]",
     ),
+    Comparison(
+        Goal("five_tuple", "ns", 0.05, note="unpacked; peer: dpkt"),
+        "source, destination, source_port, destination_port, protocol = skb.five_tuple",
+        "source, destination, source_port, destination_port, protocol = by_dpkt(copy)",
+    ),
+    Comparison(
+        Goal("five_tuple_batch", "ns", 0.05, note="a packet, as columns; peer: dpkt, one by one"),
+        "batch.five_tuples()",
+        "for each in copies: by_dpkt(each)",
+        PACKETS,
+    ),
+    Comparison(
+        Goal("five_tuple_count", "ns", 0.05, note="a packet, counted in a dict; peer: dpkt"),
+        "for each in batch.five_tuples(): counts[each] = counts.get(each, 0) + 1",
+        "for each in map(by_dpkt, copies): counts[each] = counts.get(each, 0) + 1",
+        PACKETS,
+    ),
 ]
+
+
+def by_dpkt(frame: bytes) -> tuple[bytes, bytes, int, int, int]:
+    """Return the five-tuple of a TCP segment in IPv4, as a program with dpkt does."""
+    datagram = dpkt.ethernet.Ethernet(frame).data
+    segment = datagram.data
+    return datagram.src, datagram.dst, segment.sport, segment.dport, datagram.p
 
 
 def measure(statement: str, packets: int, seconds: float, names: dict[str, object]) -> float:
@@ -105,6 +153,9 @@ def main() -> int:
             "batch": skbpool.SkbBatch(skb.clone() for skb in skbs),
             "views": [memoryview(FRAME) for _ in skbs],
             "copies": [bytes(skb) for skb in skbs],
+            "skbs": skbs,
+            "by_dpkt": by_dpkt,
+            "counts": {},
         }
         for number in range(options.rounds):
             note(f"round {number + 1} of {options.rounds}")
@@ -113,6 +164,7 @@ def main() -> int:
                 for side, statement in sides if number % 2 == 0 else sides[::-1]:
                     figure = measure(statement, each.packets, options.seconds, names)
                     samples[each.goal.op][side].append(figure)
+        assert tuple(skbs[0].five_tuple or ()) == by_dpkt(FRAME)
         names.clear()
         del skbs
     rows = [
@@ -122,9 +174,13 @@ def main() -> int:
     python = f"{platform.python_implementation()} {platform.python_version()}"
     print(f"{about['cpu']}, load {about['load_average'][0]}; {python}")
     show("Python", rows, "peer")
-    print("Reading a 5-tuple is absent: there is no such call yet.")
     if not options.no_write:
-        raw = {"machine": about, "load_average_after": machine.load(), "python": python}
+        raw = {
+            "machine": about,
+            "load_average_after": machine.load(),
+            "python": python,
+            "dpkt": dpkt.__version__,
+        }
         write(
             "python",
             rows,

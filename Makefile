@@ -109,11 +109,25 @@ charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench
 ##### tests
 
 .PHONY: test
-test: setup test-rust test-loom test-shuttle test-python test-service test-bench test-e2e ## Run every test
+test: setup test-rust test-fuzz test-loom test-shuttle test-python test-service test-bench test-e2e ## Run every test
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests, doc tests and seed tests included
 	$(CARGO) test $(WORKSPACE)
+
+.PHONY: test-fuzz
+test-fuzz: ## Replay the corpora of the fuzz targets
+	$(CARGO) test $(WORKSPACE) -p skbpool-fuzz
+
+# A nightly run takes what is given here; CI replays only.
+.PHONY: fuzz
+fuzz: ## Fuzz everything that takes bytes from outside: SECONDS=300 ONLY=capture,capi
+	$(BOOTSTRAP_PYTHON) core/fuzz/fuzz.py run $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(ONLY),--only $(ONLY))
+
+.PHONY: fuzz-merge
+fuzz-merge: ## Add to the corpora what make fuzz found that reaches new code: ONLY=capture,capi
+	$(BOOTSTRAP_PYTHON) core/fuzz/fuzz.py merge $(if $(ONLY),--only $(ONLY))
 
 # Loom is another configuration of the whole crate graph, so it builds in a folder of its own, and
 # without link-time optimisation, which would cost more than it saves.

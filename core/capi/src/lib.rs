@@ -28,6 +28,7 @@ mod table;
 mod verbs;
 mod view;
 
+pub use cache::Cache;
 pub use code::Code;
 pub use failure::{Failure, take_failure};
 pub use raw::{ArmedSlot, RawSkb};

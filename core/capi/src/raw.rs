@@ -20,7 +20,7 @@ pub struct RawSkb {
 unsafe impl Send for RawSkb {}
 
 /// `skb_armed`: an armed buffer, or none where all is null.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub struct ArmedSlot {
     opaque: [u64; 3],

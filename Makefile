@@ -22,7 +22,7 @@ export CARGO_TARGET_DIR
 # since cargo cannot see that a file was added.
 CYTHON_SOURCES := $(sort $(wildcard $(addprefix python/skbpool/,*.pyx *.pxd include/*.h)))
 LIBRARY_SOURCES := $(sort pyproject.toml LICENSE $(shell find core python \
-	\( -name target -o -name tests -o -name benches -o -name __pycache__ \) -prune -o -type f \
+	\( -name target -o -name tests -o -name benches -o -name __pycache__ -o -path core/fuzz \) -prune -o -type f \
 	-regex '.*\.\(rs\|toml\|lock\|py\|pyi\|pyx\|pxd\|h\|typed\)' -print))
 SERVICE_SOURCES := $(sort service/pyproject.toml $(shell find service/skbpool_service \
 	-name __pycache__ -prune -o -type f -print))

@@ -97,13 +97,22 @@ def parse_address(text: str) -> Address:
     """
     if text.startswith("unix:"):
         return _unix(text, text.removeprefix("unix:"))
-    found = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\[\]:/\s]+)):([0-9]{1,5})", text)
-    if not found or int(found[3]) > 65535:
+    found = re.fullmatch(r"(?:\[([^\[\]]*:[^\[\]]*)\]|([^\[\]:/\s]+)):([0-9]{1,5})", text)
+    if not found or int(found[3]) > 65535 or not _is_host(found[1] or found[2]):
         raise AddressError(
             f"{text!r} is not an address: write unix:PATH or HOST:PORT, as in "
             "unix:/run/skbpool/skbpool.sock, 127.0.0.1:50051 or [::1]:50051"
         )
     return TcpAddress(found[1] or found[2], int(found[3]))
+
+
+def _is_host(host: str) -> bool:
+    """Whether the name or address can be looked up at all."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return host.isprintable()
 
 
 def _unix(text: str, path: str) -> UnixAddress:
@@ -113,6 +122,8 @@ def _unix(text: str, path: str) -> UnixAddress:
         raise AddressError(f"{text!r} names no socket: write unix:PATH")
     # Two processes rarely have the same working folder.
     path = str(Path(path).absolute())
+    if path.startswith("//"):  # which pathlib keeps, and whoever reads it again takes for a URL
+        path = path[1:]
     # gRPC takes what a comma separates for several addresses, and addresses to be text.
     if "," in path or any("\udc80" <= c <= "\udcff" for c in path):
         raise AddressError(
@@ -121,7 +132,7 @@ def _unix(text: str, path: str) -> UnixAddress:
         )
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         raise AddressError(
-            f"the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes, and {path} has "
+            f"the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes, and {path!r} has "
             f"{len(os.fsencode(path))}: choose a shorter one"
         )
     return UnixAddress(path)

@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from skbpool_service.config.allowed import allowed
+from skbpool_service.config.lines import line_of, line_of_long_number
 from skbpool_service.config.model import Settings
 
 Location = Sequence[str | int]
@@ -45,12 +46,12 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             sources = [init_settings, env_settings]
-            if file is not None:
-                sources.append(TomlConfigSettingsSource(settings_cls, toml_file=file))
+            # What was read and checked is what counts, whatever is in the file by now.
+            sources.append(InitSettingsSource(settings_cls, written))
             return tuple(sources)
 
-    text = _read(file) if file is not None else ""
-    _check_tables(file, text)
+    text, written = _read(file) if file is not None else ("", {})
+    _check_tables(file, text, written)
     try:
         return Sourced(**flags)
     except RecursionError:
@@ -97,26 +98,28 @@ def merge(over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _read(file: Path) -> str:
+def _read(file: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = file.read_text(encoding="utf-8")
-        tomllib.loads(text)
+        # As bytes, since a lone carriage return ends no line in TOML.
+        text = file.read_bytes().decode()
+        return text, tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8 text: {error.reason}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: is not TOML: {error}") from None
+    except ValueError:
+        line = line_of_long_number(text)
+        raise ConfigError(f"{file}:{line}: a number has too many digits to be read") from None
     except RecursionError:
         raise ConfigError(
             f"{file}: is nested too deeply to be read; a setting is a value or a list in a table"
         ) from None
-    return text
 
 
-def _check_tables(file: Path | None, text: str) -> None:
+def _check_tables(file: Path | None, text: str, written: Mapping[str, Any]) -> None:
     """Refuse values in the place of tables, which hide when a key of the table is set over them."""
-    written = tomllib.loads(text)
     for name, field in Settings.model_fields.items():
         if not hasattr(field.annotation, "model_fields"):
             continue
@@ -126,7 +129,7 @@ def _check_tables(file: Path | None, text: str) -> None:
             variable = f"SKBPOOL_{name.upper()}"
             found.append((f"environment variable {variable}", json.loads(os.environ[variable])))
         if name in written:
-            found.append((f"{file}:{_line_of([name], text)}", written[name]))
+            found.append((f"{file}:{line_of([name], text)}", written[name]))
         for place, value in found:
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{place}: {name}: {_short(value)} is not {allowed([name])}")
@@ -148,11 +151,20 @@ def _describe(
         reason = str(detail["msg"]).removeprefix("Value error, ")
     else:
         reason = f"{_short(detail['input'])} is not {allowed(names)}"
-    return f"{_place(names, flags, file, text)}{'.'.join(names)}: {reason}"
+    return f"{_place(names, flags, file, text)}{_key(names)}: {reason}"
+
+
+def _key(names: Sequence[str]) -> str:
+    """A key as TOML has it: what is no bare key in quotes, so that it stays in its line."""
+    bare = (name if re.fullmatch(r"[\w-]+", name) else json.dumps(name) for name in names)
+    return ".".join(bare)
 
 
 def _short(value: object) -> str:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # more digits than Python shows
+        return "a number of thousands of digits"
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
@@ -173,7 +185,7 @@ def _place(names: Sequence[str], flags: Mapping[str, Any], file: Path | None, te
     if variable in os.environ:
         return f"environment variable {variable}: "
     if file is not None:
-        line = _line_of(names, text)
+        line = line_of(names, text)
         return f"{file}:{line}: " if line else ""
     return ""
 
@@ -185,29 +197,3 @@ def _holds(table: Mapping[str, Any], names: Sequence[str]) -> bool:
             return False
         found = found[name]
     return True
-
-
-def _line_of(names: Sequence[str], text: str) -> int | None:
-    """The line of a TOML file that sets a key, or else opens the table it would be in."""
-    inside: list[str] = []
-    fallback = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[\s*([\w.\s\"-]+?)\s*\]", line)
-        setting = re.match(r"\s*([\w.\"-]+)\s*=", line)
-        if header:
-            inside = _parts(header[1])
-            if inside == list(names):
-                return number
-            if inside == list(names)[: len(inside)]:
-                fallback = number  # a default that does not fit what the table says
-        elif setting:
-            path = inside + _parts(setting[1])
-            if path == list(names):
-                return number
-            if path == list(names)[: len(path)]:
-                fallback = number  # an inline table holds it
-    return fallback
-
-
-def _parts(key: str) -> list[str]:
-    return [part.strip().strip('"') for part in key.split(".")]

@@ -52,6 +52,18 @@ def test_listen_is_a_list_in_toml_and_comma_separated_in_the_environment(
     ("text", "complaint"),
     [
         ("[pool]\n\nbuffers = 0\n", ":3: pool.buffers: "),
+        ("# c\n'pool'.\"buffers\" = 0\n", ":2: pool.buffers: "),
+        ("# c\npool.buffers.x = 1\n", ":2: pool.buffers: "),
+        ("# c\n[[pool]]\nbuffers = 1\n", ":2: pool: "),
+        ('metrics = """\n[log]\n"""\n[pool]\nbuffers = 0\n', ":5: pool.buffers: "),
+        ("listen = [\n  'x',\n]\npool.buffers = 0\n", ":1: listen: "),
+        ('"a\\nb" = 1\n', ':1: "a\\nb": there is no'),
+        (f"# c\n[pool]\nbuffers = {'9' * 5000}\n", ":3: a number has too many digits"),
+        (
+            f"pool.buffers = 0x{'f' * 5000}\n",
+            ":1: pool.buffers: a number of thousands of digits is",
+        ),
+        ("[pool]\rbuffers = 1\n", "is not TOML: "),
         ("pool.buffers = 0\n", ":1: pool.buffers: "),
         (
             "x = 1\n[limits]\nmax_streams = 1\nmax_stream = 1\n",

@@ -84,6 +84,7 @@ def batches() -> dict[str, bytes]:
         "group-open": plain + b"\x7b",
         "varint-longer-than-needed": b"\x40\x81\x80\x80\x00",
         "varint-too-long": b"\x40" + b"\xff" * 10,
+        "varint-over-64-bits": b"\x40" + b"\xff" * 9 + b"\x02",
         "upper-bits-of-uint32": scalar(7, 2**40 + 3),
         "lengths-exceed-data": run(1, b"abc") + run(2, words([4])),
         "data-exceeds-lengths": run(1, b"abc") + run(2, words([2])),
@@ -194,7 +195,8 @@ def captures() -> dict[str, bytes]:
     both = section() + interface() + enhanced(b"frame")
     resolution = option("<", 9, b"\x89") + option("<", 14, struct.pack("<q", -1))
     big = option(">", 9, b"\x09") + option(">", 14, struct.pack(">q", 2**40)) + bytes(4)
-    obsolete = struct.pack("<HHIIIII", 0, 0, 0, 5, 3, 3, 0)[:20] + b"old"
+    obsolete = struct.pack("<HHIIII", 0, 0, 0, 5, 3, 3) + b"old"
+    beyond = struct.pack("<HHIIII", 0, 0, 0, 5, 7, 7) + b"old"
     simple = block("<", 3, struct.pack("<I", 9) + b"simple!!!")
     unknown = block("<", 0x0BAD, bytes(40))
     return {
@@ -215,10 +217,13 @@ def captures() -> dict[str, bytes]:
         + enhanced(b"frame", order=">"),
         "pcapng-minor-2": section(minor=2) + interface() + simple,
         "pcapng-two-sections": both + section(">") + interface(">") + enhanced(b"b", order=">"),
-        "pcapng-powers-of-two": section() + interface(options=resolution) + enhanced(b"t"),
+        "pcapng-powers-of-two": section()
+        + interface(options=resolution)
+        + enhanced(b"t", ticks=10**15 + 1),
         "pcapng-before-1970": section() + interface(options=resolution) + enhanced(b"t", ticks=0),
         "pcapng-simple-cut-at-the-snap-length": section() + interface(snap=4) + simple,
         "pcapng-obsolete": section() + interface() + block("<", 2, obsolete),
+        "pcapng-obsolete-captured-beyond": section() + interface() + block("<", 2, beyond),
         "pcapng-unknown-block": section() + unknown + interface() + enhanced(b"after"),
         "pcapng-unknown-block-cut": section() + unknown[:-8],
         "pcapng-unknown-interface": both + enhanced(b"x", number=1),
@@ -269,6 +274,7 @@ def calls() -> dict[str, bytes]:
     view = b"\x02\x00\x40\x20"
     return {
         "view-and-release": pool_alloc + view + b"\x09\x00\x00",
+        "slice-beyond-the-view": pool_alloc + view + b"\x0b\x00\x00\x21",
         "clone-and-write": cache_alloc + view + b"\x0a\x00\x01\x01" + b"\x0d\x00\x00\x77",
         "armed-with-rooms": pool_alloc + b"\x03\x00\x00\x03" + b"\x04\x00\x20\x10\x08\x08" * 2,
         "memory-of-mine": b"\x01\x00\x00\x80" + view + b"\x0f\x00\x10\x55\x0e\x00\x10\x56",
@@ -283,6 +289,7 @@ def leases() -> dict[str, bytes]:
     return {
         "write-cut-deliver": b"\x08\x00\x01\x00\x10\x41\x03\x10\x20\x08\x01\x02\x05",
         "cut-twice": b"\x08\x00\x03\x00\x40\x00\x00\x00\x03\x08\x40\x08\x00\x00\x05\x07",
+        "tailroom-beyond-the-buffer": b"\x08\x00\x03\x00\x10\xdc\x00\x10\x05",
         "beyond-the-buffer": b"\x08\x00\x03\x00\xff\xff\xff\xff\xff\x00\x05",
     }
 

@@ -219,7 +219,7 @@ def captures() -> dict[str, bytes]:
         "pcapng-two-sections": both + section(">") + interface(">") + enhanced(b"b", order=">"),
         "pcapng-powers-of-two": section()
         + interface(options=resolution)
-        + enhanced(b"t", ticks=10**15 + 1),
+        + enhanced(b"t", ticks=10**9 + 1),
         "pcapng-before-1970": section() + interface(options=resolution) + enhanced(b"t", ticks=0),
         "pcapng-simple-cut-at-the-snap-length": section() + interface(snap=4) + simple,
         "pcapng-obsolete": section() + interface() + block("<", 2, obsolete),

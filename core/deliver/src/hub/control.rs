@@ -220,7 +220,7 @@ impl Hub {
     }
 
     #[inline(always)]
-    pub(super) fn version(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         // SYNC: Acquire pairs with the Release of `raise_version`: who sees that something changed sees
         // whether the hub was closed. The lists are read under the lock.
         self.version.load(Ordering::Acquire)

@@ -45,3 +45,18 @@ fn a_driver_that_saw_the_hub_change_does_not_miss_that_it_was_closed() {
         assert_eq!(driver.stats().unclaimed + drops[0].frames, 2);
     });
 }
+
+/// A driver leaves while the hub is closed. Each is told by raising the version: if one of the two were
+/// lost, who looked in between would never learn of the other.
+#[test]
+fn of_two_changes_at_once_none_is_lost() {
+    check(|| {
+        let hub = hub();
+        let driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+        let before = hub.version();
+        let leaver = thread::spawn(move || drop(driver));
+        hub.close();
+        leaver.join().unwrap();
+        assert_eq!(hub.version(), before + 2);
+    });
+}

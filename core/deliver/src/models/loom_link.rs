@@ -194,6 +194,25 @@ fn a_scrape_never_sees_more_taken_than_offered() {
     });
 }
 
+/// The same where the consumer cannot use what it took.
+#[test]
+fn a_scrape_never_sees_more_refused_than_offered() {
+    check(|| {
+        let Link { pool, shared, tx, mut rx } = link_of(1, 1);
+        let driver = thread::spawn(move || deliver(&pool, tx, 1));
+        let refusing = Arc::clone(&shared);
+        let consumer = thread::spawn(move || {
+            let mut got = SkbBatch::new();
+            if rx.ring.dequeue(got.as_mut_vec(), 1) != 0 {
+                refusing.count_refused(DropReason::TooLarge, 1, 1);
+            }
+            (got, rx)
+        });
+        check_scrape(&shared);
+        drop((driver.join().unwrap(), consumer.join().unwrap()));
+    });
+}
+
 fn check_scrape(shared: &ConsumerShared) {
     let stats = shared.stats();
     let dropped: u64 = stats.dropped.iter().map(|drop| drop.frames).sum();

@@ -6,6 +6,7 @@
 
 mod loom_accounts;
 mod loom_cache;
+mod loom_counts;
 mod loom_depot;
 mod loom_life;
 mod loom_provenance;

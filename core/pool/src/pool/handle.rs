@@ -99,6 +99,20 @@ impl Pool {
         self.inner().signals.fetch_add(RECLAIM, Ordering::Relaxed);
     }
 
+    /// Tells releasers that one more caller waits for a buffer.
+    #[cfg(any(test, not(loom)))]
+    pub(crate) fn count_waiter(&self) {
+        // Relaxed: a hint to releasers; one that misses it costs a millisecond.
+        self.inner().signals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells that one that waited does no longer.
+    #[cfg(any(test, not(loom)))]
+    pub(crate) fn uncount_waiter(&self) {
+        // Relaxed: as above.
+        self.inner().signals.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Closes the pool: allocation answers [`AllocError::Closed`], waiters wake, views stay valid.
     /// Returns how many buffers are still in flight. Closing twice is harmless.
     pub fn close(&self) -> u32 {
@@ -159,6 +173,12 @@ impl Pool {
     #[cfg(all(test, loom))]
     pub(crate) fn pages(&self) -> &Arc<crate::region::Pages> {
         self.inner().region.pages()
+    }
+
+    /// The word that its caches look at, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn signals(&self) -> u64 {
+        self.inner().signals.load(Ordering::Relaxed)
     }
 
     /// The accounts its views are held in.

@@ -3,7 +3,6 @@
 use super::error::AllocError;
 use super::handle::Pool;
 use crate::buffer::Buffer;
-use crate::sync::Ordering;
 use std::panic::Location;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -25,8 +24,7 @@ impl Pool {
         }
         let (inner, site) = (self.inner(), Location::caller());
         self.reclaim();
-        // Relaxed: a hint to releasers; one that misses it costs a millisecond.
-        inner.signals.fetch_add(1, Ordering::Relaxed);
+        self.count_waiter();
         let answer = loop {
             if let Some(answer) = inner.try_alloc(site) {
                 break answer;
@@ -38,8 +36,7 @@ impl Pool {
             let parked = inner.parking.lock().unwrap_or_else(PoisonError::into_inner);
             drop(inner.wake.wait_timeout(parked, left.min(LOOK_AGAIN)));
         };
-        // Relaxed: as above.
-        inner.signals.fetch_sub(1, Ordering::Relaxed);
+        self.uncount_waiter();
         answer
     }
 }

@@ -109,7 +109,7 @@ charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench
 ##### tests
 
 .PHONY: test
-test: setup test-rust test-fuzz test-loom test-shuttle test-python test-service test-bench test-e2e ## Run every test
+test: setup test-rust test-fuzz test-loom test-shuttle test-python test-service test-bench test-tools test-e2e ## Run every test
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests, doc tests and seed tests included
@@ -152,6 +152,15 @@ test-service: setup ## Run the tests of the daemon
 .PHONY: test-bench
 test-bench: setup ## Test how the benchmarks read what they measure; no times
 	$(PYTEST) bench/tests
+
+.PHONY: test-tools
+test-tools: $(STAMPS)/requirements ## Test the tools: that every ordering of the core has a mutation
+	$(PYTEST) tools/tests
+
+.PHONY: mutants
+mutants: ## Break the core on purpose, see which test notices: ONLY=stack TABLE=generated; all in 40 min
+	PYTHONPATH=tools $(BOOTSTRAP_PYTHON) -m mutants $(if $(TABLE),--table $(TABLE)) \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 
 .PHONY: test-e2e
 test-e2e: setup ## Run the tests with real processes: daemon, emulator, subscribers, Prometheus

@@ -65,6 +65,9 @@ BESIDE = [
     Goal("threads_8", "Mops", better="higher", note="a core"),
     Goal("threads_16", "Mops", 0.85, "higher", note="a core; peer: threads_2"),
     Goal("accounted_64", "ns", 1.05, note="20 pairs; peer: unaccounted_64"),
+    Goal("alloc_free_bulk32_4_shards", "ns", note="peer: one shard"),
+    Goal("alloc_free_held_1024_4_shards", "ns", note="peer: one shard"),
+    Goal("alloc_free_uncached_1_4_shards", "ns", note="peer: one shard"),
 ]
 TESTPMD = {"rx_64_written": (64, True), "rx_1518_written": (1518, True), "rx_64": (64, False)}
 DPDK = {goal.op for goal in GOALS if goal.unit == "ns"} | {
@@ -74,6 +77,9 @@ OURSELVES = {
     "handover_64": "bare_ring_64",
     "threads_16": "threads_2",
     "accounted_64": "unaccounted_64",
+    "alloc_free_bulk32_4_shards": "alloc_free_bulk32",
+    "alloc_free_held_1024_4_shards": "alloc_free_held_1024",
+    "alloc_free_uncached_1_4_shards": "alloc_free_uncached_1",
 }
 """What stands in for a peer is an operation of ours."""
 PAIRS = {"accounted_64": 20}

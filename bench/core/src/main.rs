@@ -12,6 +12,7 @@ mod measure;
 mod receive;
 mod rings;
 mod scale;
+mod sharded;
 
 use measure::{Failure, Settings};
 
@@ -81,6 +82,17 @@ const OPERATIONS: &[Operation] = &[
     }),
     ("unaccounted_64", "ns", scale::unaccounted_64),
     ("accounted_64", "ns", scale::accounted_64),
+    ("alloc_free_bulk32_4_shards", "ns", |settings| {
+        sharded::held(settings, 32)
+    }),
+    ("alloc_free_held_1024_4_shards", "ns", |settings| {
+        sharded::held(settings, 1024)
+    }),
+    (
+        "alloc_free_uncached_1_4_shards",
+        "ns",
+        sharded::alloc_free_uncached_1,
+    ),
 ];
 
 fn main() -> Result<(), Failure> {

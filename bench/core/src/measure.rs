@@ -2,7 +2,7 @@
 
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
-use skbpool_pool::{Accounts, HugePages, Pool};
+use skbpool_pool::{Accounts, HugePages, Pool, PoolBuilder};
 use std::error::Error;
 
 /// Whatever keeps an operation from being measured.
@@ -22,6 +22,11 @@ pub struct Settings {
 impl Settings {
     /// A pool with accounts of its own on the pages asked for.
     pub fn pool(&self, buffers: u32, order: u8) -> Result<Pool, Failure> {
+        Ok(self.builder(buffers, order).build()?)
+    }
+
+    /// As above, to be told more.
+    pub fn builder(&self, buffers: u32, order: u8) -> PoolBuilder {
         let pages = if self.huge {
             HugePages::Require
         } else {
@@ -30,7 +35,7 @@ impl Settings {
         let builder = Pool::builder(buffers)
             .order(order)
             .accounts(Accounts::new());
-        Ok(builder.huge_pages(pages).build()?)
+        builder.huge_pages(pages)
     }
 }
 

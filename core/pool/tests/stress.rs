@@ -6,6 +6,7 @@
 use skbpool_pool::{
     Accounts, Audit, BufferSource, Free, LocalCache, Owner, Pool, Skb, SkbBatch, adopt_raw,
 };
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,8 +67,14 @@ struct Worker {
     kept: Vec<Skb>,
 }
 
+thread_local! {
+    /// The core group that this thread pretends to run in.
+    static GROUP: Cell<u32> = const { Cell::new(0) };
+}
+
 impl Worker {
     fn run(mut self, steps: u64) {
+        GROUP.set(self.number as u32);
         for step in 0..steps {
             match self.cut(step) {
                 Some(batch) => self.pass_on(step, batch),
@@ -166,10 +173,15 @@ fn verify(skb: &Skb, counts: &Counts) {
     counts.verified.fetch_add(1, Ordering::Relaxed);
 }
 
-fn stress(threads: u64) {
+fn stress(threads: u64, depot_shards: u32) {
     let times = std::env::var("SKBPOOL_STRESS").map_or(1, |times| times.parse().unwrap());
     let steps = STEPS * times / threads;
-    let pool = Pool::builder(BUFFERS).accounts(Accounts::new()).build().unwrap();
+    let pool = Pool::builder(BUFFERS)
+        .accounts(Accounts::new())
+        .depot_shards(depot_shards)
+        .core_group(|| GROUP.get())
+        .build()
+        .unwrap();
     let counts = Arc::new(Counts::default());
     let (mut senders, inboxes): (Vec<_>, Vec<_>) = (0..threads).map(|_| channel()).unzip();
     // Each sends to the one behind it.
@@ -181,7 +193,10 @@ fn stress(threads: u64) {
         .map(|((next, inbox), number)| Worker {
             number,
             pool: pool.clone(),
-            cache: (number % 3 != 2).then(|| pool.local_cache()),
+            cache: (number % 3 != 2).then(|| {
+                GROUP.set(number as u32);
+                pool.local_cache()
+            }),
             inbox,
             next,
             counts: Arc::clone(&counts),
@@ -194,7 +209,7 @@ fn stress(threads: u64) {
     }
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     println!(
-        "{threads} threads, {steps} steps each: {} skbs sent, {} verified, {} times exhausted, \
+        "{threads} threads, {depot_shards} shards, {steps} steps each: {} skbs sent, {} verified, {} times exhausted, \
          {} adopted, {} freed",
         read(&counts.sent),
         read(&counts.verified),
@@ -214,15 +229,30 @@ fn stress(threads: u64) {
 
 #[test]
 fn two_threads() {
-    stress(2);
+    stress(2, 1);
 }
 
 #[test]
 fn eight_threads() {
-    stress(8);
+    stress(8, 1);
 }
 
 #[test]
 fn thirty_two_threads() {
-    stress(32);
+    stress(32, 1);
+}
+
+#[test]
+fn two_core_groups() {
+    stress(2, 2);
+}
+
+#[test]
+fn four_core_groups_of_two_threads() {
+    stress(8, 4);
+}
+
+#[test]
+fn seven_core_groups_of_thirty_two_threads() {
+    stress(32, 7);
 }

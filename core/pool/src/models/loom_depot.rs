@@ -2,7 +2,7 @@
 //! (I1).
 
 use super::{Payload, check};
-use crate::depot::Depot;
+use crate::depot::{CoreGroups, Depot};
 use loom::thread;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,18 +14,19 @@ struct Shared {
 
 impl Shared {
     fn new(count: u32) -> Arc<Self> {
-        Arc::new(Self { depot: Depot::new(count, 2, 0), payload: Payload::new(count) })
+        let groups = CoreGroups::new(1, None).unwrap();
+        Arc::new(Self { depot: Depot::new(count, 2, 0, groups), payload: Payload::new(count) })
     }
 
     fn take(&self) -> Vec<u32> {
         let mut into = [0; 2];
-        let taken = self.depot.take(&mut into);
+        let taken = self.depot.take(0, &mut into);
         self.use_all(&into[..taken]);
         into[..taken].to_vec()
     }
 
     fn take_one(&self) -> Option<u32> {
-        let taken = self.depot.take_one()?;
+        let taken = self.depot.take_one(0)?;
         self.use_all(&[taken]);
         Some(taken)
     }
@@ -52,12 +53,12 @@ fn magazines() {
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             let taken = other.take();
-            other.depot.put(&taken);
+            other.depot.put(0, &taken);
         });
         let taken = shared.take();
-        shared.depot.put(&taken);
+        shared.depot.put(0, &taken);
         let taken = shared.take();
-        shared.depot.put(&taken);
+        shared.depot.put(0, &taken);
         thread.join().unwrap();
         shared.assert_holds_every_buffer_once();
     });
@@ -71,15 +72,15 @@ fn single_buffers_beside_magazines() {
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             if let Some(taken) = other.take_one() {
-                other.depot.put_one(taken);
+                other.depot.put_one(0, taken);
             }
         });
         let taken = shared.take();
-        shared.depot.put(&taken);
+        shared.depot.put(0, &taken);
         let one = shared.take_one();
         thread.join().unwrap();
         if let Some(one) = one {
-            shared.depot.put_one(one);
+            shared.depot.put_one(0, one);
         }
         shared.assert_holds_every_buffer_once();
     });
@@ -97,12 +98,12 @@ fn overflow() {
         let thread = thread::spawn(move || {
             for buffer in theirs {
                 other.use_all(&[buffer]);
-                other.depot.put(&[buffer]);
+                other.depot.put(0, &[buffer]);
             }
         });
         for &buffer in mine {
             shared.use_all(&[buffer]);
-            shared.depot.put(&[buffer]);
+            shared.depot.put(0, &[buffer]);
         }
         thread.join().unwrap();
         shared.assert_holds_every_buffer_once();
@@ -115,17 +116,17 @@ fn loose_buffers() {
     check(|| {
         let shared = Shared::new(2);
         for buffer in shared.take() {
-            shared.depot.put_one(buffer);
+            shared.depot.put_one(0, buffer);
         }
         let other = Arc::clone(&shared);
         let thread = thread::spawn(move || {
             for buffer in other.take() {
-                other.depot.put_one(buffer);
+                other.depot.put_one(0, buffer);
             }
         });
         let taken = shared.take();
         thread.join().unwrap();
-        shared.depot.put(&taken);
+        shared.depot.put(0, &taken);
         shared.assert_holds_every_buffer_once();
     });
 }

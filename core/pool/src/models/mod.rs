@@ -11,6 +11,7 @@ mod loom_depot;
 mod loom_life;
 mod loom_provenance;
 mod loom_refs;
+mod loom_shards;
 mod loom_stack;
 mod loom_watermark;
 

@@ -51,6 +51,8 @@ pub struct LocalCache {
     /// Which allocation is recorded next; see [`crate::Provenance`].
     pub(super) sampler: Sampler,
     pub(super) allocates_for: HolderId,
+    /// The depot's shard that it takes from first and gives back to.
+    pub(super) home: usize,
     pub(super) pool: Pool,
 }
 
@@ -72,6 +74,7 @@ impl LocalCache {
             slot,
             shard: pool.accounts().shard_handle(),
             allocates_for: HolderId::NONE,
+            home: inner.depot.home(),
             pool,
         }
     }
@@ -259,7 +262,7 @@ impl LocalCache {
         // Relaxed: a hint. What an earlier call for buffers asked for, an empty cache has given.
         self.seen = inner.signals.load(Ordering::Relaxed) & !(RECLAIM - 1);
         let mut indices = [0; MAGAZINE];
-        let taken = inner.look_for(|| match inner.depot.take(&mut indices) {
+        let taken = inner.look_for(|| match inner.depot.take(self.home, &mut indices) {
             0 => None,
             taken => Some(taken),
         });
@@ -411,7 +414,7 @@ impl LocalCache {
             return;
         }
         let inner = self.pool.inner();
-        inner.depot_put(&self.items[..count]);
+        inner.depot_put(self.home, &self.items[..count]);
         let cached = self.cached();
         self.items.copy_within(count..cached, 0);
         self.slot.set_cached(cached - count);

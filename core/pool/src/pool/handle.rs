@@ -154,6 +154,11 @@ impl Pool {
         self.inner().order
     }
 
+    /// Shards of its depot.
+    pub fn depot_shards(&self) -> u32 {
+        self.inner().depot.shards()
+    }
+
     /// Bytes of each buffer.
     pub fn buffer_bytes(&self) -> u32 {
         self.inner().buffer_bytes

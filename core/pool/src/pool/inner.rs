@@ -133,16 +133,16 @@ impl PoolInner {
         }
     }
 
-    /// Puts free buffers, which the caller gives up, back into the depot, a magazine at a time. They
-    /// stay counted as outside until [`PoolInner::count_home`].
-    pub(super) fn depot_put(&self, items: &[NonNull<BufferHeader>]) {
+    /// Puts free buffers, which the caller gives up, back into the depot's shard `home`, a magazine at a
+    /// time. They stay counted as outside until [`PoolInner::count_home`].
+    pub(super) fn depot_put(&self, home: usize, items: &[NonNull<BufferHeader>]) {
         let first = self.headers.as_ptr().addr();
         let mut indices = [0; MAGAZINE];
         for magazine in items.chunks(self.depot.magazine_size()) {
             for (index, item) in indices.iter_mut().zip(magazine) {
                 *index = ((item.addr().get() - first) / size_of::<BufferHeader>()) as u32;
             }
-            self.depot.put(&indices[..magazine.len()]);
+            self.depot.put(home, &indices[..magazine.len()]);
         }
     }
 
@@ -165,7 +165,7 @@ impl PoolInner {
         if self.is_closed() {
             return Some(Err(self.closed()));
         }
-        let index = self.look_for(|| self.depot.take_one())?;
+        let index = self.look_for(|| self.depot.take_one(self.depot.home()))?;
         self.count_out(1);
         // Relaxed: a counter, read for reporting only.
         let count = self.shared.alloc.fetch_add(1, Ordering::Relaxed);
@@ -233,7 +233,7 @@ impl PoolInner {
         {
             // SAFETY: alive, since this buffer is still counted in `life`.
             let inner = unsafe { this.as_ref() };
-            inner.depot.put_one(index);
+            inner.depot.put_one(inner.depot.home(), index);
             // Relaxed: a counter, read for reporting only.
             inner.shared.release.fetch_add(1, Ordering::Relaxed);
             inner.wake_waiters();

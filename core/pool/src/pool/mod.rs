@@ -21,6 +21,7 @@ mod stats;
 mod wait;
 mod watermark;
 
+pub use crate::depot::MAX_DEPOT_SHARDS;
 pub use audit::{Audit, AuditError};
 pub use builder::{MAX_BUFFERS, PoolBuilder, PoolError, StartValues};
 pub use cache::LocalCache;

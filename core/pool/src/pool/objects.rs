@@ -98,7 +98,7 @@ impl FreeBuffers {
         }
         let items = self.items.drain(..count);
         let inner = self.pool.inner();
-        inner.depot_put(items.as_slice());
+        inner.depot_put(inner.depot.home(), items.as_slice());
         drop(items);
         self.slot.set_cached(self.items.len());
         inner.count_home(count);

@@ -14,6 +14,7 @@ mod objects;
 mod outstanding;
 mod provenance;
 mod reslice;
+mod shards;
 mod sparse;
 mod stages;
 mod verbs;

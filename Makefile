@@ -158,7 +158,7 @@ test-tools: $(STAMPS)/requirements ## Test the tools: that every ordering of the
 	$(PYTEST) tools/tests
 
 .PHONY: mutants
-mutants: ## Break the core on purpose, see which test notices: ONLY=stack TABLE=generated; all in 40 min
+mutants: ## Break the core on purpose, see what notices: ONLY=stack; all in 40 min, TABLE=generated in 3
 	PYTHONPATH=tools $(BOOTSTRAP_PYTHON) -m mutants $(if $(TABLE),--table $(TABLE)) \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 

@@ -118,3 +118,21 @@ fn whoever_comes_second_finds_what_is_left() {
         shared.assert_holds_every_buffer_once();
     });
 }
+
+/// One steals a magazine, and another one of its group fills the first empty magazine that it finds.
+#[test]
+fn a_stolen_magazine_is_empty_before_it_is_given_on() {
+    check(|| {
+        let shared = Shared::new();
+        let mine = shared.take(0);
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            other.use_all(&mine);
+            other.depot.put(0, &mine);
+        });
+        let stolen = shared.take(0);
+        thread.join().unwrap();
+        shared.depot.put(0, &stolen);
+        shared.assert_holds_every_buffer_once();
+    });
+}

@@ -243,3 +243,23 @@ fn a_bulk_that_fails_midway_gives_back_what_it_got() {
     drop((held, cache));
     assert_all_home(&pool);
 }
+
+#[test]
+fn every_way_home_raises_the_generation() {
+    let pool = pool(1);
+    let mut cache = pool.local_cache();
+    for way in 0..4 {
+        let skb = cache.alloc().unwrap().into_empty_skb();
+        assert_eq!(skb.header().generation(), way);
+        match way {
+            0 => cache.release(skb),
+            1 => cache.release_batch(&mut SkbBatch::from_iter([skb])),
+            2 => drop(SkbBatch::from_iter([skb])),
+            _ => {
+                let other = skb.clone_skb().unwrap();
+                cache.release_batch(&mut SkbBatch::from_iter([skb, other]));
+            }
+        }
+    }
+    assert_eq!(cache.alloc().unwrap().header().generation(), 4);
+}

@@ -2,6 +2,7 @@
 
 mod audit;
 mod builder;
+mod bulk;
 mod cache;
 #[cfg(not(loom))]
 mod dead;

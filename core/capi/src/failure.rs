@@ -78,7 +78,10 @@ impl Failure {
             Self::Bring(BringError::TooLarge { .. }) => Code::TooLarge,
             Self::Bring(BringError::Misaligned { .. }) => Code::Misaligned,
             Self::Pool(
-                PoolError::Count { .. } | PoolError::Order { .. } | PoolError::Watermarks { .. },
+                PoolError::Count { .. }
+                | PoolError::Order { .. }
+                | PoolError::Watermarks { .. }
+                | PoolError::DepotShards { .. },
             ) => Code::Invalid,
             Self::Pool(PoolError::Region(_)) => Code::NoMemory,
             Self::BufferTooSmall { .. } => Code::TooSmall,

@@ -124,7 +124,10 @@ fn from_failure(py: Python<'_>, failure: &Failure) -> PyErr {
         Failure::Alloc(AllocError::ForkedPool) => ("ForkedPool", vec![]),
         Failure::Bring(_) => ("BadMemory", vec![]),
         Failure::Pool(
-            PoolError::Count { .. } | PoolError::Order { .. } | PoolError::Watermarks { .. },
+            PoolError::Count { .. }
+            | PoolError::Order { .. }
+            | PoolError::Watermarks { .. }
+            | PoolError::DepotShards { .. },
         )
         | Failure::BadName => ("BadPool", vec![]),
         Failure::Pool(PoolError::Region(RegionError::OutOfMemory { needed, available })) => {

@@ -64,7 +64,10 @@ impl IntoException for HubError {
             Self::Accounts(error) => exception(py, "TooManyHolders", &error.to_string(), &[]),
             Self::Closed => exception(py, "PoolClosed", &self.to_string(), &[]),
             Self::ForkedPool(error) => Error::from(error).into(),
-            Self::Ring(_) | Self::NoQuota { .. } => PyValueError::new_err(self.to_string()),
+            Self::Copies(error) => Error::from(error).into(),
+            Self::Ring(_) | Self::NoQuota { .. } | Self::NoCopyMemory { .. } => {
+                PyValueError::new_err(self.to_string())
+            }
         }
     }
 }

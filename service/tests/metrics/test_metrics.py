@@ -140,7 +140,7 @@ def test_drops_are_counted_by_reason(daemon: Daemon, stubs: Stubs) -> None:
         for (name, labels), count in samples.items()
         if name == "skbpool_dropped_frames_total"
     }
-    assert len(dropped) == 9  # every reason, from the start
+    assert len(dropped) == 10  # every reason, from the start
     assert sum(dropped.values()) == missed > 0
     by_consumer = sum(
         count

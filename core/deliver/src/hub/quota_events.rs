@@ -2,7 +2,7 @@
 
 use crate::sync::{AtomicU64, EventCount, Ordering};
 use std::sync::Arc;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 use std::time::Instant;
 
 /// What happened to a consumer's quota.
@@ -95,7 +95,7 @@ impl QuotaEvents {
     }
 
     /// The next event; none when the deadline has passed.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub fn next_until(&mut self, deadline: Instant) -> Option<QuotaEvent> {
         loop {
             let epoch = self.board.news.epoch();

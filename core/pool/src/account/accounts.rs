@@ -195,13 +195,12 @@ impl Accounts {
         ShardHandle::new(Arc::clone(self), index)
     }
 
-    /// Views and bytes that `id` holds now.
+    /// Views and bytes that `id` holds now, and with them what was released while this was read.
     pub fn held(&self, id: HolderId) -> (u64, u64) {
-        let [acquired, acquired_bytes, released, released_bytes] = self.sum(id.index());
-        let held =
-            (acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes));
-        self.raise_peaks(id.index(), held);
-        held
+        let sum = self.sum(id.index());
+        self.raise_peaks(id.index(), sum);
+        let [acquired, acquired_bytes, released, released_bytes] = sum;
+        (acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes))
     }
 
     /// Views that `id`'s number ever gave back, its earlier holders' included: to be compared with

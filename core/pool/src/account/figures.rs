@@ -41,14 +41,15 @@ impl Accounts {
         for (id, entry) in registry.holders.iter_mut().enumerate().skip(1) {
             let Some(entry) = entry else { continue };
             let before_ns = now_ns();
-            let [acquired, acquired_bytes, released, released_bytes] = self.sum(id);
+            let sum = self.sum(id);
+            let [acquired, acquired_bytes, released, released_bytes] = sum;
             let oldest = entry.watch.look(acquired, released, before_ns, now_ns());
             if entry.retired && acquired == released {
                 continue;
             }
             let views = acquired.saturating_sub(released);
             let bytes = acquired_bytes.saturating_sub(released_bytes);
-            let [peak_views, peak_bytes] = self.raise_peaks(id, (views, bytes));
+            let [peak_views, peak_bytes] = self.raise_peaks(id, sum);
             found.push(HolderStats {
                 id: HolderId::new(self.number, id as u8),
                 name: entry.name.clone(),
@@ -66,17 +67,25 @@ impl Accounts {
         found
     }
 
-    /// Takes note of what a holder was seen to have; returns the most it ever was.
-    pub(super) fn raise_peaks(&self, id: usize, (views, bytes): (u64, u64)) -> [u64; 2] {
-        let [most_views, most_bytes] = &self.peaks[id];
-        [(most_views, views), (most_bytes, bytes)].map(|(most, now)| {
-            // Relaxed: reporting only; written only when there is a new peak.
-            let before = most.load(Ordering::Relaxed);
-            if now > before {
-                most.fetch_max(now, Ordering::Relaxed);
-            }
-            before.max(now)
-        })
+    /// Takes note of a sum over a holder's counters; returns the most it was ever seen to have.
+    ///
+    /// What was released between the readings of a sum counts as held in it. So where it would be a new
+    /// peak, what was released by now is taken off: that much the holder had when the acquisitions were
+    /// read.
+    pub(super) fn raise_peaks(&self, id: usize, sum: [u64; 4]) -> [u64; 2] {
+        let peaks = &self.peaks[id];
+        // Relaxed: reporting only, as below.
+        let [views, bytes] = peaks.each_ref().map(|most| most.load(Ordering::Relaxed));
+        let [acquired, acquired_bytes, released, released_bytes] = sum;
+        let is_new = acquired.saturating_sub(released) > views
+            || acquired_bytes.saturating_sub(released_bytes) > bytes;
+        if !is_new {
+            return [views, bytes];
+        }
+        let [.., released, released_bytes] = self.sum(id);
+        let had =
+            [acquired.saturating_sub(released), acquired_bytes.saturating_sub(released_bytes)];
+        [0, 1].map(|which| peaks[which].fetch_max(had[which], Ordering::Relaxed).max(had[which]))
     }
 
     /// Begins the peaks of a new holder.

@@ -3,7 +3,7 @@
 use super::handle::Pool;
 use crate::sync::{AtomicU32, AtomicU64, EventCount, Ordering};
 use std::sync::Arc;
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 use std::time::Instant;
 
 /// Something that happened to a pool as a whole.
@@ -159,7 +159,7 @@ impl PoolEvents {
     }
 
     /// The next event; none when the deadline has passed, or at once after [`PoolEvent::Gone`].
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub fn next_until(&mut self, deadline: Instant) -> Option<PoolEvent> {
         loop {
             let (epoch, event) = self.look();

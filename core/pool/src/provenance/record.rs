@@ -28,7 +28,7 @@ pub(crate) struct Record {
 }
 
 // A cache line of its own, since its writers are as many as its buffer's owners.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 const _: () = assert!(size_of::<Record>() == 64);
 
 /// Who allocated a buffer, where, and of how many allocations it stands for one.

@@ -38,8 +38,8 @@ class PoolStats:
     reserved: int
     """Buffers promised to drivers, caches and consumers."""
     state: str
-    """`"open"`, `"closed"`, `"orphaned"`: closed and alive because views are outstanding, or `"forked"`:
-    the pool of the process that forked this one."""
+    """`"open"`, `"closed"`, `"orphaned"`: closed and alive because views are outstanding, or
+    `"forked"`: the pool of the process that forked this one."""
     alloc_fast: int
     """Buffers allocated from a thread's cache."""
     alloc_slow: int

@@ -69,5 +69,6 @@ pub use provenance::{
 };
 pub use region::{HugePages, RegionError};
 pub use skb::{
-    BufferSource, CopyError, FragList, Share, Skb, SkbBatch, SkbError, SkbFlags, make_zero_copy_skb,
+    BufferSource, Charge, CopyError, FragList, Share, Skb, SkbBatch, SkbError, SkbFlags,
+    make_zero_copy_skb,
 };

@@ -5,7 +5,7 @@ use super::delivered::Delivered;
 use super::ends::{Ends, RingRx, RingTx};
 use super::quota::{Grant, charge};
 use super::shared::{ConsumerShared, LinkCounters};
-use skbpool_pool::{DropReason, HolderId, LocalCache, Share, Skb, SkbBatch};
+use skbpool_pool::{Charge, DropReason, LocalCache, Share, Skb, SkbBatch};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -253,19 +253,8 @@ impl LinkTx {
     ) -> bool {
         let grant = std::mem::take(&mut self.fit.grant);
         let holder = self.shared.holder.id();
-        let (mut views, mut truesize, mut bytes) = (0, 0, 0);
-        for skb in batch.as_mut_slice() {
-            let charge = (u64::from(skb.views()), u64::from(skb.truesize()));
-            if skb.holder() != HolderId::NONE {
-                cache.shard().release(skb.holder(), charge.0, charge.1);
-            }
-            views += charge.0;
-            truesize += charge.1;
-            bytes += u64::from(skb.len());
-            skb.set_holder(holder);
-        }
+        let Charge { views, mut bytes, .. } = batch.hand_to(holder, cache.shard());
         if views != 0 {
-            cache.shard().acquire(holder, views, truesize);
             cache.note_delivered(batch.as_slice(), holder);
         }
         if grant.frames != 0 {

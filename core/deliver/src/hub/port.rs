@@ -114,14 +114,14 @@ impl DriverPort {
             return delivered;
         }
         self.counters.frames.add(frames as u64);
-        self.counters.bytes.add(batch.bytes());
+        let (bytes, chained) = batch.measure();
+        self.counters.bytes.add(bytes);
         if self.links.is_empty() {
             delivered.unclaimed = frames as u64;
             self.counters.unclaimed.add(frames as u64);
             batch.release(cache);
             return delivered;
         }
-        let chained = batch.as_slice().iter().any(|skb| skb.is_chain());
         let may_wait = !self.may_block.is_zero();
         self.shares.resize_with(self.links.len(), Share::default);
         for (link, share) in self.links.iter_mut().zip(&mut self.shares) {

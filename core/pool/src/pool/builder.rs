@@ -97,7 +97,7 @@ impl PoolBuilder {
             accounts: None,
             marks: None,
             start: StartValues::default(),
-            provenance: Provenance::Off,
+            provenance: Provenance::default(),
             depot_shards: 1,
             core_group: None,
         }
@@ -142,7 +142,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Which allocations are recorded; none unless set. [`Pool::set_provenance`] changes it later.
+    /// Which allocations are recorded; [`Provenance::DEFAULT`] unless set. [`Pool::set_provenance`] changes
+    /// it later.
     pub fn provenance(mut self, provenance: Provenance) -> Self {
         self.provenance = provenance;
         self

@@ -1,10 +1,9 @@
 //! Which allocations are recorded.
 
 /// Which allocations of a pool are recorded, for [`crate::Pool::set_provenance`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provenance {
     /// None. Records of buffers that are out are kept, and reported as long as they are.
-    #[default]
     Off,
     /// One of `every`, at a place that changes from one stretch of `every` to the next, in each cache.
     Sampled {
@@ -13,6 +12,19 @@ pub enum Provenance {
     },
     /// Every one, and the release of each view.
     Full,
+}
+
+impl Provenance {
+    /// One of 4,096 allocations, what a pool begins with: a leak of some thousand buffers shows, and what
+    /// recording costs is lost in what an allocation does.
+    pub const DEFAULT: Self = Self::Sampled { every: 4096 };
+}
+
+impl Default for Provenance {
+    fn default() -> Self {
+        // Models record what they are about.
+        if cfg!(any(loom, shuttle)) { Self::Off } else { Self::DEFAULT }
+    }
 }
 
 /// A mode as one word: `full << 8 | log2(every) + 1`; 0 is off.

@@ -44,6 +44,17 @@ impl SkbBatch {
         self.skbs.iter().map(|skb| u64::from(skb.len())).sum()
     }
 
+    /// Bytes of data of all of them, and whether there are chains among them: one pass.
+    #[inline]
+    pub fn measure(&self) -> (u64, bool) {
+        let (mut bytes, mut chained) = (0, false);
+        for skb in &self.skbs {
+            bytes += u64::from(skb.len);
+            chained |= skb.fragments.is_some();
+        }
+        if chained { (self.bytes(), true) } else { (bytes, false) }
+    }
+
     /// Appends an skb.
     #[inline(always)]
     pub fn push(&mut self, skb: Skb) {

@@ -22,5 +22,6 @@ pub use layout::{Skb, SkbFlags};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use lines::{ByLines, has_lines};
 pub(crate) use lines::{ByWords, WriteSkb};
+pub use settle::Charge;
 pub use share::make_zero_copy_skb;
 pub use source::BufferSource;

@@ -1,6 +1,6 @@
 //! Keeping a holder's account while views come and go one at a time.
 
-use super::Skb;
+use super::{Skb, SkbBatch};
 use crate::account::{Accounts, HolderId, ShardHandle};
 use crate::clock;
 use crate::pool::{LocalCache, Pool};
@@ -106,6 +106,46 @@ impl Skb {
             // SAFETY: our reference keeps the header valid.
             unsafe { note(self.header, TransitionKind::Delivered, holder, 1) };
         }
+    }
+}
+
+/// What a batch is, for whoever answers for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Buffers that its skbs have views of, one for each view.
+    pub views: u64,
+    /// What those are charged for.
+    pub truesize: u64,
+    /// Bytes of data.
+    pub bytes: u64,
+}
+
+impl SkbBatch {
+    /// Hands every skb to `holder`: whoever answered for one is settled, `holder` charged for all by
+    /// one count, through `shard`, or where they are registered if that is of other accounts.
+    #[inline]
+    pub fn hand_to(&mut self, holder: HolderId, shard: &mut ShardHandle) -> Charge {
+        let mut charge = Charge { views: self.len() as u64, ..Charge::default() };
+        for skb in self.as_mut_slice() {
+            if (skb.holder != HolderId::NONE.raw()) | skb.fragments.is_some() {
+                let before = skb.holder();
+                let (views, truesize) = skb.charge();
+                if before != HolderId::NONE {
+                    shard.release(before, views, truesize);
+                }
+                charge.views += views - 1;
+                charge.truesize += truesize;
+                charge.bytes += u64::from(skb.len());
+            } else {
+                charge.truesize += u64::from(skb.truesize);
+                charge.bytes += u64::from(skb.len);
+            }
+            skb.set_holder(holder);
+        }
+        if charge.views != 0 && holder != HolderId::NONE {
+            shard.acquire(holder, charge.views, charge.truesize);
+        }
+        charge
     }
 }
 

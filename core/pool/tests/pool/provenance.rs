@@ -116,7 +116,8 @@ fn switching_takes_effect_at_run_time_and_keeps_what_is_out() {
     let pool = pool(64);
     let mut cache = pool.local_cache();
     let before = cache.alloc().unwrap();
-    assert_eq!(pool.provenance(), Provenance::Off);
+    assert_eq!(pool.provenance(), Provenance::DEFAULT);
+    pool.set_provenance(Provenance::Off);
     assert!(report(&pool).sites.is_empty());
     pool.set_provenance(Provenance::Full);
     let recorded = cache.alloc().unwrap();

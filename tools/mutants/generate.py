@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .rust import Call, Source
 
 READ_MODIFY_WRITE = (
-    "fetch_add|fetch_sub|fetch_or|fetch_and|fetch_update|swap|compare_exchange(?:_weak)?"
+    "fetch_add|fetch_sub|fetch_or|fetch_and|fetch_max|fetch_update|swap|compare_exchange(?:_weak)?"
 )
 ATOMIC = f"{READ_MODIFY_WRITE}|load|store|fence"
 ORDERING = re.compile(r"\bOrdering::(Relaxed|Acquire|Release|AcqRel|SeqCst)\b")

@@ -2,7 +2,7 @@
 //!
 //! Added to a copy of the crates, whose sources call it at every site that can be mutated.
 
-use super::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use super::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::OnceLock;
 
 /// The variant that is on at `site`.
@@ -89,11 +89,12 @@ pub trait SplitInteger<V> {
     fn fetch_sub_at(&self, site: u32, by: V, order: Ordering) -> V;
     fn fetch_or_at(&self, site: u32, bits: V, order: Ordering) -> V;
     fn fetch_and_at(&self, site: u32, bits: V, order: Ordering) -> V;
+    fn fetch_max_at(&self, site: u32, value: V, order: Ordering) -> V;
 }
 
 macro_rules! split {
-    ($($name:ident: $value:ty),*) => { $(
-        impl Split<$value> for $name {
+    ($($([$of:ident])? $name:ty: $value:ty),*) => { $(
+        impl$(<$of>)? Split<$value> for $name {
             fn load_half(&self, order: Ordering) -> $value {
                 self.load(order)
             }
@@ -171,9 +172,16 @@ macro_rules! split_integer {
                     Some(_) => self.split(order, |now| now & bits),
                 }
             }
+
+            fn fetch_max_at(&self, site: u32, value: $value, order: Ordering) -> $value {
+                match chosen(site) {
+                    None => self.fetch_max(value, order),
+                    Some(_) => self.split(order, |now| now.max(value)),
+                }
+            }
         }
     )* };
 }
 
-split!(AtomicBool: bool, AtomicU8: u8, AtomicU32: u32, AtomicU64: u64);
+split!(AtomicBool: bool, [T] AtomicPtr<T>: *mut T, AtomicU8: u8, AtomicU32: u32, AtomicU64: u64);
 split_integer!(AtomicU8: u8, AtomicU32: u32, AtomicU64: u64);

@@ -11,7 +11,10 @@ NOT_CODE = re.compile(
     re.DOTALL,
 )
 FUNCTION = re.compile(r"\bfn\s+(\w+)")
-TEST_ONLY = re.compile(r"#\[cfg\((?:test|all\(test\b[^]]*|not\(loom\)|all\(not\(loom\)[^]]*)\)\]")
+# Nor what only tests are built of, or what no model is built of.
+NOT_MODELLED = re.compile(
+    r"#\[cfg\((?:test|all\(test\b[^]]*|(?:all\()?not\((?:any\()?loom\b[^]]*|shuttle)\)\]"
+)
 CLOSING = {"(": ")", "{": "}"}
 
 
@@ -40,7 +43,7 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         blank = NOT_CODE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
-        for attribute in TEST_ONLY.finditer(blank):
+        for attribute in NOT_MODELLED.finditer(blank):
             end = self._item_end(blank, attribute.end(), "{;,")
             blank = blank[: attribute.start()] + " " * (end - attribute.start()) + blank[end:]
         self.code = blank

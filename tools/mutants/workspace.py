@@ -52,9 +52,9 @@ class Workspace:
     def copy(self, changed: dict[Path, str]) -> None:
         """Make the copy what the sources are, but for the text of `changed`, by path there."""
         manifest = (CORE / "Cargo.toml").read_text()
-        manifest = re.sub(r"(?m)^default-members = .*\n", "", manifest)
+        manifest = re.sub(r"(?m)^default-members = \[[^]]*\]\n", "", manifest)
         members = ", ".join(f'"{crate}"' for crate in CRATES)
-        manifest = re.sub(r"(?m)^members = .*$", f"members = [{members}]", manifest)
+        manifest = re.sub(r"(?m)^members = \[[^]]*\]", f"members = [{members}]", manifest)
         wanted = {
             Path("Cargo.toml"): manifest.encode(),
             Path("Cargo.lock"): (CORE / "Cargo.lock").read_bytes(),

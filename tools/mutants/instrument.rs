@@ -93,7 +93,7 @@ pub trait SplitInteger<V> {
 }
 
 macro_rules! split {
-    ($($([$of:ident])? $name:ty: $value:ty),*) => { $(
+    ($name:ty, $value:ty $(, $of:ident)?) => {
         impl$(<$of>)? Split<$value> for $name {
             fn load_half(&self, order: Ordering) -> $value {
                 self.load(order)
@@ -139,7 +139,7 @@ macro_rules! split {
                 Ok(now)
             }
         }
-    )* };
+    };
 }
 
 macro_rules! split_integer {
@@ -183,5 +183,9 @@ macro_rules! split_integer {
     )* };
 }
 
-split!(AtomicBool: bool, [T] AtomicPtr<T>: *mut T, AtomicU8: u8, AtomicU32: u32, AtomicU64: u64);
+split!(AtomicBool, bool);
+split!(AtomicPtr<T>, *mut T, T);
+split!(AtomicU8, u8);
+split!(AtomicU32, u32);
+split!(AtomicU64, u64);
 split_integer!(AtomicU8: u8, AtomicU32: u32, AtomicU64: u64);

@@ -4,10 +4,18 @@
 mod child;
 
 use child::Child;
-use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, HubError};
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, HubError, Policy};
 use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// One test forks at a time: children of two would hold each other's pipes open.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn hub() -> std::sync::Arc<Hub> {
     Hub::new(Pool::builder(512).accounts(Accounts::new()).build().unwrap())
@@ -15,6 +23,7 @@ fn hub() -> std::sync::Arc<Hub> {
 
 #[test]
 fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
+    let _alone = alone();
     let hub = hub();
     let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(64)).unwrap();
     let mut port =
@@ -52,6 +61,7 @@ fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
 /// Threads attach, deliver, poll and leave while others fork.
 #[test]
 fn a_child_can_drop_what_it_inherited_wherever_other_threads_were() {
+    let _alone = alone();
     let hub = hub();
     let stop = AtomicBool::new(false);
     let forks = 40;
@@ -99,4 +109,38 @@ fn a_child_can_drop_what_it_inherited_wherever_other_threads_were() {
     hub.stats();
     assert_eq!(hub.pool().audit().unwrap().free, 512);
     println!("forks: {forks}");
+}
+
+/// With a consumer goes its pool of copies, and asks for what a fork locks first.
+#[test]
+fn consumers_with_copies_leave_while_others_fork() {
+    let _alone = alone();
+    let hub = hub();
+    let stop = AtomicBool::new(false);
+    let leave = || {
+        // Relaxed: a wish to end.
+        while !stop.load(Ordering::Relaxed) {
+            let mut config = ConsumerConfig::with_quota(16);
+            config.policy = Policy::CopyOut { bytes: 16 * 4096 };
+            drop(hub.attach_consumer("busy", config).unwrap());
+        }
+    };
+    let (done, finished) = channel();
+    std::thread::scope(|scope| {
+        scope.spawn(leave);
+        scope.spawn(move || {
+            // Threads that wait for each other end with the process only.
+            if finished.recv_timeout(Duration::from_secs(60)).is_err() {
+                eprintln!("a fork and a consumer that leaves wait for each other");
+                std::process::abort();
+            }
+        });
+        for _ in 0..500 {
+            Child::fork(|| ()).join();
+        }
+        stop.store(true, Ordering::Relaxed);
+        done.send(()).unwrap();
+    });
+    hub.stats();
+    assert_eq!(hub.pool().audit().unwrap().free, 512);
 }

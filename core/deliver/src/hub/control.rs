@@ -100,7 +100,7 @@ impl Hub {
         name: &str,
         config: DriverConfig,
     ) -> Result<DriverPort, HubError> {
-        self.open_control()?.fold_leaving();
+        self.fold_leaving(self.open_control()?);
         let what = format!("driver \"{name}\"");
         let reservation = self.pool.reserve(config.buffers, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
@@ -141,13 +141,11 @@ impl Hub {
             Policy::CopyOut { bytes } => Some(Copies::new(&self.pool, name, bytes)?),
             _ => None,
         };
-        self.open_control()?.fold_leaving();
+        self.fold_leaving(self.open_control()?);
         let what = format!("the quota of consumer \"{name}\"");
         let reservation = self.pool.reserve(config.quota, &what)?;
         let holder = self.pool.accounts().holder(name, HolderKind::Consumer)?;
         let (bell, token) = config.bell.clone().unwrap_or_default();
-        let mut control = self.open_control()?;
-        let id = control.new_id();
         let quota = Quota::start_at(config.quota, config.quota_bytes, config.start_index_64());
         let doorbell = Doorbell::new(Arc::clone(&bell), token);
         let start = self.pool.start_values().counter;
@@ -155,10 +153,15 @@ impl Hub {
         let mut shared = ConsumerShared::start_at(start, name, holder, quota, doorbell);
         shared.policy = config.policy;
         shared.copies = copies;
+        // Before the lock, so that if it is refused its pool of copies goes after the lock.
         let shared = Arc::new(shared);
+        let mut control = self.open_control()?;
+        let rings = control.drivers.iter().map(|_| config.ring(slots));
+        let rings = rings.collect::<Result<Vec<_>, _>>()?;
+        let id = control.new_id();
         let mut inbox = Vec::new();
-        for driver in &mut control.drivers {
-            let (tx, rx) = link(&shared, config.ring(slots)?);
+        for (driver, ring) in control.drivers.iter_mut().zip(rings) {
+            let (tx, rx) = link(&shared, ring);
             driver.inbox.push(tx);
             inbox.push(rx);
         }
@@ -202,8 +205,8 @@ impl Hub {
 
     /// Everybody's figures. Takes the lock.
     pub fn stats(&self) -> HubStats {
-        let mut control = self.control();
-        control.fold_leaving();
+        self.fold_leaving(self.control());
+        let control = self.control();
         // Sinks before sources: what consumers took before what drivers received.
         let consumers = control.consumers.iter().map(|entry| entry.shared.stats()).collect();
         let mut detached_consumers = control.detached_consumers.clone();
@@ -274,8 +277,16 @@ impl Hub {
         drop(control);
         // Outside the lock, since releasing frames may call a free function.
         drop(inbox);
-        self.control().fold_leaving();
+        self.fold_leaving(self.control());
         self.raise_version();
+    }
+
+    /// Lets go of those that are gone, outside the lock: a pool of copies that goes with one asks for the
+    /// registry of what a fork has to know, whose lock comes before this one.
+    fn fold_leaving(&self, mut control: MutexGuard<'_, Control>) {
+        let gone = control.fold_leaving();
+        drop(control);
+        drop(gone);
     }
 
     fn open_control(&self) -> Result<MutexGuard<'_, Control>, HubError> {
@@ -340,10 +351,10 @@ impl Control {
     }
 
     /// Gives back what was reserved for consumers that hold nothing any more; adds up those that no
-    /// driver has a ring to either, and lets their holders retire.
-    fn fold_leaving(&mut self) {
+    /// driver has a ring to either. These it returns, to be let go of outside the lock.
+    fn fold_leaving(&mut self) -> Vec<Leaving> {
         let sums = &mut self.detached_consumers;
-        self.leaving.retain_mut(|leaving| {
+        let gone = self.leaving.extract_if(.., |leaving| {
             if leaving.shared.holder.held().0 == 0 {
                 leaving.reservation = None;
             }
@@ -351,11 +362,12 @@ impl Control {
             match Arc::get_mut(&mut leaving.shared) {
                 Some(shared) if leaving.reservation.is_none() && !shared.holds_copies() => {
                     sums.add(&shared.stats());
-                    false
+                    true
                 }
-                _ => true,
+                _ => false,
             }
         });
+        gone.collect()
     }
 }
 

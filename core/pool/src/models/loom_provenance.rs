@@ -65,6 +65,23 @@ fn two_writers_of_one_generation() {
     });
 }
 
+/// A site that is named after a record began: who sees the new word sees the trail emptied as well.
+#[test]
+fn a_reader_beside_a_site_that_is_named() {
+    check(|| {
+        let record = Arc::new(Record::empty());
+        begin(&record, 0x1_0000);
+        deliver(&record, 0x1_0000);
+        let theirs = Arc::clone(&record);
+        let writer = thread::spawn(move || {
+            begin(&theirs, 0x2_0000);
+            assert!(theirs.name_site(0x2_0000, 4));
+        });
+        assert_whole(&record);
+        writer.join().unwrap();
+    });
+}
+
 /// A report beside a thread that allocates, releases and allocates again: what it tells of is recorded,
 /// and afterwards it tells of what is out, no more and no less.
 #[test]

@@ -144,15 +144,16 @@ impl Record {
     }
 
     /// Names another site of the record of `generation`; by the buffer's only owner.
-    pub(super) fn name_site(&self, generation: u32, site: SiteId) -> bool {
+    pub(crate) fn name_site(&self, generation: u32, site: SiteId) -> bool {
         // Relaxed: this thread wrote the word, or was handed the buffer by whoever did.
         let word = self.origin.load(Ordering::Relaxed);
         if !is_of(word, generation) {
             return false;
         }
         let origin = Origin { site, ..Origin::from_word(word) };
-        // Relaxed: one word, true before and after.
-        self.origin.store(origin.word(generation), Ordering::Relaxed);
+        // SYNC: Release pairs with the Acquire of `read`: a plain store ends the release sequence of
+        // `begin`, so who sees this word must see by it that the trail was emptied.
+        self.origin.store(origin.word(generation), Ordering::Release);
         true
     }
 
@@ -183,7 +184,7 @@ impl Record {
 
     /// What the record says now; none if there is none, or it is just being replaced.
     pub(crate) fn read(&self) -> Option<Seen> {
-        // SYNC: Acquire pairs with the Release of `begin`.
+        // SYNC: Acquire pairs with the Release of `begin` and of `name_site`.
         let word = self.origin.load(Ordering::Acquire);
         // Relaxed: each word tells its generation.
         let born = self.born.load(Ordering::Relaxed);

@@ -134,6 +134,7 @@ impl LocalCache {
     #[cold]
     pub(super) fn prepare_alloc(&mut self) -> Result<u64, AllocError> {
         let refilled = self.prepare()?;
+        // Also where `prepare` took over no call: there were buffers.
         self.heed_provenance();
         if refilled {
             self.slot.count_slow();
@@ -152,6 +153,9 @@ impl LocalCache {
         let inner = self.pool.inner();
         // Relaxed: a hint. What an earlier call for buffers asked for, an empty cache has given.
         self.seen = inner.signals.load(Ordering::Relaxed) & !(RECLAIM - 1);
+        // A call that is taken over is not seen again, and provenance calls too.
+        self.heed_provenance();
+        let inner = self.pool.inner();
         let mut indices = [0; MAGAZINE];
         let taken = inner.look_for(|| match inner.depot.take(self.home, &mut indices) {
             0 => None,

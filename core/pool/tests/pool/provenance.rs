@@ -304,3 +304,17 @@ fn reports_run_beside_four_threads() {
     assert!(report(&pool).sites.is_empty(), "all came home before this report");
     assert_all_home(&pool);
 }
+
+/// Getting bare objects takes over the call that a switch makes; allocations after it are recorded.
+#[test]
+fn a_cache_that_gets_bare_objects_heeds_the_switch() {
+    let pool = pool(1024);
+    let mut cache = pool.local_cache();
+    let mut bare = pool.free_buffers(8);
+    pool.set_provenance(Provenance::Full);
+    cache.get_bulk(1, &mut bare).unwrap();
+    let held: Vec<Buffer> = (0..10).map(|_| cache.alloc().unwrap()).collect();
+    assert_eq!(report(&pool).sites.iter().map(|site| site.count).sum::<u64>(), 10);
+    drop((held, bare, cache));
+    assert_all_home(&pool);
+}

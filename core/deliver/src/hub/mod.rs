@@ -34,5 +34,7 @@ pub(crate) use {
     bell::Doorbell,
     link::{LinkRx, LinkTx, link},
     quota::{Limit, Quota},
+    quota_events::QuotaBoard,
+    room::Room,
     shared::ConsumerShared,
 };

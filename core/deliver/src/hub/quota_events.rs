@@ -29,13 +29,13 @@ impl QuotaEvent {
 /// ```
 /// State and count are one number, so each crossing is one exchange of it and the two alternate.
 #[derive(Debug)]
-pub(super) struct QuotaBoard {
+pub(crate) struct QuotaBoard {
     crossings: AtomicU64,
     news: EventCount,
 }
 
 impl QuotaBoard {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { crossings: AtomicU64::new(0), news: EventCount::start_at(0) })
     }
 
@@ -48,7 +48,7 @@ impl QuotaBoard {
 
     /// Goes over the quota, or recovers; does nothing if that is so already.
     #[cold]
-    pub(super) fn set_over(&self, over: bool) {
+    pub(crate) fn set_over(&self, over: bool) {
         let cross =
             |crossings: u64| (is_over(crossings) != over).then(|| crossings.wrapping_add(1));
         // Relaxed: published by the announcement.
@@ -74,7 +74,7 @@ pub struct QuotaEvents {
 }
 
 impl QuotaEvents {
-    pub(super) fn new(board: Arc<QuotaBoard>) -> Self {
+    pub(crate) fn new(board: Arc<QuotaBoard>) -> Self {
         // Relaxed: where to begin.
         let told = board.crossings.load(Ordering::Relaxed);
         Self { board, told, missed: 0 }

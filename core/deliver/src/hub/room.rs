@@ -25,13 +25,28 @@ impl Room {
     /// Sleeps until the consumer calls or `at_most` has passed.
     #[cold]
     pub(crate) fn wait(&self, at_most: Duration) {
-        // Relaxed: a hint; a call that misses it costs `LOOK_AGAIN`.
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.count_waiter();
         let parking = self.parking();
         // Called, late or for nothing: the caller looks either way.
         drop(self.made.wait_timeout(parking, at_most.min(LOOK_AGAIN)));
+        self.uncount_waiter();
+    }
+
+    pub(crate) fn count_waiter(&self) {
+        // Relaxed: a hint; a call that misses it costs `LOOK_AGAIN`.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn uncount_waiter(&self) {
         // Relaxed: as above.
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Drivers that wait, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn waiting(&self) -> u32 {
+        // Relaxed: asked when the others are joined.
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// Calls the drivers that wait. One load when none does.

@@ -1,7 +1,7 @@
 //! The quota: what is granted and not released never exceeds the limit.
 
 use super::check;
-use crate::hub::{Limit, Quota, QuotaEvent};
+use crate::hub::{Limit, Quota, QuotaBoard, QuotaEvent, QuotaEvents, Room};
 use loom::thread;
 use skbpool_pool::{Accounts, Holder, HolderKind, ShardHandle};
 use std::sync::Arc;
@@ -147,5 +147,38 @@ fn exceeded_and_recovered_alternate() {
         assert_eq!(quota.grant_views(holder, 1), 1);
         let recovered = exceeded.map(|_| QuotaEvent::Recovered);
         assert_eq!((events.try_next(), events.missed()), (recovered, 0));
+    });
+}
+
+/// One is refused while another is refused and recovers: no crossing is taken back.
+#[test]
+fn a_refusal_beside_a_recovery() {
+    check(|| {
+        let board = QuotaBoard::new();
+        let mut events = QuotaEvents::new(Arc::clone(&board));
+        let theirs = Arc::clone(&board);
+        let other = thread::spawn(move || theirs.set_over(true));
+        board.set_over(true);
+        board.set_over(false);
+        let before = std::iter::from_fn(|| events.try_next()).count() as u64;
+        other.join().unwrap();
+        let after = std::iter::from_fn(|| events.try_next()).count() as u64;
+        assert!(before + after + events.missed() <= 3);
+    });
+}
+
+#[test]
+fn drivers_that_wait_are_counted() {
+    check(|| {
+        let room = Arc::new(Room::new());
+        let turn = |room: &Room| {
+            room.count_waiter();
+            room.uncount_waiter();
+        };
+        let theirs = Arc::clone(&room);
+        let other = thread::spawn(move || turn(&theirs));
+        turn(&room);
+        other.join().unwrap();
+        assert_eq!(room.waiting(), 0);
     });
 }

@@ -72,7 +72,7 @@ impl Accounts {
     /// What was released between the readings of a sum counts as held in it. So where it would be a new
     /// peak, what was released by now is taken off: that much the holder had when the acquisitions were
     /// read.
-    pub(super) fn raise_peaks(&self, id: usize, sum: [u64; 4]) -> [u64; 2] {
+    pub(crate) fn raise_peaks(&self, id: usize, sum: [u64; 4]) -> [u64; 2] {
         let peaks = &self.peaks[id];
         // Relaxed: reporting only, as below.
         let [views, bytes] = peaks.each_ref().map(|most| most.load(Ordering::Relaxed));

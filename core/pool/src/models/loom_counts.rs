@@ -1,10 +1,11 @@
 //! Counts that many threads keep: none is lost, whatever is added at the same time.
 
 use super::{Payload, check};
-use crate::account::{Accounts, HolderId, HolderKind};
+use crate::account::{Accounts, CopyStage, HolderId, HolderKind};
 use crate::header::{BufferHeader, MAX_REFERENCES, Put};
 use crate::home::put_references;
 use crate::pool::Pool;
+use crate::provenance::Log;
 use loom::thread;
 use std::sync::Arc;
 
@@ -138,6 +139,53 @@ fn latencies_of_views_without_a_cache() {
         twice(&accounts, |accounts| accounts.observe_latency_shared(HolderId::NONE, 3, 1));
         let latency = accounts.latency();
         assert_eq!((latency.buckets, latency.sum_ticks), ([2], 6));
+    });
+}
+
+#[test]
+fn copies_of_frames_without_a_shard() {
+    check(|| {
+        let accounts = Accounts::new();
+        twice(&accounts, |accounts| accounts.count_copy(CopyStage::Land, 1, 64));
+        let land = accounts.copies()[CopyStage::Land as usize];
+        assert_eq!((land.frames, land.bytes), (2, 128));
+    });
+}
+
+/// Two readers see a holder with different amounts: the most either saw is its peak.
+#[test]
+fn peaks() {
+    check(|| {
+        let accounts = Accounts::new();
+        let holder = accounts.holder("h", HolderKind::Process).unwrap();
+        let (id, theirs) = (holder.id().index(), Arc::clone(&accounts));
+        let reader = thread::spawn(move || theirs.raise_peaks(id, [1, 64, 0, 0]));
+        accounts.raise_peaks(id, [2, 128, 0, 0]);
+        reader.join().unwrap();
+        assert_eq!(accounts.raise_peaks(id, [0; 4]), [2, 128]);
+    });
+}
+
+#[test]
+fn pools_that_use_the_same_accounts() {
+    check(|| {
+        let accounts = Accounts::new();
+        twice(&accounts, |accounts| accounts.join());
+        assert!(accounts.is_shared(), "two");
+        accounts.join();
+        twice(&accounts, |accounts| accounts.leave());
+        assert!(!accounts.is_shared(), "one");
+    });
+}
+
+/// Two caches that are opened at once record allocations at places of their own.
+#[test]
+fn numbers_of_samplers() {
+    check(|| {
+        let log = Arc::new(Log::new());
+        let theirs = Arc::clone(&log);
+        let thread = thread::spawn(move || theirs.number_sampler());
+        assert_ne!(log.number_sampler(), thread.join().unwrap());
     });
 }
 

@@ -4,8 +4,9 @@
 use super::check;
 use crate::account::HolderId;
 use crate::pool::Pool;
-use crate::provenance::{Origin, Provenance, Record, TransitionKind};
+use crate::provenance::{Origin, Provenance, Record, Sites, TransitionKind};
 use loom::thread;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,6 +80,44 @@ fn a_reader_beside_a_site_that_is_named() {
         });
         assert_whole(&record);
         writer.join().unwrap();
+    });
+}
+
+/// Two sites that are met for the first time at once, and want the same place of the table.
+#[test]
+fn two_sites_at_once() {
+    let locations = [Location::caller(), Location::caller(), Location::caller()];
+    // A model's table has two places.
+    let place = |location: &Location<'_>| (location.line() * 31 + location.column()) % 2;
+    let [one, two] = match locations.map(place) {
+        [first, second, _] if first == second => [locations[0], locations[1]],
+        [first, _, third] if first == third => [locations[0], locations[2]],
+        _ => [locations[1], locations[2]],
+    };
+    check(move || {
+        let sites = Arc::new(Sites::new());
+        let theirs = Arc::clone(&sites);
+        let thread = thread::spawn(move || theirs.of_location(two));
+        let numbers = [sites.of_location(one), thread.join().unwrap()];
+        assert_ne!(numbers[0], numbers[1]);
+        assert_eq!(numbers, [sites.of_location(one), sites.of_location(two)]);
+    });
+}
+
+/// A cache that saw the call learns of the switch, whenever that was.
+#[test]
+fn a_switch_beside_a_cache() {
+    check(|| {
+        let pool = Pool::builder(2).provenance(Provenance::Full).build().unwrap();
+        let mut cache = pool.local_cache();
+        let theirs = pool.clone();
+        let thread = thread::spawn(move || theirs.set_provenance(Provenance::Off));
+        drop(cache.alloc().unwrap());
+        thread.join().unwrap();
+        let held = cache.alloc().unwrap();
+        let report = pool.leak_report(Duration::ZERO, 1);
+        assert!(report.sites.is_empty(), "recorded although it was switched off");
+        drop(held);
     });
 }
 

@@ -17,6 +17,8 @@ pub(crate) use record::{Origin, Record};
 pub use report::{HolderName, LeakExample, LeakReport, LeakSite, Transition};
 pub(crate) use sampler::{Sampler, is_sampled};
 pub use site::Site;
+#[cfg(all(test, loom))]
+pub(crate) use site::Sites;
 pub(crate) use table::{LOGGED_FULL, Log, NOT_LOGGED};
 
 use crate::account::HolderId;

@@ -46,14 +46,14 @@ impl std::fmt::Display for Site {
 }
 
 /// The sites of one pool. Bounded: those that come too late count as one.
-pub(super) struct Sites {
+pub(crate) struct Sites {
     /// Open addressing; an entry is written once.
     locations: Box<[AtomicPtr<Location<'static>>]>,
     named: Mutex<HashMap<Site, SiteId>>,
 }
 
 impl Sites {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             locations: (0..LOCATIONS).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             named: Mutex::default(),
@@ -61,7 +61,7 @@ impl Sites {
     }
 
     /// The number of a Rust call site. Never blocks; about ten nanoseconds.
-    pub(super) fn of_location(&self, location: &'static Location<'static>) -> SiteId {
+    pub(crate) fn of_location(&self, location: &'static Location<'static>) -> SiteId {
         let hash = location.line().wrapping_mul(31).wrapping_add(location.column());
         let first = hash as usize % LOCATIONS;
         for step in 0..LOCATIONS.min(32) {

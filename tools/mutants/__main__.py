@@ -3,7 +3,7 @@
 Three tables: `generated` (every ordering weakened, every fence removed, every read-modify-write
 split into a load and a store, every tag left out; judged by the loom models), `models` (steps in
 the wrong order, written by hand; judged by the models) and `tests` (wrong behaviour, written by
-hand; judged by the ordinary tests of the pool). Exits with 1 if a mutation survives without a
+hand; judged by the ordinary tests of the crate). Exits with 1 if a mutation survives without a
 written argument, if an argument is wrong or names nothing, or if a mutation no longer applies.
 """
 
@@ -21,7 +21,11 @@ from .workspace import DoesNotBuild, Executable, Workspace, workspace
 
 TABLES = ("generated", "models", "tests")
 SWITCHES = Path(__file__).resolve().parent / "instrument.rs"
-TESTS_OF_THE_POOL = ["pool", "model"]
+# The ordinary tests that judge a crate, besides those in its sources.
+TESTS = {
+    "pool": ["pool", "model"],
+    "deliver": ["hub", "admission", "fan_out", "drop_oldest", "copy_out", "block", "quota_events"],
+}
 
 CAUGHT, EQUIVALENT = "caught", "equivalent"
 
@@ -127,7 +131,7 @@ def run_written(table: str, place: Workspace, chosen: Chosen, report: Report) ->
     def build(crate: str) -> list[Executable]:
         if table == "models":
             return place.build_models([crate])
-        return place.build_tests(crate, TESTS_OF_THE_POOL)
+        return place.build_tests(crate, TESTS[crate])
 
     judges: dict[str, judge.Judge] = {}
     for mutant in listed:

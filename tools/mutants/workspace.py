@@ -81,8 +81,8 @@ class Workspace:
         return self._build(["--release", "--lib", *packages], "models", MODELS)
 
     def build_tests(self, crate: str, names: list[str]) -> list[Executable]:
-        """Build some of the ordinary tests of a crate."""
-        chosen = [argument for name in names for argument in ("--test", name)]
+        """Build the tests in the sources of a crate and some of its others."""
+        chosen = ["--lib", *(argument for name in names for argument in ("--test", name))]
         return self._build(["-p", f"skbpool-{crate}", *chosen], "tests", TESTS)
 
     def _build(

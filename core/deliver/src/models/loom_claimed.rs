@@ -83,3 +83,18 @@ fn what_a_producer_left_behind_is_all_there_when_it_is_seen_gone() {
         producer.join().unwrap();
     });
 }
+
+/// A consumer looks while a value is published and taken back: there is one, or none.
+#[test]
+fn no_more_is_there_than_was_published() {
+    check(|| {
+        let (mut tx, rx): (Enqueue<u32>, Dequeue<u32>) = channel(2, u64::MAX).unwrap();
+        let producer = thread::spawn(move || {
+            assert_eq!(tx.enqueue_vec(&mut vec![1]), 1);
+            assert_eq!(tx.evict(&mut Vec::new(), 1), 1);
+        });
+        assert!(rx.filled() <= 1);
+        producer.join().unwrap();
+        assert_eq!(rx.filled(), 0);
+    });
+}

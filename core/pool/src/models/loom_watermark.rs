@@ -2,9 +2,10 @@
 //! sleeps on.
 
 use super::check;
-use crate::pool::{Pool, PoolEvent, PoolEvents};
+use crate::pool::{EventBoard, Pool, PoolEvent, PoolEvents, Told};
 use PoolEvent::{Exhausted, Gone, HighWatermark, LowWatermark, Orphaned};
 use loom::thread;
+use std::sync::Arc;
 
 fn pool(buffers: u32, low: u32, high: u32) -> Pool {
     Pool::builder(buffers).watermarks(low, high).build().unwrap()
@@ -92,6 +93,44 @@ fn no_wake_up_is_lost() {
     });
 }
 
+/// A watcher looks while a pool runs out and is closed: it is told of nothing before what led to it.
+#[test]
+fn what_led_to_an_event_is_told_before_it() {
+    check(|| {
+        let pool = pool(1, 1, 1);
+        let mut events = pool.events();
+        let other = pool.clone();
+        let thread = thread::spawn(move || {
+            let held = other.alloc().unwrap();
+            assert!(other.alloc().is_err());
+            other.close();
+            held
+        });
+        let told: Vec<_> = (0..2).filter_map(|_| events.try_next()).collect();
+        assert!([LowWatermark, Exhausted, Orphaned].starts_with(&told), "{told:?}");
+        drop(thread.join().unwrap());
+    });
+}
+
+/// Two threads tell what they changed at once.
+#[test]
+fn what_two_tell_at_once_adds_up() {
+    check(|| {
+        let board = EventBoard::start_at(u64::MAX);
+        let mut events = PoolEvents::new(Arc::clone(&board));
+        let theirs = Arc::clone(&board);
+        let thread = thread::spawn(move || {
+            theirs.tell(Told { crossing: true, exhausted: true, ends: 0 });
+            theirs.tell_orphaned();
+        });
+        board.tell(Told { crossing: true, exhausted: true, ends: EventBoard::GONE });
+        thread.join().unwrap();
+        assert_eq!(board.counts(), [2, 2]);
+        let told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+        assert_eq!(told, [LowWatermark, Exhausted, HighWatermark, Orphaned, Gone]);
+    });
+}
+
 /// The pool is closed while its last view comes home: that it is gone is told once, and last.
 #[test]
 fn closing_beside_the_last_view() {
@@ -119,7 +158,7 @@ fn the_last_handle_beside_the_last_view() {
     check(|| {
         let pool = pool(1, 1, 1);
         let mut events = pool.events();
-        let pages = std::sync::Arc::clone(pool.pages());
+        let pages = Arc::clone(pool.pages());
         let view = pool.alloc().unwrap().into_empty_skb();
         assert_eq!(events.try_next(), Some(LowWatermark));
         let thread = thread::spawn(move || drop(view));

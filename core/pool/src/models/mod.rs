@@ -8,6 +8,7 @@ mod loom_accounts;
 mod loom_cache;
 mod loom_counts;
 mod loom_depot;
+mod loom_event_count;
 mod loom_life;
 mod loom_provenance;
 mod loom_refs;

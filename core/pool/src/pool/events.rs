@@ -37,10 +37,10 @@ impl PoolEvent {
 
 /// What one change of a pool's state is told as.
 #[derive(Clone, Copy)]
-pub(super) struct Told {
-    pub(super) crossing: bool,
-    pub(super) exhausted: bool,
-    pub(super) ends: u32,
+pub(crate) struct Told {
+    pub(crate) crossing: bool,
+    pub(crate) exhausted: bool,
+    pub(crate) ends: u32,
 }
 
 /// What watchers read. It outlives the pool, whose memory they do not keep.
@@ -53,7 +53,7 @@ pub(super) struct Told {
 /// Crossings alternate, so their number says which they were; no queue is needed, nor memory for those
 /// who do not look.
 #[derive(Debug)]
-pub(super) struct EventBoard {
+pub(crate) struct EventBoard {
     crossings: AtomicU64,
     exhaustions: AtomicU64,
     ends: AtomicU32,
@@ -64,9 +64,9 @@ pub(super) struct EventBoard {
 
 impl EventBoard {
     const ORPHANED: u32 = 1;
-    pub(super) const GONE: u32 = 2;
+    pub(crate) const GONE: u32 = 2;
 
-    pub(super) fn start_at(start: u64) -> Arc<Self> {
+    pub(crate) fn start_at(start: u64) -> Arc<Self> {
         Arc::new(Self {
             crossings: AtomicU64::new(start),
             exhaustions: AtomicU64::new(start),
@@ -78,7 +78,7 @@ impl EventBoard {
 
     /// Tells the watchers. Two threads that tell of two changes may do so in either order: what they
     /// add up to is the same.
-    pub(super) fn tell(&self, told: Told) {
+    pub(crate) fn tell(&self, told: Told) {
         if told.crossing {
             // Relaxed: published by the additions below and by the announcement.
             self.crossings.fetch_add(1, Ordering::Relaxed);
@@ -95,7 +95,7 @@ impl EventBoard {
     }
 
     /// Tells that the pool was closed with buffers in flight.
-    pub(super) fn tell_orphaned(&self) {
+    pub(crate) fn tell_orphaned(&self) {
         self.tell(Told { crossing: false, exhausted: false, ends: Self::ORPHANED });
     }
 
@@ -108,7 +108,7 @@ impl EventBoard {
     }
 
     /// Crossings and exhaustions so far.
-    pub(super) fn counts(&self) -> [u64; 2] {
+    pub(crate) fn counts(&self) -> [u64; 2] {
         // SYNC: Acquire pairs with the Release of `tell`: an exhaustion is not seen before the crossing
         // that it was told with.
         let exhaustions = self.exhaustions.load(Ordering::Acquire);
@@ -145,7 +145,7 @@ pub struct PoolEvents {
 }
 
 impl PoolEvents {
-    fn new(board: Arc<EventBoard>) -> Self {
+    pub(crate) fn new(board: Arc<EventBoard>) -> Self {
         let [crossings, exhaustions] = board.counts();
         Self { board, crossings, exhaustions, ends: 0, missed: 0 }
     }

@@ -29,6 +29,8 @@ pub use cache::LocalCache;
 #[cfg(not(loom))]
 pub(crate) use dead::HeldPool;
 pub use error::AllocError;
+#[cfg(all(test, loom))]
+pub(crate) use events::{EventBoard, Told};
 pub use events::{PoolEvent, PoolEvents};
 pub use handle::Pool;
 pub(crate) use inner::PoolInner;

@@ -69,6 +69,13 @@ impl EventCount {
         self.sleepers.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Sleepers that are counted, for models.
+    #[cfg(all(test, loom))]
+    pub fn sleepers(&self) -> u32 {
+        // Relaxed: asked when the others are joined.
+        self.sleepers.load(Ordering::Relaxed)
+    }
+
     /// Sleeps while the number is `seen`, until `deadline` at the latest; may return earlier.
     #[cfg(not(any(loom, shuttle)))]
     pub fn wait_until(&self, seen: u32, deadline: Instant) {

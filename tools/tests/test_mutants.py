@@ -4,6 +4,7 @@ import re
 
 import pytest
 from mutants import generate, sources, tables
+from mutants.__main__ import TESTS
 from mutants.rust import Source
 
 SAMPLE = """
@@ -18,6 +19,7 @@ impl<'a> Sample<'a> {
         self.cells[list[0]].store(1, Ordering::Release);
         self.count.fetch_add(f(1, 2), Ordering::AcqRel);
         self.count.fetch_add(1, Ordering::Relaxed);
+        self.peak.fetch_max(1, Ordering::Relaxed);
         let next = Head { index: 1, tag: head.tag.wrapping_add(1) };
         self.head.compare_exchange_weak(
             seen,
@@ -29,6 +31,9 @@ impl<'a> Sample<'a> {
         Ok(())
     }
 }
+
+#[cfg(not(any(loom, shuttle)))]
+fn not_in_a_model() { fence(Ordering::SeqCst); }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
@@ -49,6 +54,7 @@ def test_every_ordering_fence_split_and_tag_of_a_sample() -> None:
         "wait: AcqRel of count.fetch_add, weakened to Acquire",
         "wait: AcqRel of count.fetch_add, weakened to Release",
         "wait: count.fetch_add #2, split",
+        "wait: peak.fetch_max, split",
         "wait: step of the tag, left out",
         "wait: head.compare_exchange_weak, split",
         "wait: Release of head.compare_exchange_weak, weakened to Relaxed",
@@ -64,8 +70,8 @@ def test_a_switch_at_each_site_and_nothing_else_changes() -> None:
     text = generate.instrument(source, found, 7, "at")
     assert "at::ordering(7, Ordering::Acquire)" in text
     assert "fetch_add_at(9, f(1, 2), at::ordering(10, Ordering::AcqRel))" in text
-    assert "wrapping_add(at::unless(12, 1))" in text
-    assert "at::fence(16, Ordering::SeqCst)" in text
+    assert "wrapping_add(at::unless(13, 1))" in text
+    assert "at::fence(17, Ordering::SeqCst)" in text
     back = re.sub(r"at::(?:ordering|unless)\(\d+, ([\w:]+)\)", r"\1", text)
     back = re.sub(r"at::(fence)\(\d+, |(\w+)_at\(\d+, ", r"\1\2(", back)
     assert back == SAMPLE + "\nuse at::{Split as _, SplitInteger as _};\n"
@@ -102,6 +108,17 @@ def test_every_written_mutation_applies(table: str) -> None:
     for mutant in tables.written(table):
         path, text = mutant.apply()
         assert text != path.read_text(), mutant.name
+
+
+def test_the_tests_that_judge_are_there() -> None:
+    judged = {mutant.crate for mutant in tables.written("tests")}
+    assert judged == set(TESTS)
+    for crate, names in TESTS.items():
+        for name in names:
+            found = [
+                sources.CORE / crate / "tests" / end for end in (f"{name}.rs", f"{name}/main.rs")
+            ]
+            assert any(path.is_file() for path in found), found
 
 
 def test_every_argument_names_a_mutation() -> None:

@@ -1,6 +1,7 @@
 //! When a consumer goes over its quota and when it has room again, for programs that wait for it.
 
 use crate::sync::{AtomicU64, EventCount, Ordering};
+use skbpool_pool::fork::Birthplace;
 use std::sync::Arc;
 #[cfg(not(any(loom, shuttle)))]
 use std::time::Instant;
@@ -32,11 +33,17 @@ impl QuotaEvent {
 pub(crate) struct QuotaBoard {
     crossings: AtomicU64,
     news: EventCount,
+    /// Drivers deliver in the process that made it, in no other.
+    born: Birthplace,
 }
 
 impl QuotaBoard {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { crossings: AtomicU64::new(0), news: EventCount::start_at(0) })
+        Arc::new(Self {
+            crossings: AtomicU64::new(0),
+            news: EventCount::start_at(0),
+            born: Birthplace::here(),
+        })
     }
 
     /// Whether it went over its quota, and did not recover since.
@@ -94,13 +101,14 @@ impl QuotaEvents {
         Some(if is_over(self.told) { QuotaEvent::Exceeded } else { QuotaEvent::Recovered })
     }
 
-    /// The next event; none when the deadline has passed.
+    /// The next event; none when the deadline has passed, or at once in a forked child.
     #[cfg(not(any(loom, shuttle)))]
     pub fn next_until(&mut self, deadline: Instant) -> Option<QuotaEvent> {
         loop {
             let epoch = self.board.news.epoch();
             let event = self.try_next();
-            if event.is_some() || Instant::now() >= deadline {
+            let is_over = self.board.born.is_elsewhere();
+            if event.is_some() || is_over || Instant::now() >= deadline {
                 return event;
             }
             self.board.news.wait_until(epoch, deadline);

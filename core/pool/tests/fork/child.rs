@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 unsafe extern "C" {
+    fn alarm(seconds: u32) -> u32;
     fn fork() -> i32;
     fn _exit(status: i32) -> !;
 }
@@ -28,15 +29,21 @@ impl Child {
     pub fn fork(work: impl FnOnce()) -> Self {
         let (wait, go) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
         let (said, say) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).unwrap();
+        // A fork that waits for a lock for ever ends the test by a signal. Not inherited.
+        // SAFETY: nobody handles the signal.
+        unsafe { alarm(DEADLINE.as_secs() as u32) };
         // SAFETY: the child runs its work on this thread's stack and ends without returning.
-        match unsafe { fork() } {
+        let forked = unsafe { fork() };
+        // SAFETY: as above.
+        unsafe { alarm(0) };
+        match forked {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
                 drop((go, said));
                 let mut say = File::from(say);
                 let ran = catch_unwind(AssertUnwindSafe(|| {
-                    // Ends when the parent closes its end.
-                    File::from(wait).read_to_end(&mut Vec::new()).unwrap();
+                    // A byte and not the end of the pipe: children of other tests have that end too.
+                    assert_eq!(File::from(wait).read(&mut [0]).unwrap(), 1);
                     work();
                 }));
                 let text = match &ran {
@@ -60,8 +67,8 @@ impl Child {
 
     /// Lets the child run, and fails as it did.
     pub fn join(self) {
-        let Self { pid, go, mut said } = self;
-        drop(go);
+        let Self { pid, mut go, mut said } = self;
+        go.write_all(&[0]).unwrap();
         let (tell, told) = mpsc::channel();
         let reader = std::thread::spawn(move || {
             let mut text = String::new();

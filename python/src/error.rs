@@ -5,7 +5,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule};
 use skbpool_capi::Failure;
 use skbpool_pool::{
-    AllocError, AuditError, BringError, CopyError, PoolError, PoolTooSmall, RegionError, SkbError,
+    AllocError, AuditError, BringError, CopyError, PoolError, PoolTooSmall, RegionError,
+    ReserveError, SkbError,
 };
 
 /// What a method can fail with; `?` makes it of any error of the core, and PyO3 an exception of it.
@@ -38,6 +39,15 @@ from_failure!(AllocError, BringError, CopyError, PoolError, SkbError);
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
+    }
+}
+
+impl From<ReserveError> for Error {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::TooSmall(error) => error.into(),
+            ReserveError::ForkedPool(error) => error.into(),
+        }
     }
 }
 

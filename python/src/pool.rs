@@ -176,9 +176,6 @@ impl Pool {
     ///     PoolTooSmall: They do not fit.
     ///     ForkedPool: The pool belongs to the process that forked this one.
     fn reserve(&self, count: Number, what: &str) -> Result<Vec<Reservation>, Error> {
-        if self.pool.is_forked() {
-            return Err(AllocError::ForkedPool.into());
-        }
         // Refused as a whole before the first is taken, with the figures as they are.
         drop(self.pool.reserve(count.0, what)?);
         // Another thread may have come in between; those that were taken are then given back.

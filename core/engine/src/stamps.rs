@@ -78,8 +78,7 @@ impl StampConsumer {
     ) -> Result<Self, StampConsumerError> {
         let pool = hub.pool().clone();
         let what = format!("the cache of consumer \"{name}\"");
-        let reservation =
-            pool.reserve(pool.cache_capacity(), &what).map_err(HubError::PoolTooSmall)?;
+        let reservation = pool.reserve(pool.cache_capacity(), &what).map_err(HubError::from)?;
         let bell = Bell::new();
         let config = ConsumerConfig {
             bell: Some((Arc::clone(&bell), 0)),

@@ -61,8 +61,8 @@ pub use header::{
 pub use pool::{
     AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS,
     MAX_DEPOT_SHARDS, Outstanding, Pool, PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState,
-    PoolStats, PoolTooSmall, Reservation, SparseBuffer, SparseLimits, SparseReport, SparseScan,
-    StartValues, WatermarkStats, Watermarks,
+    PoolStats, PoolTooSmall, Reservation, ReserveError, SparseBuffer, SparseLimits, SparseReport,
+    SparseScan, StartValues, WatermarkStats, Watermarks,
 };
 pub use provenance::{
     HolderName, LeakExample, LeakReport, LeakSite, Provenance, Site, Transition, TransitionKind,

@@ -1,14 +1,14 @@
 //! Why somebody could not be attached.
 
 use crate::spsc::RingError;
-use skbpool_pool::{AccountsError, AllocError, PoolError, PoolTooSmall};
+use skbpool_pool::{AccountsError, AllocError, PoolError, PoolTooSmall, ReserveError};
 
 /// Why a driver or a consumer could not be attached. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// The worst case of all who are attached would exceed the pool.
     #[error(transparent)]
-    PoolTooSmall(#[from] PoolTooSmall),
+    PoolTooSmall(PoolTooSmall),
     /// Too many holders.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
@@ -43,4 +43,13 @@ pub enum HubError {
     /// The hub's pool is another process's, of which this one is a fork.
     #[error(transparent)]
     ForkedPool(AllocError),
+}
+
+impl From<ReserveError> for HubError {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::TooSmall(error) => Self::PoolTooSmall(error),
+            ReserveError::ForkedPool(error) => Self::ForkedPool(error),
+        }
+    }
 }

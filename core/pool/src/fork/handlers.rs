@@ -49,6 +49,9 @@ pub(super) fn install() {
 
 /// Locks everything in the order that its users do: hubs, pools, accounts.
 unsafe extern "C" fn prepare() {
+    // Made once in a process, by now: a thread in the middle of it would not be there in the child.
+    account::Accounts::global();
+    crate::clock::Ticker::default();
     let registry = registry();
     let others: Vec<_> = registry.others.iter().filter_map(std::sync::Weak::upgrade).collect();
     // SAFETY: what the locks are in is kept by `others`, and the locks are let go of before that.

@@ -1,13 +1,15 @@
 //! A pool in a forked child.
 
 use super::inner::{CLOSED, FORKED, PoolInner, Slots};
+use crate::provenance::Names;
 use crate::sync::{MutexGuard, Ordering};
 use std::ptr::NonNull;
 use std::sync::PoisonError;
 
-/// A pool whose locks are held while the process forks.
+/// A pool whose locks are held while the process forks. Unlocked in the order of the fields.
 pub(crate) struct HeldPool {
     pool: NonNull<PoolInner>,
+    _names: Option<std::sync::MutexGuard<'static, Names>>,
     _slots: MutexGuard<'static, Slots>,
     _parking: MutexGuard<'static, ()>,
 }
@@ -19,7 +21,9 @@ impl HeldPool {
         // SAFETY: alive for as long as the guards are, as the caller promises.
         let inner = unsafe { &*pool.as_ptr() };
         let parking = inner.parking.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { pool, _slots: inner.slots(), _parking: parking }
+        let slots = inner.slots();
+        // Under the lock of the slots: the room for names is made under it.
+        Self { pool, _names: inner.log.hold_names(), _slots: slots, _parking: parking }
     }
 
     /// Ends the pool in the child: nothing more is handed out, and what is referenced becomes a copy

@@ -1,6 +1,7 @@
 //! What happens to a pool as a whole, for programs that wait for it.
 
 use super::handle::Pool;
+use crate::fork::Birthplace;
 use crate::sync::{AtomicU32, AtomicU64, EventCount, Ordering};
 use std::sync::Arc;
 #[cfg(not(any(loom, shuttle)))]
@@ -60,6 +61,8 @@ pub(crate) struct EventBoard {
     news: EventCount,
     /// Where both counters began.
     start: u64,
+    /// The pool's process: what happens to it happens there.
+    born: Birthplace,
 }
 
 impl EventBoard {
@@ -73,6 +76,7 @@ impl EventBoard {
             ends: AtomicU32::new(0),
             news: EventCount::start_at(start as u32),
             start,
+            born: Birthplace::here(),
         })
     }
 
@@ -158,12 +162,14 @@ impl PoolEvents {
         self.look().1
     }
 
-    /// The next event; none when the deadline has passed, or at once after [`PoolEvent::Gone`].
+    /// The next event; none when the deadline has passed, or at once after [`PoolEvent::Gone`] and in a
+    /// forked child.
     #[cfg(not(any(loom, shuttle)))]
     pub fn next_until(&mut self, deadline: Instant) -> Option<PoolEvent> {
         loop {
             let (epoch, event) = self.look();
-            if event.is_some() || self.is_over() || Instant::now() >= deadline {
+            let is_over = self.is_over() || self.board.born.is_elsewhere();
+            if event.is_some() || is_over || Instant::now() >= deadline {
                 return event;
             }
             self.board.news.wait_until(epoch, deadline);

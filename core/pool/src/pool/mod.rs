@@ -36,7 +36,7 @@ pub use handle::Pool;
 pub(crate) use inner::PoolInner;
 pub use objects::{FreeBuffers, GetBulkError};
 pub use outstanding::Outstanding;
-pub use reserve::{PoolTooSmall, Reservation};
+pub use reserve::{PoolTooSmall, Reservation, ReserveError};
 pub use sparse::{SparseBuffer, SparseLimits, SparseReport, SparseScan};
 pub use stats::{PoolState, PoolStats};
 pub use watermark::{WatermarkStats, Watermarks};

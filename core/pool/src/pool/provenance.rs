@@ -22,7 +22,9 @@ impl Pool {
     pub fn set_provenance(&self, provenance: Provenance) {
         let (inner, mode) = (self.inner(), Mode::from(provenance));
         if inner.log.mode() != mode {
+            let slots = inner.slots();
             inner.log.switch(mode, inner.headers.len());
+            drop(slots);
             // SYNC: Release fence pairs with the Acquire fence of `Log::mode_signalled`: a cache that sees
             // the call sees the mode.
             fence(Ordering::Release);

@@ -1,5 +1,6 @@
 //! Admission: promises of buffers that never exceed the pool.
 
+use super::error::AllocError;
 use super::handle::Pool;
 use crate::sync::Ordering;
 
@@ -20,6 +21,17 @@ pub struct PoolTooSmall {
     pub reserved: u32,
     /// Buffers of the pool.
     pub buffers: u32,
+}
+
+/// Why buffers could not be promised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReserveError {
+    /// All promises together would not fit.
+    #[error(transparent)]
+    TooSmall(#[from] PoolTooSmall),
+    /// [`AllocError::ForkedPool`]: the pool is another process's, of which this one is a fork (I12).
+    #[error(transparent)]
+    ForkedPool(AllocError),
 }
 
 /// Buffers promised to somebody; given back on drop. A promise counts, it does not hold buffers.
@@ -44,12 +56,15 @@ impl Drop for Reservation {
 }
 
 impl Pool {
-    /// Promises `buffers` buffers to `what`, if all promises together still fit the pool. In a forked
-    /// child the promise is worth nothing, and hubs refuse whoever would make it.
+    /// Promises `buffers` buffers to `what`, if all promises together still fit the pool.
     ///
     /// # Errors
-    /// [`PoolTooSmall`] with the figures.
-    pub fn reserve(&self, buffers: u32, what: &str) -> Result<Reservation, PoolTooSmall> {
+    /// [`ReserveError`]: they do not fit, with the figures; or in a forked child, whose pools of the parent
+    /// have none to promise.
+    pub fn reserve(&self, buffers: u32, what: &str) -> Result<Reservation, ReserveError> {
+        if self.is_forked() {
+            return Err(ReserveError::ForkedPool(AllocError::ForkedPool));
+        }
         let inner = self.inner();
         // Relaxed: a sum of promises; nothing is published with it.
         let promised =
@@ -58,13 +73,13 @@ impl Pool {
             });
         match promised {
             Ok(_) => Ok(Reservation { pool: self.clone(), buffers }),
-            Err(reserved) => Err(PoolTooSmall {
+            Err(reserved) => Err(ReserveError::TooSmall(PoolTooSmall {
                 pool: inner.name.clone(),
                 what: what.to_owned(),
                 needed: buffers,
                 reserved,
                 buffers: inner.count(),
-            }),
+            })),
         }
     }
 }

@@ -16,6 +16,8 @@ pub use mode::Provenance;
 pub(crate) use record::{Origin, Record};
 pub use report::{HolderName, LeakExample, LeakReport, LeakSite, Transition};
 pub(crate) use sampler::{Sampler, is_sampled};
+#[cfg(not(loom))]
+pub(crate) use site::Names;
 pub use site::Site;
 #[cfg(all(test, loom))]
 pub(crate) use site::Sites;

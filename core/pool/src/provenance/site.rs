@@ -13,7 +13,7 @@ const LOCATIONS: usize = if cfg!(loom) { 2 } else { 1024 };
 const NAMED: usize = if cfg!(loom) { 2 } else { 1000 };
 
 /// A site's number; 0 is none, so that an empty word stands for no record.
-pub(super) type SiteId = u16;
+pub(crate) type SiteId = u16;
 
 /// Numbers have this many bits.
 pub(super) const SITE_BITS: u32 = 11;
@@ -45,11 +45,14 @@ impl std::fmt::Display for Site {
     }
 }
 
+/// Sites that somebody named.
+pub(crate) type Names = HashMap<Site, SiteId>;
+
 /// The sites of one pool. Bounded: those that come too late count as one.
 pub(crate) struct Sites {
     /// Open addressing; an entry is written once.
     locations: Box<[AtomicPtr<Location<'static>>]>,
-    named: Mutex<HashMap<Site, SiteId>>,
+    named: Mutex<Names>,
 }
 
 impl Sites {
@@ -121,7 +124,7 @@ impl Sites {
         all
     }
 
-    fn named(&self) -> MutexGuard<'_, HashMap<Site, SiteId>> {
+    pub(super) fn named(&self) -> MutexGuard<'_, Names> {
         // Every change is one insertion.
         self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }

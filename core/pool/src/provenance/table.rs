@@ -3,12 +3,16 @@
 use super::TransitionKind;
 use super::mode::Mode;
 use super::record::{Origin, Record, Seen};
+#[cfg(not(loom))]
+use super::site::Names;
 use super::site::{Site, SiteId, Sites};
 use crate::account::HolderId;
 use crate::clock;
 use crate::sync::{AtomicU32, Ordering, fence};
 use std::collections::HashMap;
 use std::panic::Location;
+#[cfg(not(loom))]
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
 
 /// A buffer's header says that its allocation is not recorded.
@@ -76,7 +80,8 @@ impl Log {
         self.mode()
     }
 
-    /// Switches, making room for the records of `buffers` buffers if there is none yet.
+    /// Switches, making room for the records of `buffers` buffers if there is none yet. Called under a
+    /// lock that a fork takes, so that no child finds the room half made.
     pub(crate) fn switch(&self, mode: Mode, buffers: usize) {
         if !mode.is_off() {
             self.table.get_or_init(|| Table {
@@ -144,6 +149,12 @@ impl Log {
         if let Some(table) = self.table.get() {
             table.records[index].forget(seen);
         }
+    }
+
+    /// Locks the names of sites, while the process forks; none if there is no room for records yet.
+    #[cfg(not(loom))]
+    pub(crate) fn hold_names(&self) -> Option<MutexGuard<'_, Names>> {
+        self.table.get().map(|table| table.sites.named())
     }
 
     /// The sites by their numbers.

@@ -3,7 +3,7 @@
 use super::child::Child;
 use skbpool_pool::{
     Accounts, AllocError, AuditError, CopyError, Free, GetBulkError, Owner, Pool, PoolState,
-    SkbBatch, adopt_raw,
+    ReserveError, SkbBatch, adopt_raw,
 };
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -87,6 +87,8 @@ fn every_call_for_a_buffer_is_refused() {
         assert_eq!(pool.alloc_until(far).map(drop), Err(refused));
         assert_eq!(clone.unshare(&mut cache), Err(CopyError::Alloc(refused)));
         assert_eq!(pool.audit(), Err(AuditError::ForkedPool));
+        let promise = pool.reserve(1, "a promise").map(drop);
+        assert_eq!(promise, Err(ReserveError::ForkedPool(refused)));
         assert_eq!(pool.stats().state, PoolState::Forked);
         assert!(pool.is_forked() && other.is_forked(), "each pool there was");
         assert_eq!(shared.slice(10, 20).unwrap().len(), 20, "views of views are views");

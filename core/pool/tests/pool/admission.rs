@@ -1,7 +1,7 @@
 //! Admission: promises never exceed the pool.
 
 use super::pool;
-use skbpool_pool::PoolTooSmall;
+use skbpool_pool::{PoolTooSmall, ReserveError};
 use std::thread;
 
 #[test]
@@ -13,13 +13,13 @@ fn promises_fill_the_pool_and_come_back() {
     let error = pool.reserve(1, "one more consumer").unwrap_err();
     assert_eq!(
         error,
-        PoolTooSmall {
+        ReserveError::TooSmall(PoolTooSmall {
             pool: "pool".into(),
             what: "one more consumer".into(),
             needed: 1,
             reserved: 64,
             buffers: 64
-        }
+        })
     );
     let text = error.to_string();
     for part in ["\"pool\"", "one more consumer", "needs 1", "64", "make the pool larger"] {

@@ -1,17 +1,17 @@
 //! Flows of skbs.
 
-use crate::{FRONT, Flow, dissect};
+use crate::{FRONT, Flow, dissect_front};
 use skbpool_pool::Skb;
 
-/// The flow of an skb, as [`dissect`] by its link type. The headers of a chain may lie in any of its
-/// parts: those of one whose first part is short are copied, at most [`FRONT`] bytes.
+/// The flow of an skb, as [`dissect`](crate::dissect) by its link type. The headers of a chain may lie
+/// in any of its parts: those of one whose first part is short are copied, at most [`FRONT`] bytes.
 #[inline]
 pub fn flow_of(skb: &Skb) -> Option<Flow> {
     let data = skb.data();
     if data.len() < FRONT && skb.is_chain() {
         return flow_of_chain(skb);
     }
-    dissect(skb.link_type, data)
+    dissect_front(skb.link_type, &data[..data.len().min(FRONT)], skb.len() as usize)
 }
 
 #[cold]
@@ -23,7 +23,7 @@ fn flow_of_chain(skb: &Skb) -> Option<Flow> {
         front[filled..filled + bytes].copy_from_slice(&part[..bytes]);
         filled += bytes;
     }
-    crate::dissect_front(skb.link_type, &front[..filled], skb.len() as usize)
+    dissect_front(skb.link_type, &front[..filled], skb.len() as usize)
 }
 
 /// The flows of skbs in their order, [`Flow::NONE`] for those without.

@@ -200,6 +200,23 @@ fn chain(pool: &Pool, frame: &[u8], cuts: &[usize]) -> Skb {
 }
 
 #[test]
+fn a_whole_frame_is_whole_wherever_it_is_cut() {
+    let pool = Pool::builder(16).build().unwrap();
+    let frame = ethernet(&[], &ipv4(17, 0, 0, &[9; 1480]));
+    for (cut_off, flags) in [(0, FlowFlags::PORTS.0), (1, 1 | FlowFlags::TRUNCATED.0)] {
+        let frame = &frame[..frame.len() - cut_off];
+        for cut in 0..=frame.len() {
+            let flow = flow_of(&chain(&pool, frame, &[cut]));
+            assert_eq!(flow.map(|flow| flow.flags.0), Some(flags), "cut at {cut}");
+        }
+    }
+    let jumbo = ethernet(&[], &ipv6(17, &[9; 7900]));
+    for cuts in [[4096, 7000], [100, 4100], [512, 4608], [3000, 6000]] {
+        assert_eq!(flow_of(&chain(&pool, &jumbo, &cuts)), dissect(1, &jumbo), "{cuts:?}");
+    }
+}
+
+#[test]
 fn hashes_are_set_where_there_are_none() {
     let pool = Pool::builder(16).build().unwrap();
     let frame = ethernet(&[], &ipv4(6, 0, 0, &PORTS));

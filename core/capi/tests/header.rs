@@ -5,6 +5,7 @@ mod support;
 use cbindgen::{Builder, Config, Language, Style};
 use skbpool_capi::Code;
 use skbpool_flow::{Flow, FlowFlags};
+use skbpool_pool::SkbFlags;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -137,6 +138,12 @@ fn skb_t_is_laid_out_as_the_skb() {
         ("TRUNCATED", FlowFlags::TRUNCATED),
     ] {
         writeln!(program, "_Static_assert(SKB_FLOW_{name} == {}, \"{name}\");", value.0)
+            .expect("strings grow");
+    }
+    for (name, value) in
+        [("ORIGINAL_LENGTH", SkbFlags::ORIGINAL_LENGTH), ("COPIED", SkbFlags::COPIED)]
+    {
+        writeln!(program, "_Static_assert(SKB_{name} == {}, \"{name}\");", value.0)
             .expect("strings grow");
     }
     for (name, size) in [

@@ -29,6 +29,8 @@ impl FlowFlags {
 /// 38 flags  39 vlan_tags  40 network_offset  42 transport_offset  44 hash
 /// ```
 /// The first 38 bytes are the key of the flow: equal for frames of one direction, and for no others.
+/// Not so where the ports are not there ([`FlowFlags::NO_TRANSPORT`]), as in later fragments: these
+/// have another key than their first, and the same as those of other flows between the same hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Flow {

@@ -80,13 +80,16 @@ typedef struct skb_t {
     uint16_t port;             /* interface the frame came in by */
     uint16_t holder;           /* read only: who answers for it */
     uint16_t link_type;        /* LINKTYPE_ number as in capture files; 1: Ethernet */
-    uint16_t flags;            /* SKB_ORIGINAL_LENGTH */
+    uint16_t flags;            /* SKB_ORIGINAL_LENGTH, SKB_COPIED */
 } skb_t;
 
 /* In skb_t.flags: original_length tells; otherwise the frame has as many bytes as it had. */
 #define SKB_ORIGINAL_LENGTH ((uint16_t)1)
+/* In skb_t.flags: the bytes were copied out of the buffer they arrived in, for their consumer. */
+#define SKB_COPIED ((uint16_t)2)
 
-/* The five-tuple of a frame, and where its headers lie. The first 38 bytes are the key of the flow. */
+/* The five-tuple of a frame, and where its headers lie. The first 38 bytes are the key of the flow, but
+ * for later fragments: they have no ports, so flows between the same hosts share their key. */
 typedef struct skb_flow {
     uint8_t source[16];        /* address in network order; IPv4 in the first 4 bytes, then zeros */
     uint8_t destination[16];
@@ -102,7 +105,7 @@ typedef struct skb_flow {
 } skb_flow;
 
 /* In skb_flow.flags. */
-#define SKB_FLOW_PORTS ((uint8_t)1)        /* the ports are those of TCP, UDP, SCTP or DCCP */
+#define SKB_FLOW_PORTS ((uint8_t)1)        /* the ports are those of TCP, UDP, UDP-Lite, SCTP, DCCP */
 #define SKB_FLOW_FRAGMENT ((uint8_t)2)     /* a fragment of a datagram */
 #define SKB_FLOW_NO_TRANSPORT ((uint8_t)4) /* the transport header is not there */
 #define SKB_FLOW_TRUNCATED ((uint8_t)8)    /* the frame ends before the datagram in it */

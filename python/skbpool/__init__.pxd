@@ -13,6 +13,7 @@ cdef extern from "skbpool.h" nogil:
     const int SKBPOOL_API_MAJOR
     const int SKB_HEADER_BYTES
     const uint16_t SKB_ORIGINAL_LENGTH
+    const uint16_t SKB_COPIED
     const uint8_t SKB_FLOW_PORTS
     const uint8_t SKB_FLOW_FRAGMENT
     const uint8_t SKB_FLOW_NO_TRANSPORT
@@ -188,3 +189,4 @@ cdef extern from "skbpool.h":
         object (*skb_batch_to_object)(skb_batch **batch)
         skb_batch *(*skb_batch_of_object)(object obj) except NULL
         const skb_pool *(*skb_pool_of_object)(object obj) except NULL
+        void (*skb_settle)() noexcept

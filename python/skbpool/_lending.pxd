@@ -4,9 +4,10 @@
 Objects of views that are gone wait in a free list. And a slice that is gone lends its reference to
 the next slice of the same view: cutting one header after the other out of a frame then costs no
 atomic operation. One view of the process lends, the one that was sliced last, and keeps at most one
-slice. Nobody can tell: whoever asks for references, or parts with the lender's own, calls `settle`
-first; so what is given back is never a buffer's last reference. All of it under the interpreter's
-lock.
+slice, which nobody answers for and nobody measures. Whoever asks for references in Python, reports
+of a pool included, or parts with the lender's own, calls `settle` first; so what is given back is
+never a buffer's last reference. C code can tell: another view of the buffer has one reference more
+to `skb_buffer_references` and is shared to `skb_is_shared`. All of it under the interpreter's lock.
 """
 
 from cpython.object cimport PyObject, destructor
@@ -98,7 +99,8 @@ cdef extern from *:
         if (view == skbpool_lender) {
             skbpool_settle();
         } else if (skbpool_lender != NULL && skbpool_spare == NULL && skb->header != NULL
-                   && skb->header == skbpool_lenders_skb->header && skb->fragments == NULL) {
+                   && skb->header == skbpool_lenders_skb->header && skb->fragments == NULL
+                   && skb->holder == 0 && skb->birth == 0) {
             skbpool_spare = view;
             skbpool_spares_skb = skb;
             return;

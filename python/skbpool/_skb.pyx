@@ -8,10 +8,10 @@ from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
-    SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references, skb_clone,
-    skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_get_flow, skb_headroom, skb_is_shared,
-    skb_is_writable, skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push, skb_put,
-    skb_release, skb_reserve, skb_reslice, skb_set_hashes, skb_slice, skb_tailroom, skb_trim,
+    SKB_COPIED, SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references,
+    skb_clone, skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_get_flow, skb_headroom,
+    skb_is_shared, skb_is_writable, skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push,
+    skb_put, skb_release, skb_reserve, skb_reslice, skb_set_hashes, skb_slice, skb_tailroom, skb_trim,
     skb_truesize, skb_unshare,
 )
 from skbpool._flow cimport FiveTuple
@@ -31,6 +31,10 @@ import_skbpool_core()
 
 cdef Skb fresh():
     return <Skb>pop_free() if has_free() else Skb.__new__(Skb)
+
+
+cdef void settle_all() noexcept:
+    settle()
 
 
 @cython.final
@@ -357,6 +361,11 @@ cdef class Skb:
     def original_length(self, uint32_t value):
         self.alive().original_length = value
         self.skb.flags |= SKB_ORIGINAL_LENGTH
+
+    @property
+    def is_copied(self):
+        """Whether its bytes were copied out of the buffer they arrived in, for its consumer."""
+        return self.alive().flags & SKB_COPIED != 0
 
     @property
     def hash(self):

@@ -17,7 +17,7 @@ from skbpool cimport (
     skbpool_objects,
 )
 from skbpool._flow cimport FiveTuples, room_for
-from skbpool._skb cimport Skb, fresh
+from skbpool._skb cimport Skb, fresh, settle_all
 from skbpool._support cimport check, pool_of
 
 from skbpool._native import _register
@@ -331,6 +331,7 @@ OBJECTS.skb_from_object = skb_from_object
 OBJECTS.skb_batch_to_object = skb_batch_to_object
 OBJECTS.skb_batch_of_object = skb_batch_of_object
 OBJECTS.skb_pool_of_object = skb_pool_of_object
+OBJECTS.skb_settle = settle_all
 
 _C_API = PyCapsule_New(&OBJECTS, "skbpool._skb_batch._C_API", NULL)
 _register(_C_API)

@@ -4,6 +4,7 @@ use crate::arguments::{Number, Timeout, whole};
 use crate::buffer::Buffer;
 use crate::error::{Error, exception};
 use crate::provenance::{self, name_caller};
+use crate::py_types::settle_slices;
 use crate::record::{fields, record};
 use crate::reservation::Reservation;
 use crate::wait::wait_for;
@@ -270,6 +271,7 @@ impl Pool {
         examples: Number,
     ) -> PyResult<Bound<'py, PyAny>> {
         let limit = provenance::limit(held_longer_than)?;
+        settle_slices(py);
         let report = py.detach(|| self.pool.leak_report(limit, examples.0 as usize));
         provenance::report(py, &report)
     }
@@ -279,6 +281,7 @@ impl Pool {
     /// Returns:
     ///     An `Outstanding`; as a string it is a table.
     fn outstanding<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        settle_slices(py);
         let outstanding = py.detach(|| self.pool.outstanding());
         provenance::outstanding(py, &outstanding)
     }

@@ -22,6 +22,7 @@ pub(crate) struct Objects {
     skb_batch_to_object: unsafe extern "C" fn(batch: *mut *mut SkbBatch) -> *mut ffi::PyObject,
     skb_batch_of_object: unsafe extern "C" fn(object: *mut ffi::PyObject) -> *mut SkbBatch,
     skb_pool_of_object: unsafe extern "C" fn(object: *mut ffi::PyObject) -> *const Pool,
+    skb_settle: unsafe extern "C" fn(),
 }
 
 const MAJOR: u32 = 1;
@@ -47,6 +48,14 @@ pub(crate) fn _register(capsule: &Bound<'_, PyCapsule>) -> PyResult<()> {
 
 fn objects() -> PyResult<&'static Objects> {
     OBJECTS.get().copied().ok_or_else(|| PyImportError::new_err("import skbpool first"))
+}
+
+/// Gives back the reference that a slice left for the next one, so that reports do not count it.
+pub(crate) fn settle_slices(_: Python<'_>) {
+    if let Some(objects) = OBJECTS.get() {
+        // SAFETY: attached. It runs no Python code: the lender still has a reference to the buffer.
+        unsafe { (objects.skb_settle)() };
+    }
 }
 
 /// Makes an skb a Python `Skb`. On failure the skb is released.

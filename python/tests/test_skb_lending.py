@@ -1,4 +1,4 @@
-"""A slice that is gone lends its reference to the next one, and nobody can tell."""
+"""A slice that is gone lends its reference to the next one, and whoever asks finds it gone."""
 
 import gc
 
@@ -55,6 +55,19 @@ def test_whoever_asks_finds_the_slice_gone(pool: Pool, ask: str) -> None:
     assert answers[ask]()
     skb.release()
     assert pool.stats().in_flight == 0
+
+
+def test_reports_find_the_slice_gone(pool: Pool) -> None:
+    pool.set_provenance("full")
+    with pool.alloc().into_skb(0, 20) as skb:
+        skb[0:4]
+        (site,) = pool.leak_report().sites
+        assert [example.references for example in site.examples] == [1]
+        skb[0:4]
+        assert pool.outstanding().references == 1
+        kept = skb[0:4]
+        assert pool.outstanding().references == 2
+        kept.release()
 
 
 def test_the_last_slice_becomes_the_only_view(pool: Pool) -> None:

@@ -18,6 +18,7 @@ struct skbpool_objects {
     PyObject *(*skb_batch_to_object)(skb_batch **batch);
     skb_batch *(*skb_batch_of_object)(PyObject *object);
     const skb_pool *(*skb_pool_of_object)(PyObject *object);
+    void (*skb_settle)(void);
 };
 
 static const struct skbpool_objects *skbpool_objects_table;
@@ -57,6 +58,13 @@ static inline skb_batch *skb_batch_of_object(PyObject *object)
 static inline const skb_pool *skb_pool_of_object(PyObject *object)
 {
     return skbpool_objects_table->skb_pool_of_object(object);
+}
+
+/* Gives back the reference that Python keeps of a slice that is gone, for the next one; before another
+ * view of its buffer is asked whether it is shared. Cannot fail. */
+static inline void skb_settle(void)
+{
+    skbpool_objects_table->skb_settle();
 }
 
 /* A table from its capsule, if it has the major version and the entries this file was compiled for. */

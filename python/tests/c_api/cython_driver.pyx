@@ -6,12 +6,12 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from skbpool cimport (
-    SKB_E_FORKED_POOL, SKB_E_NO_HEADROOM, SKB_E_OUT_OF_RANGE, SKB_E_RELEASED, SKB_E_SHARED,
-    SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer, make_zero_copy_skb,
-    skb_any_function, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put, skb_clone,
-    skb_data, skb_data_mut, skb_from_buffer, skb_from_object, skb_library_get, skb_owner_put, skb_pool,
-    skb_pool_alloc, skb_pool_close, skb_pool_of_object, skb_push, skb_release, skb_slice, skb_t,
-    skb_to_object,
+    SKB_COPIED, SKB_E_FORKED_POOL, SKB_E_NO_HEADROOM, SKB_E_OUT_OF_RANGE, SKB_E_RELEASED,
+    SKB_E_SHARED, SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer, make_zero_copy_skb,
+    skb_any_function, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put,
+    skb_buffer_references, skb_clone, skb_data, skb_data_mut, skb_from_buffer, skb_from_object,
+    skb_library_get, skb_owner_put, skb_pool, skb_pool_alloc, skb_pool_close, skb_pool_of_object,
+    skb_push, skb_release, skb_slice, skb_t, skb_to_object,
 )
 from skbpool._skb cimport Skb
 from skbpool._skb_batch cimport SkbBatch
@@ -103,7 +103,23 @@ def sum_of_first_bytes(SkbBatch batch not None):
 
 def push_code(Skb skb not None, count):
     """Return the code of skb_push()."""
+    skb.settle_own()
     return skb_push(&skb.skb, count, NULL)
+
+
+def references_of(Skb skb not None):
+    """Return the references to its buffer, those that Python keeps for itself included."""
+    return skb_buffer_references(skb.skb.header)
+
+
+def set_birth(Skb skb not None, tick):
+    """Say when it arrived, so that its release is measured."""
+    skb.skb.birth = tick
+
+
+def set_copied(Skb skb not None):
+    """Say that it was copied, as a consumer does that copies out."""
+    skb.skb.flags |= SKB_COPIED
 
 
 def first_bytes_of_pool(pool):

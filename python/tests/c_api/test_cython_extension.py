@@ -1,11 +1,14 @@
 """A Cython module compiled against the installed package, and used."""
 
 import os
+import re
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import skbpool
 from skbpool import BufferReleased, Exported, Pool, Skb, SkbBatch, adopt, brought
 
 
@@ -99,6 +102,43 @@ def test_codes_and_pools_reach_cython(cython_driver: ModuleType, pool: Pool) -> 
     assert cython_driver.first_bytes_of_pool(pool) == 0
     pool.close()
     assert cython_driver.first_bytes_of_pool(pool) < 0
+
+
+def test_a_slice_that_is_gone_is_nobody_to_cython(cython_driver: ModuleType, pool: Pool) -> None:
+    with pool.alloc().into_skb(8, 60) as skb:
+        skb[0:4]
+        assert cython_driver.references_of(skb) == 2
+        assert cython_driver.push_code(skb, 8) == 0
+        assert cython_driver.references_of(skb) == 1
+
+
+def test_a_slice_that_is_measured_ends_when_it_is_gone(
+    cython_driver: ModuleType, pool: Pool
+) -> None:
+    with pool.alloc().into_skb(8, 60) as skb:
+        part = skb[0:4]
+        cython_driver.set_birth(part, 1)
+        del part
+        assert cython_driver.references_of(skb) == 1
+
+
+def test_a_copied_frame_says_so(cython_driver: ModuleType, pool: Pool) -> None:
+    with pool.alloc().into_skb(8, 60) as skb:
+        skb.original_length = 1500
+        assert not skb.is_copied
+        cython_driver.set_copied(skb)
+        assert skb.is_copied
+        assert skb.original_length == 1500
+    with pytest.raises(BufferReleased):
+        print(skb.is_copied)
+
+
+def test_methods_for_cython_are_only_ever_appended() -> None:
+    declarations = Path(skbpool.__file__).with_name("_skb.pxd").read_text()
+    methods = re.findall(r"^    cdef .*?(\w+)\(self", declarations, re.MULTILINE)
+    # Modules that were compiled find a method by its place.
+    assert methods[:4] == ["live", "unexport", "unwrite", "part"]
+    assert methods[4:] == ["alive", "settle_own", "bytes_at"]
 
 
 def test_every_misuse_has_a_code_and_changes_nothing(cython_driver: ModuleType, pool: Pool) -> None:

@@ -353,21 +353,21 @@ impl Control {
     /// Gives back what was reserved for consumers that hold nothing any more; adds up those that no
     /// driver has a ring to either. These it returns, to be let go of outside the lock.
     fn fold_leaving(&mut self) -> Vec<Leaving> {
-        let sums = &mut self.detached_consumers;
-        let gone = self.leaving.extract_if(.., |leaving| {
+        let (mut gone, mut at) = (Vec::new(), 0);
+        while let Some(leaving) = self.leaving.get_mut(at) {
             if leaving.shared.holder.held().0 == 0 {
                 leaving.reservation = None;
             }
             // `get_mut` rather than a count: it acquires what the last driver to let go has counted.
             match Arc::get_mut(&mut leaving.shared) {
                 Some(shared) if leaving.reservation.is_none() && !shared.holds_copies() => {
-                    sums.add(&shared.stats());
-                    true
+                    self.detached_consumers.add(&shared.stats());
+                    gone.push(self.leaving.swap_remove(at));
                 }
-                _ => false,
+                _ => at += 1,
             }
-        });
-        gone.collect()
+        }
+        gone
     }
 }
 

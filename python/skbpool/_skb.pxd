@@ -1,8 +1,8 @@
 # cython: language_level=3
 """The class `Skb` for Cython: `from skbpool._skb cimport Skb`.
 
-Call `settle_own()` before the C functions get `&view.skb`, or take it from `skb_of_object()`: a slice
-of the view that is gone may still have its reference, for the next one.
+Call `settle_own()` before the C functions get `&view.skb`, or take it from `skb_of_object()`: a
+slice of the view that is gone may still have its reference, for the next one.
 """
 
 from libc.stdint cimport uint8_t

@@ -4,21 +4,21 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.object cimport PyObject, PyTypeObject
-from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
+from cpython.slice cimport PySlice_AdjustIndices
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 
 from skbpool cimport (
     SKB_COPIED, SKB_ORIGINAL_LENGTH, import_skbpool_core, skb_append_frag, skb_buffer_references,
     skb_clone, skb_copy, skb_copy_bits, skb_data, skb_data_mut, skb_get_flow, skb_headroom,
-    skb_is_shared, skb_is_writable, skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up, skb_push,
-    skb_put, skb_release, skb_reserve, skb_reslice, skb_set_hashes, skb_slice, skb_tailroom, skb_trim,
-    skb_truesize, skb_unshare,
+    skb_is_shared, skb_is_writable, skb_len, skb_linearize, skb_pool, skb_pull, skb_pull_up,
+    skb_push, skb_put, skb_release, skb_reserve, skb_reslice, skb_set_hashes, skb_slice,
+    skb_tailroom, skb_trim, skb_truesize, skb_unshare,
 )
 from skbpool._flow cimport FiveTuple
 from skbpool._lending cimport (
     deallocate, has_free, has_spare, lend, let_go_of, pop_free, settle, settle_of, take_spare,
 )
-from skbpool._slicing cimport plain_slice
+from skbpool._slicing cimport byte_at, plain_slice, unpack
 from skbpool._support cimport check, export_bytes, number, pool_of, refuse_exports
 from skbpool._writable cimport writable
 
@@ -122,24 +122,14 @@ cdef class Skb:
         return copy
 
     def __getitem__(self, key):
-        cdef Py_ssize_t start, stop, step, length
-        cdef uint8_t byte = 0
+        cdef Py_ssize_t start, stop, length
         if isinstance(key, slice):
-            if plain_slice(key, skb_len(self.alive()), &start, &length):
-                return self.part(start, length)
-            PySlice_Unpack(key, &start, &stop, &step)
-            length = PySlice_AdjustIndices(skb_len(self.alive()), &start, &stop, step)
-            if step != 1:
-                raise ValueError("a view is contiguous: slices have step 1")
+            if not plain_slice(key, skb_len(self.alive()), &start, &length):
+                unpack(key, &start, &stop)
+                length = PySlice_AdjustIndices(skb_len(self.alive()), &start, &stop, 1)
             return self.part(start, length)
         start = key
-        self.live()
-        if start < 0:
-            start += skb_len(&self.skb)
-        if start < 0 or start >= skb_len(&self.skb):
-            raise errors.OutOfRange(f"byte {key} is not among the {len(self)} there are")
-        check(skb_copy_bits(&self.skb, start, &byte, 1))
-        return byte
+        return byte_at(self.alive(), start)
 
     cdef object bytes_at(self, uint8_t *data, Py_ssize_t length):
         return writable(self, &self.skb, &self.exports, &self.writers, data, length)

@@ -1,5 +1,11 @@
 # cython: language_level=3
-"""What slicing a view costs less with than by the general functions of CPython."""
+"""Slices and single bytes of a view; plain slices without the general functions of CPython."""
+
+from cpython.slice cimport PySlice_Unpack
+from libc.stdint cimport uint8_t
+
+from skbpool cimport skb_copy_bits, skb_len, skb_t
+from skbpool._support cimport check
 
 cdef extern from *:
     """
@@ -47,3 +53,24 @@ cdef extern from *:
     bint plain_slice "skbpool_plain_slice" (
         object key, Py_ssize_t size, Py_ssize_t *start, Py_ssize_t *length
     ) noexcept
+
+
+cdef inline int unpack(object key, Py_ssize_t *start, Py_ssize_t *stop) except -1:
+    """Read any slice; ValueError unless its step is 1."""
+    cdef Py_ssize_t step
+    PySlice_Unpack(key, start, stop, &step)
+    if step != 1:
+        raise ValueError("a view is contiguous: slices have step 1")
+    return 0
+
+
+cdef inline int byte_at(const skb_t *skb, Py_ssize_t index) except -1:
+    """Return one byte of the data, fragments included; negative indices count from the end."""
+    cdef uint8_t byte = 0
+    cdef Py_ssize_t length = skb_len(skb)
+    cdef Py_ssize_t at = index + length if index < 0 else index
+    if at < 0 or at >= length:
+        from skbpool.errors import OutOfRange
+        raise OutOfRange(f"byte {index} is not among the {length} there are")
+    check(skb_copy_bits(skb, at, &byte, 1))
+    return byte

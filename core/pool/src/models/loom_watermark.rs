@@ -78,6 +78,31 @@ fn a_cache_beside_a_single_buffer() {
     });
 }
 
+/// Who finds nothing tells of it only after the pool is known to be low, by whomever it became so.
+#[test]
+fn exhausted_comes_after_low() {
+    check(|| {
+        let pool = pool(1, 1, 1);
+        let mut events = pool.events();
+        let other = pool.clone();
+        let thread = thread::spawn(move || other.alloc().ok());
+        let mine = pool.alloc().ok();
+        let first = events.try_next();
+        assert!(first.is_none_or(|event| event == LowWatermark), "{first:?}");
+        let theirs = thread.join().unwrap();
+        assert!(mine.is_some() != theirs.is_some());
+        drop((mine, theirs));
+        let rest = std::iter::from_fn(|| events.try_next());
+        let told: Vec<_> = first.into_iter().chain(rest).collect();
+        // It counts in `alloc_empty` only if the other's buffer was not yet counted out.
+        let in_order = matches!(
+            told[..],
+            [LowWatermark, Exhausted, HighWatermark] | [LowWatermark, HighWatermark]
+        );
+        assert!(in_order, "{told:?}");
+    });
+}
+
 /// Somebody sleeps until the pool is low, and then until it has recovered.
 #[test]
 fn no_wake_up_is_lost() {

@@ -19,7 +19,7 @@ pub enum PoolEvent {
     /// The pool was closed while buffers were in flight, which stay valid.
     Orphaned,
     /// The pool was closed or let go of, and every buffer is home: caches have given back theirs as
-    /// well. Nothing follows.
+    /// well. Nothing follows, not even a recovery that another thread has still to tell of.
     Gone,
 }
 
@@ -156,8 +156,8 @@ impl PoolEvents {
 
     /// The next event, if there is one. Never waits; a few loads.
     ///
-    /// An exhaustion is told as soon as the watcher knows that the pool is low: to one that is behind by
-    /// a `HighWatermark` and a `LowWatermark` it may come before these.
+    /// An exhaustion is told as soon as the watcher knows that the pool is low, and to nobody else: to one
+    /// that is behind by a `HighWatermark` and a `LowWatermark` it may come before these.
     pub fn try_next(&mut self) -> Option<PoolEvent> {
         self.look().1
     }
@@ -224,7 +224,8 @@ impl PoolEvents {
             self.crossings = self.crossings.wrapping_add(1);
             return Some(PoolEvent::LowWatermark);
         }
-        if exhausted != 0 {
+        // Not yet if the thread that made the pool low has still to tell of it.
+        if exhausted != 0 && is_low {
             self.exhaustions = exhaustions;
             return Some(PoolEvent::Exhausted);
         }

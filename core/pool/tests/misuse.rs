@@ -7,12 +7,13 @@ mod child;
 
 use child::Child;
 use skbpool_pool::{
-    Accounts, AllocError, Free, HolderKind, MAX_REFERENCES, Owner, Pool, Skb, SkbBatch, SkbError,
-    adopt_raw,
+    Accounts, AllocError, Free, HolderKind, MAX_REFERENCES, Owner, Pool, Provenance, Skb, SkbBatch,
+    SkbError, adopt_raw,
 };
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 fn pool(count: u32) -> Pool {
     Pool::builder(count).accounts(Accounts::new()).build().unwrap()
@@ -41,6 +42,7 @@ fn a_copied_view_released_twice_is_counted_and_the_buffer_stays_free() {
 #[test]
 fn a_buffer_of_which_too_many_references_went_is_quarantined() {
     let pool = pool(4);
+    pool.set_provenance(Provenance::Full);
     let view = pool.alloc().unwrap().into_empty_skb();
     let mut batch = SkbBatch::new();
     let other = view.clone_skb().unwrap();
@@ -55,6 +57,11 @@ fn a_buffer_of_which_too_many_references_went_is_quarantined() {
     let audit = pool.audit().unwrap();
     assert_eq!((audit.free, audit.in_flight, audit.quarantined), (3, 1, 1));
     assert_eq!(pool.stats().violations, 2, "each release of it is one");
+    let outstanding = pool.outstanding();
+    assert_eq!((outstanding.buffers, outstanding.references), (1, 1));
+    let report = pool.leak_report(Duration::ZERO, 1);
+    assert_eq!(report.sites[0].examples[0].references, 0, "nobody knows");
+    assert!(report.to_string().contains("armed for 0, in quarantine; "), "{report}");
     drop((0..3).map(|_| pool.alloc().unwrap()).collect::<Vec<_>>());
 }
 

@@ -37,7 +37,9 @@ impl Fill {
     #[inline(always)]
     pub(super) unsafe fn new(header: NonNull<BufferHeader>) -> Self {
         // SAFETY: the caller's reference keeps it valid.
-        unsafe { header.as_ref() }.set_references(BIAS);
+        let buffer = unsafe { header.as_ref() };
+        buffer.set_references(BIAS);
+        buffer.set_filling();
         Self { header, bias: BIAS, cut: 0, views: 0 }
     }
 
@@ -128,6 +130,7 @@ impl Fill {
 
 impl Drop for Fill {
     fn drop(&mut self) {
+        self.header().set_armed(self.views);
         // SAFETY: we own `bias` references and give them up.
         unsafe { put_references(self.header, self.bias) }
     }

@@ -20,7 +20,10 @@ pub(crate) const NO_INDEX: u32 = u32::MAX;
 const ARMED_BITS: u32 = 24;
 
 /// Most views that it tells.
-const ARMED_MOST: u32 = (1 << ARMED_BITS) - 1;
+const ARMED_MOST: u32 = FILLING - 1;
+
+/// In the place of the views while a [`crate::Fill`] holds references in advance.
+const FILLING: u32 = (1 << ARMED_BITS) - 1;
 
 /// Uses that it tells apart.
 const ARMED_USES: u32 = 1 << (u32::BITS - ARMED_BITS);
@@ -141,19 +144,42 @@ impl BufferHeader {
         self.refs.load(Ordering::Acquire)
     }
 
-    /// Views that the buffer was armed for in its present use, up to 2^24 − 1; 0 if it was not. Use by use
+    /// Views that the buffer was armed for in its present use, up to 2^24 − 2; 0 if it was not. Use by use
     /// is told apart by the low byte of the generation.
     pub fn armed(&self) -> u32 {
+        match self.armed_or_filling() {
+            FILLING => 0,
+            views => views,
+        }
+    }
+
+    /// Whether it is being filled: then its references do not tell how many views there are.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.armed_or_filling() == FILLING
+    }
+
+    fn armed_or_filling(&self) -> u32 {
         // Relaxed: reporting only.
         let word = self.armed.load(Ordering::Relaxed);
-        if word >> ARMED_BITS == self.generation() % ARMED_USES { word & ARMED_MOST } else { 0 }
+        if word >> ARMED_BITS == self.generation() % ARMED_USES { word & FILLING } else { 0 }
     }
 
     /// Tells what the buffer was armed for.
     #[inline(always)]
     pub(crate) fn set_armed(&self, views: u32) {
+        self.tell_use(views.min(ARMED_MOST));
+    }
+
+    /// Tells that it is being filled, until it is told what it was armed for.
+    #[inline(always)]
+    pub(crate) fn set_filling(&self) {
+        self.tell_use(FILLING);
+    }
+
+    #[inline(always)]
+    fn tell_use(&self, how: u32) {
         // What is shifted out is the rest of the generation.
-        let word = self.generation() << ARMED_BITS | views.min(ARMED_MOST);
+        let word = self.generation() << ARMED_BITS | how;
         // Relaxed: reporting only.
         self.armed.store(word, Ordering::Relaxed);
     }

@@ -2,10 +2,8 @@
 
 use super::handle::Pool;
 use crate::account::HolderStats;
+use crate::header::BufferHeader;
 use std::fmt;
-
-/// References from which on a buffer counts as being filled: a [`crate::Fill`] holds many in advance.
-const FILLING: u32 = 1 << 15;
 
 /// What is out of a pool, open or closed, by holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +12,8 @@ pub struct Outstanding {
     pub buffers: u32,
     /// Bytes of these buffers.
     pub bytes: u64,
-    /// References to them: views, and what drivers hold back; a buffer being filled counts as one.
+    /// References to them: views, and what drivers hold back. One for each buffer that is being filled,
+    /// which a [`crate::Fill`] takes references to in advance, or in quarantine.
     pub references: u64,
     /// Holders in the pool's accounts that have views now.
     pub holders: Vec<HolderStats>,
@@ -25,15 +24,22 @@ pub struct Outstanding {
     pub shared_accounts: bool,
 }
 
+/// References to a buffer as far as its count tells them: of one that is being filled or in quarantine it
+/// does not.
+fn references(header: &BufferHeader) -> u64 {
+    match header.references() {
+        0 => 0,
+        _ if header.is_filling() || header.is_quarantined() => 1,
+        references => u64::from(references),
+    }
+}
+
 impl Pool {
     /// What is out, by holder: why a closed pool still has its memory. Visits every header and takes the
     /// lock of the accounts; exact when quiet.
     pub fn outstanding(&self) -> Outstanding {
-        let references = self.headers().iter().map(|header| header.references());
-        let held: Vec<u64> = references
-            .filter(|&references| references != 0)
-            .map(|references| if references < FILLING { u64::from(references) } else { 1 })
-            .collect();
+        let held = self.headers().iter().map(references).filter(|&references| references != 0);
+        let held: Vec<u64> = held.collect();
         let mut holders = self.accounts().snapshot();
         holders.retain(|holder| holder.views != 0);
         let named: u64 = holders.iter().map(|holder| holder.views).sum();

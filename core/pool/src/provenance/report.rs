@@ -62,7 +62,7 @@ pub struct LeakExample {
     pub age: Duration,
     /// Views it was armed for last, by this owner or an earlier one; 0: never.
     pub armed: u32,
-    /// References to it now.
+    /// References to it now; 0 in quarantine, where nobody knows.
     pub references: u32,
     /// The last transitions, the oldest first.
     pub transitions: Vec<Transition>,
@@ -115,6 +115,7 @@ impl Pool {
                 note.kind == TransitionKind::Delivered && note.holder != HolderId::NONE
             });
             let holder = delivered.map_or(seen.origin.holder, |note| note.holder);
+            let references = if header.is_quarantined() { 0 } else { references };
             let held = Held { index: at as u32, epochs, armed: header.armed(), references, seen };
             let key = (held.seen.origin.site, holder.raw());
             groups.entry(key).or_insert_with(Vec::new).push(held);
@@ -248,9 +249,13 @@ impl fmt::Display for LeakReport {
 
 impl fmt::Display for LeakExample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (index, generation, references) = (self.index, self.generation, self.references);
+        let (index, generation) = (self.index, self.generation);
         write!(f, "buffer {index} generation {generation}, {:.1?}", self.age)?;
-        write!(f, ", armed for {}, references {references}", self.armed)?;
+        write!(f, ", armed for {}", self.armed)?;
+        match self.references {
+            0 => write!(f, ", in quarantine")?,
+            references => write!(f, ", references {references}")?,
+        }
         if self.forgotten != 0 {
             write!(f, "; {} earlier", self.forgotten)?;
         }

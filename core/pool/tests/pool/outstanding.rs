@@ -31,6 +31,23 @@ fn a_closed_pool_tells_who_keeps_it() {
     assert_eq!((outstanding.buffers, outstanding.holders.len()), (0, 0));
 }
 
+/// What a driver takes in advance is no view, however many views there are.
+#[test]
+fn many_clones_are_counted_and_what_a_fill_holds_is_not() {
+    let pool = pool(16);
+    let view = skb_of(&pool, 0, b"held");
+    let clones: Vec<_> = (1..70_000).map(|_| view.clone_skb().unwrap()).collect();
+    let mut filling = pool.alloc().unwrap().fill().map_err(|(error, _)| error).unwrap();
+    let cut = filling.cut(0, 8, 0).unwrap();
+    assert_eq!(pool.outstanding().references, 70_000 + 1);
+    drop(filling);
+    assert_eq!((pool.outstanding().references, cut.header().armed()), (70_000 + 1, 1));
+    let again = cut.clone_skb().unwrap();
+    assert_eq!(pool.outstanding().references, 70_000 + 2, "nothing is held in advance any more");
+    drop((view, clones, cut, again));
+    assert_eq!(pool.outstanding().buffers, 0);
+}
+
 #[test]
 fn accounts_of_several_pools_give_a_least_number() {
     let one = pool(4);

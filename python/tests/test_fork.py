@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 from skbpool import Pool, Skb, SkbBatch, adopt
-from skbpool._native import EmulatedNic, Hub, IngestPort, StampConsumer, Subscription
+from skbpool._native import Bell, EmulatedNic, Hub, IngestPort, StampConsumer, Subscription
 from skbpool.errors import BufferReleased, ForkedPool, SkbpoolError
 
 # Python 3.12 and later warn of any fork while there are threads; those tests are about it.
@@ -168,6 +168,8 @@ def test_hubs_cards_and_consumers_are_dead_and_their_threads_are_not_waited_for(
     stamps = StampConsumer(hub, "stamps", stream=0, quota=64)
     subscription = Subscription(hub, "out", quota=64, max_message_bytes=1 << 16)
     port = IngestPort(hub, "in")
+    bell = Bell()
+    bell.ring(7)
     inherited = [nic, stamps, subscription, port, hub]
 
     def use() -> None:
@@ -179,6 +181,7 @@ def test_hubs_cards_and_consumers_are_dead_and_their_threads_are_not_waited_for(
             stamps.stop,
             subscription.next_message,
             subscription.stats,
+            lambda: bell.wait(None),
             port.stats,
             lambda: port.submit(b""),
             lambda: IngestPort(hub, "late"),
@@ -187,12 +190,14 @@ def test_hubs_cards_and_consumers_are_dead_and_their_threads_are_not_waited_for(
             with pytest.raises(ForkedPool):
                 call()
         assert subscription.finished
+        bell.ring(8)
         for each in (nic.stop, stamps.close, subscription.close, port.close):
             each()
         inherited.clear()
         gc.collect()
 
     in_child(use)
+    assert [bell.wait(0), bell.wait(0)] == [7, None]
     port.close()
     subscription.close()
     stamps.close()

@@ -4,7 +4,7 @@
 mod child;
 
 use child::Child;
-use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, HubError, Policy};
+use skbpool_deliver::{Bell, ConsumerConfig, DriverConfig, Hub, HubError, Policy};
 use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -56,6 +56,45 @@ fn delivery_and_attachment_are_refused_and_nothing_is_polled() {
     assert_eq!(consumer.poll(&mut polled, 100), 10, "the parent goes on");
     assert_eq!(port.deliver(&mut batch, &mut cache).published, 4);
     assert_eq!(consumer.poll(&mut polled, 100), 4);
+}
+
+/// Its lock is the parent's, held or not; what it was rung for as well.
+#[test]
+fn a_bell_of_the_parent_calls_nobody_in_a_child() {
+    let _alone = alone();
+    let _hub = hub();
+    let bell = Bell::new();
+    bell.ring(7);
+    Child::fork(|| {
+        assert!(bell.is_inherited());
+        assert_eq!(bell.wait(Duration::from_secs(3600)), None);
+        bell.ring(8);
+        let own = Bell::new();
+        own.ring(9);
+        assert_eq!((own.wait(Duration::ZERO), own.is_inherited()), (Some(9), false));
+    })
+    .join();
+    assert_eq!(bell.wait(Duration::ZERO), Some(7));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let work = || {
+            // Relaxed: a wish to end.
+            while !stop.load(Ordering::Relaxed) {
+                bell.ring(1);
+                bell.wait(Duration::ZERO);
+            }
+        };
+        scope.spawn(work);
+        scope.spawn(work);
+        for _ in 0..40 {
+            Child::fork(|| {
+                bell.ring(2);
+                assert_eq!(bell.wait(Duration::from_secs(3600)), None);
+            })
+            .join();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 /// Threads attach, deliver, poll and leave while others fork.

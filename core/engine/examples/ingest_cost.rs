@@ -61,7 +61,7 @@ fn measure(what: &str, max_bytes: usize, frame_size: u32, stamps: bool) {
     }
     let ns = (cpu_ns() - started) as f64 / frames as f64;
     let stats = ingest.stats();
-    let seen = reader.map(StampConsumer::close);
+    let seen = reader.and_then(StampConsumer::close);
     print!("{what:<28} {ns:6.2} ns/frame, {} frames, unclaimed {}", stats.frames, stats.unclaimed);
     if let Some(seen) = seen {
         let missed: u64 = seen.consumer.dropped.iter().map(|count| count.frames).sum();

@@ -102,14 +102,18 @@ impl StampConsumer {
         Ok(Self { shared, thread: Some(thread), born: Birthplace::here() })
     }
 
-    /// What it saw so far. Waits for at most the burst that is being read.
-    pub fn report(&self) -> StampConsumerReport {
+    /// What it saw so far; `None` in a forked child, where whoever reads stamps is not. Waits for at
+    /// most the burst that is being read.
+    pub fn report(&self) -> Option<StampConsumerReport> {
+        if self.born.is_elsewhere() {
+            return None;
+        }
         let seen = self.shared.seen();
-        StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() }
+        Some(StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() })
     }
 
-    /// Stops as [`Self::stop`] does, and detaches; returns what it saw.
-    pub fn close(mut self) -> StampConsumerReport {
+    /// Stops as [`Self::stop`] does, and detaches; returns what [`Self::report`] does.
+    pub fn close(mut self) -> Option<StampConsumerReport> {
         self.stop();
         self.report()
     }

@@ -1,5 +1,6 @@
 //! `skbpool._native.Bell`.
 
+use super::slot::forked;
 use crate::arguments::Timeout;
 use crate::wait::wait_for;
 use pyo3::prelude::*;
@@ -23,14 +24,20 @@ impl Bell {
 
     /// Wait until somebody is called, and return the token; None after `timeout` seconds (None:
     /// never). Other threads run meanwhile, and Ctrl-C ends the wait.
+    ///
+    /// Raises:
+    ///     ForkedPool: Another process made it, of which this one is a fork.
     #[pyo3(signature = (timeout), text_signature = "($self, timeout)")]
     fn wait(&self, py: Python<'_>, timeout: Timeout) -> PyResult<Option<u64>> {
+        if self.bell.is_inherited() {
+            return Err(forked(py, "bell"));
+        }
         wait_for(py, timeout.0, |deadline| {
             self.bell.wait(deadline.saturating_duration_since(Instant::now()))
         })
     }
 
-    /// Call whoever waits, with a token.
+    /// Call whoever waits, with a token. Nobody, in a fork of the process that made it.
     fn ring(&self, py: Python<'_>, token: u64) {
         py.detach(|| self.bell.ring(token));
     }

@@ -28,7 +28,7 @@ use skbpool_nic::LatencySummary;
 ///     ValueError: The quota is 0, or more than a ring can have.
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct StampConsumer {
-    consumer: Slot<skbpool_engine::StampConsumer, StampConsumerReport>,
+    consumer: Slot<skbpool_engine::StampConsumer, Option<StampConsumerReport>>,
 }
 
 #[pymethods]
@@ -57,6 +57,7 @@ impl StampConsumer {
     ///     and `max`, or None; and `latency_count`, the frames that gave a latency.
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let report = self.consumer.figures(py, skbpool_engine::StampConsumer::report)?;
+        let report = report.ok_or_else(|| self.consumer.closed(py))?;
         let stamps = &report.stamps;
         let latency = stamps.latency.as_ref();
         Ok(fields!(py,

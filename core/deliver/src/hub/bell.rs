@@ -1,6 +1,7 @@
 //! Waking consumers that sleep, without a system call while they are awake.
 
 use crate::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Ordering, fence};
+use skbpool_pool::fork::Birthplace;
 use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,10 +13,20 @@ pub type Token = u64;
 ///
 /// A consumer that is told it is ready is told once; it is told again only after it looked, found
 /// nothing, and asked anew ([`crate::Consumer::arm`]).
-#[derive(Debug, Default)]
+///
+/// In a forked child a bell of the parent calls nobody: whoever would ring it is not there, and whoever
+/// was just ringing it keeps it locked (I12).
+#[derive(Debug)]
 pub struct Bell {
+    born: Birthplace,
     ready: Mutex<VecDeque<Token>>,
     rung: Condvar,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self { born: Birthplace::here(), ready: Mutex::default(), rung: Condvar::default() }
+    }
 }
 
 impl Bell {
@@ -25,8 +36,11 @@ impl Bell {
     }
 
     /// Waits until somebody is ready or `timeout` has passed; returns who. A consumer that was
-    /// detached meanwhile may still be named.
+    /// detached meanwhile may still be named. In a forked child nobody, at once.
     pub fn wait(&self, timeout: Duration) -> Option<Token> {
+        if self.is_inherited() {
+            return None;
+        }
         let deadline = Deadline::after(timeout);
         let mut ready = self.ready();
         loop {
@@ -45,10 +59,18 @@ impl Bell {
     }
 
     /// Calls `token` ready. Takes a lock; drivers do so through a doorbell of the consumer,
-    /// only for a consumer that sleeps.
+    /// only for a consumer that sleeps. Does nothing in a forked child.
     pub fn ring(&self, token: Token) {
+        if self.is_inherited() {
+            return;
+        }
         self.ready().push_back(token);
         self.rung.notify_one();
+    }
+
+    /// Whether it was made by the process that forked this one.
+    pub fn is_inherited(&self) -> bool {
+        self.born.is_elsewhere()
     }
 
     fn ready(&self) -> MutexGuard<'_, VecDeque<Token>> {

@@ -1,5 +1,8 @@
 //! The engine's parts on real pools, hubs and messages.
 
+#[path = "../../../pool/tests/fork/child.rs"]
+mod child;
+
 mod capture;
 mod compose;
 mod copies;

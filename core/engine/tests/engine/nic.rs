@@ -67,7 +67,7 @@ fn every_frame_of_the_line_reaches_the_reader_of_its_stamps() {
         assert_eq!(view.batch.unwrap().sequence(), sequence);
         ingest.submit(&message).unwrap();
         // The reader's quota is smaller than the run.
-        while reader.report().consumer.held > 4096 {
+        while reader.report().unwrap().consumer.held > 4096 {
             std::thread::yield_now();
         }
     }
@@ -77,7 +77,7 @@ fn every_frame_of_the_line_reaches_the_reader_of_its_stamps() {
     assert_eq!((report.dropped, report.late), (vec![], 0));
     assert_eq!(report.wire_bits, 100_000 * wire_bits(64));
     assert!(report.ended && report.seconds > 0.0 && report.source_error.is_none());
-    let stamps = reader.close().stamps;
+    let stamps = reader.close().unwrap().stamps;
     assert_eq!((stamps.received, stamps.lost), (100_000, 0));
     assert_eq!((stamps.duplicated, stamps.reordered), (0, 0));
     assert_eq!(stamps.before_sent, 0, "both read the same clock");

@@ -4,6 +4,7 @@ use skbpool_engine::{Ingest, IngestConfig, StampConsumer};
 use skbpool_nic::{StampedTraffic, TrafficConfig};
 use skbpool_pool::clock::monotonic_ns;
 
+use crate::child::Child;
 use crate::support::*;
 
 fn stamped(stream: u32, count: usize) -> Vec<Given> {
@@ -32,7 +33,7 @@ fn it_sees_what_was_lost_doubled_and_exchanged() {
     frames.push(stamped(8, 1).remove(0));
     ingest.submit(&message(&frames)).unwrap();
     // Closing reads what is there to the end.
-    let report = reader.close();
+    let report = reader.close().unwrap();
     let stamps = &report.stamps;
     assert_eq!((stamps.received, stamps.unique, stamps.foreign), (499, 498, 2));
     assert_eq!((stamps.lost, stamps.duplicated, stamps.reordered), (2, 1, 1));
@@ -51,12 +52,12 @@ fn it_wakes_up_for_every_message_and_tells_meanwhile() {
     for (number, frame) in stamped(7, 300).into_iter().enumerate() {
         ingest.submit(&message(&[frame])).unwrap();
         if number % 50 == 0 {
-            while reader.report().stamps.received <= number as u64 {
+            while reader.report().unwrap().stamps.received <= number as u64 {
                 std::thread::yield_now();
             }
         }
     }
-    let report = reader.close();
+    let report = reader.close().unwrap();
     assert_eq!((report.stamps.received, report.stamps.lost), (300, 0));
     drop(ingest);
     assert_all_home(&pool);
@@ -67,7 +68,7 @@ fn it_ends_with_the_hub() {
     let (_, hub) = hub(2048);
     let reader = StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap();
     hub.close();
-    assert_eq!(reader.close().stamps.received, 0);
+    assert_eq!(reader.close().unwrap().stamps.received, 0);
     assert!(StampConsumer::attach(&hub, "late", 7, 64).is_err());
 }
 
@@ -93,12 +94,28 @@ fn it_closes_while_frames_keep_coming() {
                 ingest.submit(&frames).unwrap();
             }
         });
-        while reader.report().stamps.received == 0 {
+        while reader.report().unwrap().stamps.received == 0 {
             std::thread::yield_now();
         }
-        assert!(reader.close().stamps.received > 0);
+        assert!(reader.close().unwrap().stamps.received > 0);
         closed.store(true, std::sync::atomic::Ordering::SeqCst);
     });
     drop(ingest);
     assert_all_home(&pool);
+}
+
+/// I12: its thread reads, with its figures locked, while others fork.
+#[test]
+fn in_a_forked_child_it_tells_nothing_and_locks_nothing() {
+    let (_pool, hub) = hub(2048);
+    let mut reader = Some(StampConsumer::attach(&hub, "stamps", 7, 1024).unwrap());
+    for _ in 0..20 {
+        Child::fork(|| {
+            let reader = reader.take().unwrap();
+            assert!(reader.report().is_none());
+            assert!(reader.close().is_none());
+        })
+        .join();
+    }
+    assert!(reader.unwrap().close().is_some());
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{check_edge, check_edges, check_home, dropped, hub, numbered, numbers};
 use skbpool_deliver::{Consumer, ConsumerConfig, DriverConfig, DriverPort, Hub, HubError, Policy};
-use skbpool_pool::{DropReason, Skb, SkbBatch, SkbFlags};
+use skbpool_pool::{CopyStage, DropReason, Skb, SkbBatch, SkbFlags};
 use std::sync::Arc;
 
 const BUFFER: u64 = 4096;
@@ -106,6 +106,11 @@ fn copies_are_described_as_their_frames() {
     let delivered = port.deliver(&mut batch, &mut cache);
     assert_eq!((delivered.published, delivered.copied), (4, 3));
     assert_eq!(consumer.stats().copied_bytes, 100 + 30 + 8000);
+    // Each as one copy of this stage, the chain as well, and none of another.
+    let counted: Vec<_> =
+        hub.pool().accounts().copies().map(|copy| (copy.frames, copy.bytes)).into();
+    let others = vec![(0, 0); CopyStage::CopyOut as usize];
+    assert_eq!(counted, [others, vec![(3, 8130)]].concat());
     assert_eq!(hub.pool().stats().in_flight, 1);
     consumer.poll(&mut batch, 4);
     let [_, plain, short, long] = batch.as_slice() else { panic!("four") };

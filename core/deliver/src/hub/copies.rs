@@ -1,7 +1,10 @@
 //! A consumer's own memory, for copies of what its quota does not grant.
 
 use super::error::HubError;
-use skbpool_pool::{Accounts, Fill, Holder, HolderKind, Pool, Skb, SkbBatch, SkbFlags};
+use skbpool_pool::{
+    Accounts, AllocError, Buffer, BufferSource, Fill, Holder, HolderKind, Pool, Skb, SkbBatch,
+    SkbFlags,
+};
 use std::sync::Arc;
 
 /// Bounded memory of one consumer. Copies are charged to a holder of their own, in the accounts of the
@@ -41,7 +44,7 @@ impl Copies {
     }
 
     /// Appends copies of `frames` to `into`, from the first on, many to a buffer, until the memory is
-    /// used up; returns how many, and their bytes. Copies each byte once.
+    /// used up; returns how many, and their bytes. Copies each byte once, which the caller counts.
     pub(crate) fn copy(&self, frames: &[Skb], into: &mut SkbBatch) -> (usize, u64) {
         let mut filling: Option<Fill> = None;
         let (mut done, mut bytes) = (0, 0);
@@ -66,7 +69,7 @@ impl Copies {
     fn copy_one(&self, skb: &Skb, filling: &mut Option<Fill>) -> Option<Skb> {
         let len = skb.len();
         if len > self.pool.buffer_bytes() {
-            return skb.copy(&mut &self.pool).ok();
+            return skb.copy(&mut Uncounted(&self.pool)).ok();
         }
         if filling.as_ref().is_none_or(|fill| fill.room() < len) {
             // The last one is let go of first: its views keep it.
@@ -82,4 +85,19 @@ impl Copies {
         }
         fill.cut(0, len, 0).ok()
     }
+}
+
+/// The memory as a source of chains, whose copies are counted with those of the batch.
+struct Uncounted<'p>(&'p Pool);
+
+impl BufferSource for Uncounted<'_> {
+    fn buffer(&mut self) -> Result<Buffer, AllocError> {
+        self.0.alloc()
+    }
+
+    fn buffer_bytes(&self) -> u32 {
+        self.0.buffer_bytes()
+    }
+
+    fn count_copy(&mut self, _bytes: u32) {}
 }

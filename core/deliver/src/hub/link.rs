@@ -5,7 +5,7 @@ use super::delivered::Delivered;
 use super::ends::{Ends, RingRx, RingTx};
 use super::quota::{Grant, charge};
 use super::shared::{ConsumerShared, LinkCounters};
-use skbpool_pool::{Charge, DropReason, LocalCache, Share, Skb, SkbBatch};
+use skbpool_pool::{Charge, CopyStage, DropReason, LocalCache, Share, Skb, SkbBatch};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -198,6 +198,7 @@ impl LinkTx {
             }
             let (views, truesize) = charge(self.copied.as_slice().iter());
             cache.shard().acquire(holder, views, truesize);
+            cache.shard().count_copy(CopyStage::CopyOut, copied as u64, bytes);
             self.counters.copied.add(copied as u64);
             self.counters.copied_bytes.add(bytes);
         }

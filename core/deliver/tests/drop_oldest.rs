@@ -175,3 +175,28 @@ fn a_consumer_that_polls_meanwhile_gets_frames_in_order() {
     check_edges(&hub);
     check_home(hub.pool());
 }
+
+/// Large frames go for small ones: only as many as the small ones need.
+#[test]
+fn no_more_is_evicted_than_the_quota_of_bytes_lacks() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let config = ConsumerConfig {
+        ring_slots: 64,
+        quota_bytes: Some(4 * 4096),
+        policy: Policy::DropOldest,
+        ..ConsumerConfig::with_quota(32)
+    };
+    let mut consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut port = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    for number in 0..4 {
+        assert_eq!(deliver(&mut port, &mut cache, number..number + 1), [1, 0, 0]);
+    }
+    assert_eq!(deliver(&mut port, &mut cache, 10..18), [8, 0, 1]);
+    // And a large one for the room of eight small ones, of which one large one is as old.
+    assert_eq!(deliver(&mut port, &mut cache, 20..21), [1, 0, 1]);
+    let (taken, got) = poll(&mut consumer);
+    assert_eq!(got, [2, 3, 10, 11, 12, 13, 14, 15, 16, 17, 20]);
+    drop(taken);
+    check_edges(&hub);
+}

@@ -5,6 +5,7 @@ use super::delivered::Delivered;
 use super::ends::{Ends, RingRx, RingTx};
 use super::quota::{Grant, charge};
 use super::shared::{ConsumerShared, LinkCounters};
+use crate::claimed;
 use skbpool_pool::{Charge, CopyStage, DropReason, LocalCache, Share, Skb, SkbBatch};
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(crate) struct LinkTx {
     pub(super) ring: RingTx,
     pub(super) counters: Arc<LinkCounters>,
     pub(crate) shared: Arc<ConsumerShared>,
+    /// There may be chains in its ring.
+    chained: bool,
     /// What was found to fit, until it is published.
     fit: Fit,
     /// Copies to be published behind the views.
@@ -54,6 +57,7 @@ pub(crate) fn link(shared: &Arc<ConsumerShared>, ring: impl Into<Ends>) -> (Link
         shared: shared_tx,
         counters: Arc::clone(&counters),
         ring: ring.tx,
+        chained: false,
         fit: Fit { grant: Grant::default(), refused: (0, 0), reason: DropReason::RingFull },
         copied: SkbBatch::new(),
         waiting: SkbBatch::new(),
@@ -77,6 +81,7 @@ impl LinkTx {
         delivered: &mut Delivered,
     ) -> Range<usize> {
         let frames = batch.as_slice();
+        self.chained |= chained;
         let wanted = u32::try_from(frames.len()).unwrap_or(u32::MAX);
         let room = self.ring.room(wanted).min(wanted) as usize;
         let granted = self.shared.quota.fit(
@@ -148,28 +153,36 @@ impl LinkTx {
         let len = frames.len();
         let RingTx::Claimed(ring) = &mut self.ring else { return 0..self.fit.grant.frames };
         let (quota, holder) = (&self.shared.quota, &self.shared.holder);
+        let even = !self.chained && quota.bytes().is_none();
         // Nothing goes for frames that do not fit an empty ring.
         let newest = frames.iter().rev().take(ring.slots() as usize);
         let mut wanted = newest.take_while(|skb| quota.may_ever_grant(skb)).count();
         let mut evicted = SkbBatch::new();
+        // What was granted so far was for others.
+        quota.settle(self.fit.grant.views, self.fit.grant.bytes);
         let fitting = loop {
-            // What was granted so far was for others.
-            quota.settle(self.fit.grant.views, self.fit.grant.bytes);
             let room = (ring.room(wanted as u32) as usize).min(wanted);
-            if room < wanted && ring.is_held_up() {
-                // The consumer is in the middle of a copy: evicting what follows makes no room.
-                wanted = room;
+            if room < wanted {
+                // While the consumer is in the middle of a copy, evicting what follows makes no room.
+                let missing = (wanted - room) as u32;
+                if ring.is_held_up() || ring.evict(evicted.as_mut_vec(), missing) == 0 {
+                    wanted = room;
+                } else {
+                    self.counters.count_evicted(&mut evicted, cache, delivered);
+                    continue;
+                }
             }
-            let newest = frames[len - room..].iter().rev();
-            let fitting = quota.fit(holder, newest, chained, &mut self.fit.grant);
-            let missing = wanted - fitting;
-            if missing == 0 || ring.evict(evicted.as_mut_vec(), missing as u32) == 0 {
+            let newest = frames[len - wanted..].iter().rev();
+            let fitting = quota.fit(holder, newest.clone(), chained, &mut self.fit.grant);
+            if fitting == wanted {
                 break fitting;
             }
-            let (count, bytes) = sizes(evicted.as_slice());
-            self.counters.count_drop(DropReason::Evicted, count, bytes);
-            delivered.evicted += count;
-            evicted.release(cache);
+            let missing = quota.lacks(holder, newest.skip(fitting));
+            if !evict_charge(ring, &mut evicted, missing, even) {
+                break fitting;
+            }
+            quota.settle(self.fit.grant.views, self.fit.grant.bytes);
+            self.counters.count_evicted(&mut evicted, cache, delivered);
         };
         if fitting < len {
             self.fit.reason = self.reason_of_newest(frames, fitting);
@@ -330,8 +343,31 @@ impl LinkTx {
     }
 }
 
+/// Takes as few of the oldest out of `ring` as have `missing` views and bytes, at least one; answers
+/// false if there is none. `even` says that each is charged as one view, and bytes have no limit.
+fn evict_charge(
+    ring: &mut claimed::Enqueue<Skb>,
+    into: &mut SkbBatch,
+    missing: (u64, u64),
+    even: bool,
+) -> bool {
+    if even {
+        return ring.evict(into.as_mut_vec(), u32::try_from(missing.0).unwrap_or(u32::MAX).max(1))
+            != 0;
+    }
+    let (mut views, mut bytes) = (0, 0);
+    while into.is_empty() || views < missing.0 || bytes < missing.1 {
+        if ring.evict(into.as_mut_vec(), 1) == 0 {
+            break;
+        }
+        let (more, truesize) = charge(into.as_slice().last().into_iter());
+        (views, bytes) = (views + more, bytes + truesize);
+    }
+    !into.is_empty()
+}
+
 /// Frames, and their bytes.
-fn sizes<'a>(frames: impl IntoIterator<Item = &'a Skb>) -> (u64, u64) {
+pub(super) fn sizes<'a>(frames: impl IntoIterator<Item = &'a Skb>) -> (u64, u64) {
     frames
         .into_iter()
         .fold((0, 0), |(frames, bytes), skb| (frames + 1, bytes + u64::from(skb.len())))

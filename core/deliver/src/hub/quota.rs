@@ -48,13 +48,16 @@ impl Quota {
 
     #[cold]
     fn cross(&self, holder: &Holder, short: bool, grant: &Grant) {
-        let half_was_free = |limit: &Limit, held: u64, granted: u64| {
-            limit.leaves(|| held) + granted >= limit.limit.div_ceil(2)
-        };
-        let (views, bytes) = holder.held();
+        // What is held is asked after what is settled: the other way round is no true ceiling.
+        let half_was_free =
+            |limit: &Limit, left: u64, granted: u64| left + granted >= limit.limit.div_ceil(2);
         let recovered = || {
-            half_was_free(&self.views, views, grant.views)
-                && self.bytes.as_ref().is_none_or(|limit| half_was_free(limit, bytes, grant.bytes))
+            let left = self.views.leaves(|| holder.held().0);
+            half_was_free(&self.views, left, grant.views)
+                && self.bytes.as_ref().is_none_or(|limit| {
+                    let left = limit.leaves(|| holder.held().1);
+                    half_was_free(limit, left, grant.bytes)
+                })
         };
         if short || recovered() {
             self.board.set_over(short);
@@ -134,6 +137,21 @@ impl Quota {
         let fitting = frames.take_while(fits).count();
         self.settle(views, bytes);
         Grant { frames: fitting, views: granted_views - views, bytes: granted_bytes - bytes }
+    }
+
+    /// Views and bytes that are in the way of granting `frames` now.
+    #[cold]
+    pub(crate) fn lacks<'a>(
+        &self,
+        holder: &Holder,
+        frames: impl Iterator<Item = &'a Skb>,
+    ) -> (u64, u64) {
+        let (views, bytes) = charge(frames);
+        let limit = self.bytes.as_ref();
+        (
+            views.saturating_sub(self.views.leaves(|| holder.held().0)),
+            limit.map_or(0, |limit| bytes.saturating_sub(limit.leaves(|| holder.held().1))),
+        )
     }
 
     /// Whether `skb` would not be granted now.

@@ -3,12 +3,14 @@
 use super::bell::Doorbell;
 use super::config::Policy;
 use super::copies::Copies;
+use super::delivered::Delivered;
+use super::link::sizes;
 use super::quota::Quota;
 use super::quota_events::QuotaEvents;
 use super::room::Room;
 use super::stats::{ConsumerStats, Counter, add_drops};
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, fence};
-use skbpool_pool::{DropCount, DropCounters, DropReason, Holder};
+use skbpool_pool::{DropCount, DropCounters, DropReason, Holder, LocalCache, SkbBatch};
 use std::sync::{Arc, PoisonError};
 
 /// What both ends of all links of one consumer share.
@@ -88,6 +90,19 @@ impl LinkCounters {
         // SYNC: Release fence pairs with the Acquire fence of `stats`.
         fence(Ordering::Release);
         self.drops.count(reason, frames, bytes);
+    }
+
+    /// Counts frames that the driver took back, and releases them.
+    pub(super) fn count_evicted(
+        &self,
+        evicted: &mut SkbBatch,
+        cache: &mut LocalCache,
+        delivered: &mut Delivered,
+    ) {
+        let (frames, bytes) = sizes(evicted.as_slice());
+        self.count_drop(DropReason::Evicted, frames, bytes);
+        delivered.evicted += frames;
+        evicted.release(cache);
     }
 }
 

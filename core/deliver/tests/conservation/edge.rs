@@ -114,14 +114,13 @@ impl Edge {
         let mut first = numbers.start;
         if self.policy == Policy::DropOldest {
             fit = fit.min(most);
+            // One after the other, until the newest fit.
             while fit < most {
                 let ring = self.queued.entry(driver).or_default();
-                let goes = (most - fit).min(ring.len() as u64);
-                if goes == 0 {
+                if ring.pop_front().is_none() {
                     break;
                 }
-                ring.drain(..goes as usize);
-                evicted += goes;
+                evicted += 1;
                 fit = self.room(driver).min(most).min(self.quota_left(truesize));
             }
             first = numbers.end - fit;

@@ -80,6 +80,28 @@ fn when_its_own_memory_is_full_the_newest_are_dropped() {
 
 /// Everything that is known about a frame is known about its copy; a chain becomes one piece if a
 /// buffer is large enough, and a chain of copies otherwise.
+/// Half of what the quota does not grant fits the memory: that half is counted as copied.
+#[test]
+fn of_a_batch_that_fits_in_part_the_copies_are_counted() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (consumer, mut port) = attach(&hub, 1, BUFFER);
+    let mut batch = SkbBatch::new();
+    for _ in 0..2 {
+        let mut armed = cache.alloc().unwrap().arm(4).unwrap();
+        batch.extend((0..4).map(|at| armed.skb(at * 1024, 1024).unwrap()));
+    }
+    let delivered = port.deliver(&mut batch, &mut cache);
+    assert_eq!((delivered.published, delivered.copied, delivered.missed), (5, 4, 3));
+    let stats = consumer.stats();
+    check_edge(&stats);
+    assert_eq!((stats.queued, stats.copied, stats.copied_bytes), (5, 4, 4096));
+    drop((consumer, port));
+    check_edges(&hub);
+    drop(cache);
+    check_home(hub.pool());
+}
+
 #[test]
 fn copies_are_described_as_their_frames() {
     let hub = hub(64);

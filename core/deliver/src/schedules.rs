@@ -2,7 +2,7 @@
 //! atomics are sequentially consistent, so these look for interleavings; orderings are for the models.
 
 use crate::sync::explore;
-use crate::{ConsumerConfig, DriverConfig, Hub, Ring};
+use crate::{ConsumerConfig, DriverConfig, Hub, Policy, Ring, claimed};
 use shuttle::thread;
 use skbpool_pool::{Accounts, Pool, SkbBatch, StartValues};
 use std::sync::Arc;
@@ -38,6 +38,49 @@ fn four_threads_pass_values_on_over_rings() {
     });
 }
 
+/// Two rings, each with a producer that takes the oldest back where there is no room, and a consumer that
+/// takes: every value leaves once, to one of them, and both see them in order.
+#[test]
+fn four_threads_take_and_evict() {
+    explore(|| {
+        let rings: Vec<_> = [0, u64::MAX - 2]
+            .map(|start| {
+                let (mut tx, mut rx) = claimed::channel(2, start).unwrap();
+                let producer = thread::spawn(move || {
+                    let [mut evicted, mut dropped] = [Vec::new(), Vec::new()];
+                    for value in 0..6u32 {
+                        if tx.room(1) == 0 && !tx.is_held_up() {
+                            tx.evict(&mut evicted, 1);
+                        }
+                        let mut values = vec![value];
+                        tx.enqueue_vec(&mut values);
+                        dropped.append(&mut values);
+                    }
+                    [evicted, dropped]
+                });
+                let consumer = thread::spawn(move || {
+                    let mut got = Vec::new();
+                    while rx.is_connected() || rx.filled() != 0 {
+                        rx.dequeue(&mut got, 2);
+                        thread::yield_now();
+                    }
+                    got
+                });
+                (producer, consumer)
+            })
+            .into_iter()
+            .collect();
+        for (producer, consumer) in rings {
+            let [evicted, dropped] = producer.join().unwrap();
+            let parts = [evicted, dropped, consumer.join().unwrap()];
+            assert!(parts.iter().all(|part| part.is_sorted()), "{parts:?}");
+            let mut all = parts.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..6).collect::<Vec<_>>(), "{parts:?}");
+        }
+    });
+}
+
 /// Two drivers deliver, two consumers read and one of them leaves, a third comes and the hub closes:
 /// whatever was offered to a consumer was taken, is queued, or is counted as missed (I9), and every
 /// buffer is home in the end (I1).
@@ -62,7 +105,10 @@ fn six_threads(start: u64) {
         }));
     }
     for name in ["stays", "leaves"] {
-        let mut consumer = hub.attach_consumer(name, config()).unwrap();
+        // One of them has its oldest frames taken back where its ring is full.
+        let policy = if name == "stays" { Policy::DropOldest } else { Policy::DropNewest };
+        let config = ConsumerConfig { ring_slots: 2, policy, ..config() };
+        let mut consumer = hub.attach_consumer(name, config).unwrap();
         threads.push(thread::spawn(move || {
             let mut batch = SkbBatch::new();
             let mut cache = consumer.pool().local_cache();

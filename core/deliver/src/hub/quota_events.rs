@@ -1,6 +1,7 @@
 //! When a consumer goes over its quota and when it has room again, for programs that wait for it.
 
 use crate::sync::{AtomicU64, EventCount, Ordering};
+#[cfg(not(any(loom, shuttle)))]
 use skbpool_pool::fork::Birthplace;
 use std::sync::Arc;
 #[cfg(not(any(loom, shuttle)))]
@@ -34,6 +35,7 @@ pub(crate) struct QuotaBoard {
     crossings: AtomicU64,
     news: EventCount,
     /// Drivers deliver in the process that made it, in no other.
+    #[cfg(not(any(loom, shuttle)))]
     born: Birthplace,
 }
 
@@ -42,6 +44,7 @@ impl QuotaBoard {
         Arc::new(Self {
             crossings: AtomicU64::new(0),
             news: EventCount::start_at(0),
+            #[cfg(not(any(loom, shuttle)))]
             born: Birthplace::here(),
         })
     }

@@ -177,6 +177,27 @@ fn closing_beside_the_last_view() {
     });
 }
 
+/// As above, and the pool is low: that it has recovered is told before that it is gone, whoever tells
+/// first.
+#[test]
+fn closing_a_low_pool_beside_its_last_view() {
+    check(|| {
+        let pool = pool(1, 1, 1);
+        let mut events = pool.events();
+        let view = pool.alloc().unwrap().into_empty_skb();
+        let thread = thread::spawn(move || drop(view));
+        pool.close();
+        drop(pool);
+        let mut told = vec![events.wait_next()];
+        while told.last() != Some(&Gone) {
+            told.push(events.wait_next());
+        }
+        thread.join().unwrap();
+        told.retain(|&event| event != Orphaned);
+        assert_eq!(told, [LowWatermark, HighWatermark, Gone]);
+    });
+}
+
 /// Nobody closed it: it is gone when the last handle and the last view are.
 #[test]
 fn the_last_handle_beside_the_last_view() {

@@ -5,6 +5,7 @@ mod cache;
 mod depot;
 mod refs;
 mod stack;
+mod watermark;
 
 use shuttle::thread;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -285,8 +285,7 @@ impl Hub {
     /// registry of what a fork has to know, whose lock comes before this one.
     fn fold_leaving(&self, mut control: MutexGuard<'_, Control>) {
         let gone = control.fold_leaving();
-        drop(control);
-        drop(gone);
+        drop((control, gone));
     }
 
     fn open_control(&self) -> Result<MutexGuard<'_, Control>, HubError> {
@@ -350,8 +349,8 @@ impl Control {
         there.chain(self.leaving.iter().map(|leaving| &leaving.shared))
     }
 
-    /// Gives back what was reserved for consumers that hold nothing any more; adds up those that no
-    /// driver has a ring to either. These it returns, to be let go of outside the lock.
+    /// Gives back what was reserved for those who hold nothing any more; adds up those to whom no
+    /// driver has a ring either, and returns them, to be let go of outside the lock.
     fn fold_leaving(&mut self) -> Vec<Leaving> {
         let (mut gone, mut at) = (Vec::new(), 0);
         while let Some(leaving) = self.leaving.get_mut(at) {

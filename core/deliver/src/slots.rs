@@ -12,6 +12,12 @@ pub(crate) struct Slots<T> {
     mask: u32,
 }
 
+impl<T> std::fmt::Debug for Slots<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slots").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
+
 impl<T> Slots<T> {
     /// At least `slots` slots, which are not 0 and at most [`crate::MAX_SLOTS`].
     pub(crate) fn new(slots: u32) -> Self {

@@ -34,12 +34,6 @@ unsafe impl<T: Send> Sync for Ring<T> {}
 // SAFETY: the values in it are Send.
 unsafe impl<T: Send> Send for Ring<T> {}
 
-impl<T> std::fmt::Debug for Slots<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slots").field("count", &self.count()).finish_non_exhaustive()
-    }
-}
-
 impl<T> Ring<T> {
     /// Claims up to `at_most` of the oldest values, if there are as many before `tail`; returns the
     /// index of the first and how many.

@@ -122,8 +122,7 @@ impl<S: RxSink> RxLoop<S> {
     /// Handles up to `budget` completed buffers and hands their frames on as one batch.
     ///
     /// Costs for each buffer one allocation and one plain store to arm it, for each frame one skb
-    /// written; the clock is
-    /// asked once ([`Ticker`](skbpool_pool::clock::Ticker)).
+    /// written; the clock is asked once ([`Ticker`](skbpool_pool::clock::Ticker)).
     #[inline]
     pub fn poll(&mut self, budget: u32) -> Polled {
         self.count_card_drops();

@@ -36,6 +36,8 @@ prove-shuttle: ## The same, 10,000 random and 10,000 PCT schedules a scenario
 prove-model: export PROPTEST_CASES ?= 125000
 prove-model: ## Ten million random operations against the reference model: PROPTEST_CASES=125000
 	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool --test model -- --nocapture
+	PROPTEST_CASES=$$((PROPTEST_CASES / 25)) $(CARGO) test $(WORKSPACE) --release -p skbpool-deliver \
+		--test conservation -- --nocapture
 
 .PHONY: prove-stress
 prove-stress: export SKBPOOL_STRESS ?= 20

@@ -1,5 +1,6 @@
 //! I9: whatever is refused is also given back. Random operations against a model that knows what each
 //! consumer must get, miss and hold; and threads that do as they like, counted when quiet.
+//! `PROPTEST_CASES` sets how many sequences.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -10,8 +11,10 @@ use common::{check_edge, check_edges, check_home, numbered, pool};
 use edge::{BUFFER, Edge, is_copy};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::{Config, TestRunner};
 use skbpool_deliver::{ConsumerConfig, Delivered, DriverConfig, DriverPort, Hub, HubError, Policy};
 use skbpool_pool::{LocalCache, SkbBatch};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -209,19 +212,10 @@ impl World {
         // One buffer a delivery, or one a view that was made private.
         assert!(self.hub.pool().stats().in_flight <= BUFFERS);
     }
-}
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
-
-    #[test]
-    fn every_frame_is_taken_missed_or_held(steps in prop::collection::vec(step(), 1..200)) {
-        let mut world = World::new();
-        for step in steps {
-            world.take(step);
-            world.check();
-        }
-        let World { hub, mut cache, drivers, edges, gone, .. } = world;
+    /// Everybody leaves, and everything is home.
+    fn end(self) {
+        let Self { hub, mut cache, drivers, edges, gone, .. } = self;
         for edge in edges {
             let mut taken = edge.taken;
             taken.release(&mut cache);
@@ -232,6 +226,25 @@ proptest! {
         drop(drivers);
         check_edges(&hub);
         check_home(hub.pool());
-        prop_assert_eq!(hub.pool().stats().reserved, 0);
+        assert_eq!(hub.pool().stats().reserved, 0);
     }
+}
+
+#[test]
+fn every_frame_is_taken_missed_or_held() {
+    let (cases, taken) = (Cell::new(0_u64), Cell::new(0_u64));
+    let config = Config { failure_persistence: None, ..Config::default() };
+    let run = TestRunner::new(config).run(&prop::collection::vec(step(), 1..200), |steps| {
+        cases.set(cases.get() + 1);
+        taken.set(taken.get() + steps.len() as u64);
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+            world.check();
+        }
+        world.end();
+        Ok(())
+    });
+    println!("{} sequences, {} steps", cases.get(), taken.get());
+    run.unwrap_or_else(|error| panic!("{error}"));
 }

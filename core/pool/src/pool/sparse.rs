@@ -32,7 +32,8 @@ pub struct SparseBuffer {
     pub armed: u32,
     /// Bytes of the buffer, none of which can be used again before the last view goes.
     pub pinned: u32,
-    /// Ticks since the first scan that found it out in this use: its age is that much at least.
+    /// Ticks since the first scan that found it out in this use: its age is that much at least. At most
+    /// 2^32 - 2, 4.9 hours.
     pub age: u32,
 }
 
@@ -73,7 +74,10 @@ pub struct SparseReport {
 #[derive(Debug)]
 pub struct SparseScan {
     pool: Pool,
-    /// For each buffer the generation in which it was first seen out, and when.
+    /// When the last scan was.
+    at: u32,
+    /// For each buffer the generation in which it was seen out, and one more than the ticks since that was
+    /// first; 0 if it was not. Ticks are added up, since their number wraps.
     seen: Box<[(u32, u32)]>,
 }
 
@@ -81,7 +85,7 @@ impl SparseScan {
     /// A scan of `pool`, of which it is a handle. Ages begin with the first call of `scan`.
     pub fn new(pool: &Pool) -> Self {
         let seen = vec![(0, 0); pool.count() as usize].into_boxed_slice();
-        Self { pool: pool.clone(), seen }
+        Self { pool: pool.clone(), at: 0, seen }
     }
 
     /// The pool that is scanned.
@@ -89,19 +93,22 @@ impl SparseScan {
         &self.pool
     }
 
-    /// Looks at every buffer; it is `now` ([`crate::clock::tick`], never 0).
+    /// Looks at every buffer; it is `now` ([`crate::clock::tick`]). Of more than 4.9 hours between two scans
+    /// the rest counts.
     pub fn scan(&mut self, now: u32, limits: SparseLimits) -> SparseReport {
         let mut report = SparseReport::default();
         let mut found = Vec::new();
+        let elapsed = now.wrapping_sub(std::mem::replace(&mut self.at, now));
         for (seen, header) in self.seen.iter_mut().zip(&self.pool.inner().headers) {
             let Some((references, armed)) = use_of(header) else { continue };
             report.armed += 1;
-            // The generation tells this use of the buffer from the last one; 0 is no tick.
+            // The generation tells this use of the buffer from the last one.
             let generation = header.generation();
-            if seen.1 == 0 || seen.0 != generation {
-                *seen = (generation, now.max(1));
-            }
-            let age = now.wrapping_sub(seen.1);
+            *seen = match *seen {
+                (of, age) if age != 0 && of == generation => (of, age.saturating_add(elapsed)),
+                _ => (generation, 1),
+            };
+            let age = seen.1 - 1;
             let few = u64::from(references) * u64::from(limits.one_in.max(2)) <= u64::from(armed);
             if few && age >= limits.older_than {
                 report.buffers += 1;

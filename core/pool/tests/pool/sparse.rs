@@ -1,7 +1,9 @@
 //! Buffers that few views of many still pin.
 
 use super::pool;
-use skbpool_pool::{Accounts, Pool, Skb, SparseBuffer, SparseLimits, SparseScan, StartValues};
+use skbpool_pool::{
+    Accounts, Pool, Skb, SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues,
+};
 
 const ALL: SparseLimits = SparseLimits { one_in: 4, older_than: 0, listed: 100 };
 
@@ -143,4 +145,22 @@ fn scanning_while_everything_runs() {
     });
     drop(pinned);
     super::assert_all_home(&pool);
+}
+
+/// Ticks wrap after 4.9 hours; who leaks for longer stays the oldest.
+#[test]
+fn ages_do_not_wrap() {
+    let pool = Pool::builder(4).build().unwrap();
+    let mut scan = SparseScan::new(&pool);
+    let view = || pool.alloc().unwrap().arm(64).unwrap().skb(0, 32).unwrap();
+    let limits = SparseLimits::default();
+    let ages = |report: SparseReport| report.listed.iter().map(|it| it.age).collect::<Vec<_>>();
+    let old = view();
+    assert_eq!(ages(scan.scan(1001, limits)), []);
+    assert_eq!(ages(scan.scan(300_001, limits)), [299_000]);
+    let young = view();
+    assert_eq!(ages(scan.scan(u32::MAX, limits)), [u32::MAX - 1001]);
+    assert_eq!(ages(scan.scan(1011, limits)), [u32::MAX - 1]);
+    assert_eq!(ages(scan.scan(500_000, limits)), [u32::MAX - 1, 500_001]);
+    drop((old, young));
 }

@@ -129,9 +129,6 @@ impl DriverPort {
         }
         batch.fan_out(&mut self.shares, cache);
         let mut gone = false;
-        for share in self.shares.iter().skip(1) {
-            cache.note_cloned(share.views.as_slice());
-        }
         for (link, share) in self.links.iter_mut().zip(&mut self.shares) {
             gone |= !link.publish(share, cache, &mut delivered);
         }

@@ -108,17 +108,15 @@ impl LocalCache {
     /// charges a batch to a holder calls it once; while provenance is off it costs one comparison.
     #[inline(always)]
     pub fn note_delivered(&self, skbs: &[Skb], holder: HolderId) {
-        if !self.sampler.mode().is_off() {
+        if self.may_be_recorded() {
             note_runs(skbs, |logged| logged != NOT_LOGGED, TransitionKind::Delivered, Some(holder));
         }
     }
 
-    /// As [`LocalCache::note_delivered`], of views that were made of views.
+    /// Whether it is worth to look at headers for records: not while provenance is off.
     #[inline(always)]
-    pub fn note_cloned(&self, skbs: &[Skb]) {
-        if !self.sampler.mode().is_off() {
-            note_runs(skbs, |logged| logged != NOT_LOGGED, TransitionKind::Cloned, None);
-        }
+    pub(crate) fn may_be_recorded(&self) -> bool {
+        !self.sampler.mode().is_off()
     }
 
     /// Notes that views are about to be released, in full mode.

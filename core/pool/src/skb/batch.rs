@@ -146,6 +146,7 @@ impl SkbBatch {
                     }
                 }
             }
+            first.note_cloned(run as u32);
             done += run;
         }
         Ok(())

@@ -2,9 +2,13 @@
 
 use super::batch::run_length;
 use super::{Skb, SkbBatch};
+use crate::account::HolderId;
+use crate::header::BufferHeader;
 use crate::pool::LocalCache;
+use crate::provenance::{LOGGED_FULL, NOT_LOGGED, TransitionKind, note};
 use std::mem::ManuallyDrop;
 use std::ops::Range;
+use std::ptr::NonNull;
 
 /// What one of many gets of a batch.
 #[derive(Debug, Default)]
@@ -84,6 +88,7 @@ fn deal(
     for share in shares.iter_mut() {
         share.views.skbs.reserve(share.wanted.len());
     }
+    let may_be_recorded = cache.may_be_recorded();
     let (mut done, mut kept) = (0, 0);
     while done < skbs.len() {
         // SAFETY: `ManuallyDrop` has the layout of what is in it.
@@ -133,6 +138,16 @@ fn deal(
                 }
             }
         }
+        // SAFETY: the run's references keep the header valid.
+        if may_be_recorded && unsafe { header.as_ref() }.logged() != NOT_LOGGED {
+            let got = |(at, share): (usize, &Share)| {
+                if only.is_none_or(|only| only == at) { share.overlap(&span) } else { 0..0 }
+            };
+            let goes_on = |at: &usize| shares.iter().enumerate().any(|it| got(it).contains(at));
+            let going_on = span.clone().filter(goes_on).count();
+            // SAFETY: as above.
+            unsafe { note_dealt(header, owned, going_on, cut) };
+        }
         // What the run owns now, and what of that became a view's.
         let owned = if only.is_none() { owned.max(wanted) } else { owned };
         if whole.is_some() {
@@ -147,6 +162,26 @@ fn deal(
         }
     }
     kept
+}
+
+/// Notes what became of a run of `owned` views of a recorded buffer, of which `going_on` go on as `cut`
+/// views.
+///
+/// # Safety
+/// - `header` is valid, and the caller owns a reference to it.
+#[cold]
+unsafe fn note_dealt(header: NonNull<BufferHeader>, owned: usize, going_on: usize, cut: usize) {
+    let note = |kind, views: usize| {
+        if views != 0 {
+            // SAFETY: as the caller promises.
+            unsafe { note(header, kind, HolderId::NONE, views as u32) };
+        }
+    };
+    note(TransitionKind::Cloned, cut.saturating_sub(going_on));
+    // SAFETY: as the caller promises.
+    if unsafe { header.as_ref() }.logged() == LOGGED_FULL {
+        note(TransitionKind::Released, owned - going_on);
+    }
 }
 
 /// Settles what skbs carry beside their reference, which their views go on with: who answered for them,

@@ -28,10 +28,7 @@ impl Skb {
     /// Clones a chain, or a view of a buffer that may be recorded; its reference was just taken.
     #[cold]
     fn clone_noted(&self) -> Result<Skb, SkbError> {
-        if self.header().logged() != NOT_LOGGED {
-            // SAFETY: our reference keeps the header valid.
-            unsafe { note(self.header, TransitionKind::Cloned, HolderId::NONE, 1) };
-        }
+        self.note_cloned(1);
         // SAFETY: the caller took the reference.
         let clone = unsafe { self.clone_onto_reference() };
         if clone.is_err() {
@@ -39,6 +36,15 @@ impl Skb {
             unsafe { put_references(self.header, 1) };
         }
         clone
+    }
+
+    /// Notes that `views` views were made of views of this one's buffer, if that may be recorded.
+    #[inline(always)]
+    pub(super) fn note_cloned(&self, views: u32) {
+        if self.header().logged() != NOT_LOGGED {
+            // SAFETY: our reference keeps the header valid.
+            unsafe { note(self.header, TransitionKind::Cloned, HolderId::NONE, views) };
+        }
     }
 
     /// Makes another view out of a reference that the caller took.
@@ -84,6 +90,7 @@ impl Skb {
             return Err(SkbError::OutOfRange { start: offset, end, size: self.len() });
         }
         self.take_reference()?;
+        self.note_cloned(1);
         // SAFETY: the reference was just taken, and the words are those of bytes inside our window.
         Ok(unsafe { Skb::from_words(self.header, self.words_of_part(offset, len)) })
     }

@@ -2,9 +2,10 @@
 
 use super::{assert_all_home, pool};
 use skbpool_pool::{
-    Accounts, Buffer, HolderKind, LeakReport, LocalCache, Pool, Provenance, Site, SkbBatch,
+    Accounts, Buffer, HolderKind, LeakReport, LocalCache, Pool, Provenance, Share, Site, SkbBatch,
     StartValues, TransitionKind,
 };
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -317,4 +318,55 @@ fn a_cache_that_gets_bare_objects_heeds_the_switch() {
     assert_eq!(report(&pool).sites.iter().map(|site| site.count).sum::<u64>(), 10);
     drop((held, bare, cache));
     assert_all_home(&pool);
+}
+
+/// Kinds and views of the transitions of the only recorded buffer.
+fn transitions(pool: &Pool) -> Vec<(TransitionKind, u32)> {
+    let report = report(pool);
+    let [site] = &report.sites[..] else { panic!("{report}") };
+    site.examples[0].transitions.iter().map(|it| (it.kind, it.views)).collect()
+}
+
+#[test]
+fn slices_and_clones_of_a_batch_are_logged() {
+    let pool = pool(16);
+    pool.set_provenance(Provenance::Full);
+    let mut batch = SkbBatch::new();
+    batch.push(pool.alloc().unwrap().into_skb(0..64).map_err(|(error, _)| error).unwrap());
+    let slice = batch.as_slice()[0].slice(8, 4).unwrap();
+    assert_eq!(transitions(&pool), [(TransitionKind::Cloned, 1)]);
+    batch.push(slice);
+    let mut clones = SkbBatch::new();
+    batch.clone_front_into(2, &mut clones).unwrap();
+    assert_eq!(transitions(&pool), [(TransitionKind::Cloned, 1), (TransitionKind::Cloned, 2)]);
+    drop((batch, clones));
+    assert_all_home(&pool);
+}
+
+/// Views beyond the first of each frame are clones, whoever gets the originals, and frames that nobody
+/// wants are released.
+#[test]
+fn a_fan_out_logs_clones_and_what_nobody_wants() {
+    use TransitionKind::{Cloned, Released};
+    let cases: [(&[Range<usize>], &[(TransitionKind, u32)]); 5] = [
+        (&[0..8], &[]),
+        (&[0..2], &[(Released, 6)]),
+        (&[0..3, 0..8], &[(Cloned, 3)]),
+        (&[0..8, 0..3, 0..8], &[(Cloned, 11)]),
+        (&[0..4, 2..5], &[(Cloned, 2), (Released, 3)]),
+    ];
+    for (wanted, logged) in cases {
+        let pool = pool(16);
+        pool.set_provenance(Provenance::Full);
+        let mut cache = pool.local_cache();
+        let mut armed = cache.alloc().unwrap().arm(8).map_err(|(error, _)| error).unwrap();
+        let mut batch = SkbBatch::new();
+        batch.extend((0..8).map(|at| armed.skb(at * 8, 8).unwrap()));
+        let share = |wanted: &Range<usize>| Share { wanted: wanted.clone(), ..Share::default() };
+        let mut shares: Vec<_> = wanted.iter().map(share).collect();
+        batch.fan_out(&mut shares, &mut cache);
+        assert_eq!(transitions(&pool), logged, "{wanted:?}");
+        drop((shares, cache));
+        assert_all_home(&pool);
+    }
 }

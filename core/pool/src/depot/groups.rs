@@ -1,5 +1,6 @@
 //! Which shard of the depot is whose.
 
+use std::ffi::{c_int, c_long};
 use std::num::NonZeroU32;
 
 /// Most shards of one depot.
@@ -20,8 +21,8 @@ impl CoreGroups {
     /// As many groups as there are shards; none for 0 or more than [`MAX_DEPOT_SHARDS`].
     pub(crate) fn new(shards: u32, told: Option<fn() -> u32>) -> Option<Self> {
         let shards = NonZeroU32::new(shards).filter(|shards| shards.get() <= MAX_DEPOT_SHARDS)?;
-        let all = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
-        let processors = NonZeroU32::new(all.div_ceil(shards.get())).unwrap_or(NonZeroU32::MIN);
+        let each = configured_processors().div_ceil(shards.get());
+        let processors = NonZeroU32::new(each).unwrap_or(NonZeroU32::MIN);
         Some(Self { shards, processors, told })
     }
 
@@ -51,6 +52,17 @@ impl CoreGroups {
     }
 }
 
+/// Processors that the machine has, whichever of them this process may use: `sched_getcpu` numbers all.
+fn configured_processors() -> u32 {
+    unsafe extern "C" {
+        fn sysconf(name: c_int) -> c_long;
+    }
+    /// `_SC_NPROCESSORS_CONF`, the same in every C library on Linux.
+    const CONFIGURED: c_int = 83;
+    // SAFETY: it takes any number, and answers -1 to one that it does not know.
+    u32::try_from(unsafe { sysconf(CONFIGURED) }).unwrap_or(1).max(1)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -62,5 +74,12 @@ mod tests {
         assert_eq!(CoreGroups::new(1, Some(|| unreachable!())).unwrap().home(), 0);
         assert_eq!(CoreGroups::new(4, Some(|| 6)).unwrap().home(), 2);
         assert!(CoreGroups::new(2, None).unwrap().home() < 2);
+    }
+    /// A quota or a mask leaves processors of high numbers to a process, and all shards in use.
+    #[test]
+    fn groups_are_of_all_processors_of_the_machine() {
+        let possible = std::fs::read_to_string("/sys/devices/system/cpu/possible").unwrap();
+        let last = possible.trim().rsplit(['-', ',']).next().unwrap();
+        assert_eq!(configured_processors(), last.parse::<u32>().unwrap() + 1);
     }
 }

@@ -4,8 +4,9 @@ use super::layout::BufferHeader;
 use super::updates;
 use crate::sync::{Ordering, fence};
 
-/// Most references to one buffer. Taking one more is an error, so the count cannot wrap: above the
-/// limit there is room for 2^30 threads that are between their addition and their check.
+/// Most references to one buffer. Taking more is an error, so the count cannot wrap: above the limit
+/// there is room for 2^30 references that threads have added and not checked yet, one each in a clone,
+/// as many as it makes views in a fan-out.
 pub const MAX_REFERENCES: u32 = 1 << 30;
 
 /// Added to the count of a buffer of which more references were given back than there were: so far

@@ -14,7 +14,7 @@ pub(super) const TRAIL: usize = if cfg!(loom) { 1 } else { 5 };
 /// ```text
 /// origin   generation: 32 │ holder: 16 │ rate: 5 │ site: 11      0: no record
 /// born     generation: 32 │ epoch: 32
-/// noted    generation: 32 │ transitions so far: 32
+/// noted    generation: 32 │ transitions so far, modulo 2^32: 32
 /// trail[…] generation: 16 │ after: 24 │ kind: 2 │ views: 6 │ holder: 16     0: none
 /// ```
 /// Every word says of which generation it is, so a reader puts no two generations together.
@@ -175,7 +175,12 @@ impl Record {
         let born = self.born.load(Ordering::Relaxed) as u32;
         let note = Note { kind, holder, views, after: now.wrapping_sub(born) };
         // Relaxed: gives out a place; owners of other views may do the same.
-        let at = self.noted.fetch_add(1, Ordering::Relaxed) as usize % TRAIL;
+        let before = self.noted.fetch_add(1, Ordering::Relaxed);
+        if before as u32 == u32::MAX {
+            // Relaxed: takes back what was carried into the generation.
+            self.noted.fetch_sub(1 << 32, Ordering::Relaxed);
+        }
+        let at = before as usize % TRAIL;
         // SYNC: Release pairs with the Acquire of `read`: who reads a transition also sees that the
         // record is of its generation.
         self.trail[at].store(note.word(generation), Ordering::Release);
@@ -263,6 +268,9 @@ mod tests {
         assert_eq!((seen.generation, seen.epoch, seen.forgotten), (0, 10, 2));
         let holders: Vec<u16> = seen.trail.iter().map(|note| note.holder.raw()).collect();
         assert_eq!(holders, [2, 3, 4, 5, 6]);
+        record.noted.fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
+        assert!(record.note(0, 20, TransitionKind::Released, HolderId::NONE, 1));
+        assert_eq!(record.noted.load(Ordering::Relaxed), 0, "it wraps inside its generation");
         record.begin(1 << 16, 30, origin);
         assert!(record.read().unwrap().trail.is_empty(), "of a generation with the same low bits");
         record.forget(&seen);

@@ -20,6 +20,10 @@ fn it_is_what_slice_makes_and_its_reference_stays() {
         assert_eq!((slot.timestamp_ns, slot.hash, slot.port, slot.link_type), (7, 8, 9, 101));
         assert_eq!((slot.truesize(), slot.flags), (slice.truesize(), slice.flags));
     }
+    // A view that is measured is no plain one, so this is its first and last.
+    skb.birth = 5;
+    slot.reslice(&skb, 1, 2).unwrap();
+    assert_eq!((slot.birth, skb.slice(1, 2).unwrap().birth), (5, 5));
     drop((skb, slot));
     assert_all_home(&pool);
 }

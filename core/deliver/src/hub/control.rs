@@ -101,8 +101,7 @@ impl Hub {
         config: DriverConfig,
     ) -> Result<DriverPort, HubError> {
         self.fold_leaving(self.open_control()?);
-        let what = format!("driver \"{name}\"");
-        let reservation = self.pool.reserve(config.buffers, &what)?;
+        let reservation = self.pool.reserve(config.buffers, &format!("driver \"{name}\""))?;
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
         let mut control = self.open_control()?;
         let id = control.new_id();
@@ -113,11 +112,10 @@ impl Hub {
             inbox.push(tx);
             consumer.inbox.push(rx);
         }
-        let entry_counters = Arc::clone(&counters);
         control.drivers.push(DriverEntry {
             id,
             name: name.to_owned(),
-            counters: entry_counters,
+            counters: Arc::clone(&counters),
             inbox,
         });
         self.raise_version();
@@ -156,21 +154,19 @@ impl Hub {
         // Before the lock, so that if it is refused its pool of copies goes after the lock.
         let shared = Arc::new(shared);
         let mut control = self.open_control()?;
-        let rings = control.drivers.iter().map(|_| config.ring(slots));
-        let rings = rings.collect::<Result<Vec<_>, _>>()?;
-        let id = control.new_id();
+        let rings: Result<Vec<_>, _> = control.drivers.iter().map(|_| config.ring(slots)).collect();
         let mut inbox = Vec::new();
-        for (driver, ring) in control.drivers.iter_mut().zip(rings) {
+        for (driver, ring) in control.drivers.iter_mut().zip(rings?) {
             let (tx, rx) = link(&shared, ring);
             driver.inbox.push(tx);
             inbox.push(rx);
         }
-        let entry_shared = Arc::clone(&shared);
+        let id = control.new_id();
         control.consumers.push(ConsumerEntry {
             id,
             config,
             slots,
-            shared: entry_shared,
+            shared: Arc::clone(&shared),
             inbox,
             reservation,
         });

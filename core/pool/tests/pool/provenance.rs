@@ -6,6 +6,7 @@ use skbpool_pool::{
     StartValues, TransitionKind,
 };
 use std::ops::Range;
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -348,9 +349,10 @@ fn slices_and_clones_of_a_batch_are_logged() {
 #[test]
 fn a_fan_out_logs_clones_and_what_nobody_wants() {
     use TransitionKind::{Cloned, Released};
-    let cases: [(&[Range<usize>], &[(TransitionKind, u32)]); 5] = [
-        (&[0..8], &[]),
-        (&[0..2], &[(Released, 6)]),
+    type Case<'a> = (&'a [Range<usize>], &'a [(TransitionKind, u32)]);
+    let cases: [Case<'_>; 5] = [
+        (from_ref(&(0..8)), &[]),
+        (from_ref(&(0..2)), &[(Released, 6)]),
         (&[0..3, 0..8], &[(Cloned, 3)]),
         (&[0..8, 0..3, 0..8], &[(Cloned, 11)]),
         (&[0..4, 2..5], &[(Cloned, 2), (Released, 3)]),

@@ -24,7 +24,10 @@ SWITCHES = Path(__file__).resolve().parent / "instrument.rs"
 # The ordinary tests that judge a crate, besides those in its sources.
 TESTS = {
     "pool": ["pool", "model"],
-    "deliver": ["hub", "admission", "fan_out", "drop_oldest", "copy_out", "block", "quota_events"],
+    "deliver": [
+        *("hub", "quota_and_ring_full", "admission", "fan_out"),
+        *("drop_oldest", "copy_out", "block", "quota_events"),
+    ],
 }
 
 CAUGHT, EQUIVALENT = "caught", "equivalent"

@@ -196,3 +196,25 @@ fn a_chain_counts_for_every_buffer_it_lies_in() {
     let delivered = driver.deliver(&mut numbered(&mut cache, 0..6), &mut cache);
     assert_eq!(delivered.published, 5, "what was granted and not used is there again");
 }
+
+/// A quota of bytes grants whole frames; what of a grant is not used can be had again.
+#[test]
+fn frames_that_fit_a_quota_of_bytes() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let quota_bytes = Some(3 * 1024 + 1023);
+    let config = ConsumerConfig { quota_bytes, ..ConsumerConfig::with_quota(8) };
+    let mut consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut port = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let mut taken = SkbBatch::new();
+    for round in 1..=10 {
+        let mut batch = numbered(&mut cache, 0..4);
+        assert_eq!(batch.as_slice()[0].truesize(), 1024);
+        let delivered = port.deliver(&mut batch, &mut cache);
+        assert_eq!((delivered.published, delivered.missed), (3, 1), "round {round}");
+        assert_eq!(consumer.poll(&mut taken, 9), 3);
+        assert_eq!(port.deliver(&mut numbered(&mut cache, 4..8), &mut cache).published, 0);
+        taken.release(&mut cache);
+        assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 5 * round);
+    }
+}

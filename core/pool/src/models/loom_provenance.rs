@@ -108,12 +108,13 @@ fn two_sites_at_once() {
 #[test]
 fn a_switch_beside_a_cache() {
     check(|| {
-        let pool = Pool::builder(2).provenance(Provenance::Full).build().unwrap();
+        let pool = Pool::builder(4).provenance(Provenance::Full).build().unwrap();
         let mut cache = pool.local_cache();
         let theirs = pool.clone();
         let thread = thread::spawn(move || theirs.set_provenance(Provenance::Off));
         drop(cache.alloc().unwrap());
         thread.join().unwrap();
+        assert_eq!(cache.cached(), 1, "or a refill would look again");
         let held = cache.alloc().unwrap();
         let report = pool.leak_report(Duration::ZERO, 1);
         assert!(report.sites.is_empty(), "recorded although it was switched off");

@@ -46,8 +46,8 @@ impl EventCount {
 
     /// Says that there is news, which was written before.
     pub fn announce(&self) {
-        // SYNC: Release publishes the news to `epoch` and `is_still`; Acquire pairs with the addition
-        // of `is_still`: if that came first, its sleeper is seen below.
+        // SYNC: Release publishes the news to `epoch`; Acquire pairs with the addition of `is_still`: if
+        // that came first, its sleeper is seen below.
         self.epoch.fetch_add(1, Ordering::AcqRel);
         // Relaxed: ordered by the addition above.
         if self.sleepers.load(Ordering::Relaxed) != 0 {
@@ -60,8 +60,9 @@ impl EventCount {
         // Relaxed: published by the addition below.
         self.sleepers.fetch_add(1, Ordering::Relaxed);
         // SYNC: an addition of nothing, so that it has a place in the order of announcements. Release
-        // publishes the sleeper to the next one, Acquire pairs with the one before.
-        self.epoch.fetch_add(0, Ordering::AcqRel) == seen
+        // publishes the sleeper to the next one. Whoever finds that there was one before does not sleep,
+        // and reads `epoch` anew, which acquires.
+        self.epoch.fetch_add(0, Ordering::Release) == seen
     }
 
     fn wakes_up(&self) {

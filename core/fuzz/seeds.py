@@ -259,6 +259,48 @@ def stamps() -> dict[str, bytes]:
     }
 
 
+def ipv4(protocol: int, payload: bytes, *, fragment: int = 0, options: bytes = b"") -> bytes:
+    """Encode an IPv4 datagram."""
+    words, total = 5 + len(options) // 4, 20 + len(options) + len(payload)
+    head = struct.pack(">BBHHHBBH", 0x40 | words, 0, total, 7, fragment, 64, protocol, 0)
+    return head + bytes([10, 0, 0, 1, 192, 0, 2, 77]) + options + payload
+
+
+def ipv6(next_header: int, payload: bytes) -> bytes:
+    """Encode an IPv6 datagram."""
+    return struct.pack(">IHBB", 6 << 28, len(payload), next_header, 64) + bytes(range(32)) + payload
+
+
+def flows() -> dict[str, bytes]:
+    """Return frames: a link type's place in the target's list, two cuts, the frame."""
+    ports = bytes([0x12, 0x34, 0, 80]) + bytes(4)
+    tcp, six = ipv4(6, ports), ipv6(17, ports)
+    hop, last = bytes([60, 0]) + bytes(6), bytes([6, 1]) + bytes(14)
+    fragment = bytes([17, 0, 0, 9]) + bytes(4)
+    ethernet, raw, loop, cooked = (bytes([place, 16, 4]) for place in (0, 3, 8, 10))
+    macs = bytes(12)
+    return {
+        "tcp": ethernet + macs + b"\x08\x00" + tcp,
+        "two-tags": ethernet + macs + b"\x88\xa8\0\5\x81\0\0\6\x08\x00" + tcp,
+        "three-tags": ethernet + macs + b"\x81\0\0\5" * 3 + b"\x08\x00" + tcp,
+        "ipv6": ethernet + macs + b"\x86\xdd" + six,
+        "raw-options": raw + ipv4(17, ports, options=bytes(8)),
+        "raw-first-fragment": raw + ipv4(17, ports, fragment=0x2000),
+        "raw-later-fragment": raw + ipv4(17, ports, fragment=0x0001),
+        "raw-icmp": raw + ipv4(1, b"\x08\x00" + bytes(6)),
+        "raw-cut": raw + tcp[:22],
+        "raw-extensions": raw + ipv6(0, hop + last + ports),
+        "raw-nine-extensions": raw + ipv6(60, hop * 8 + last + ports),
+        "raw-eight-extensions": raw + ipv6(60, hop * 7 + last + ports),
+        "raw-authentication": raw + ipv6(51, bytes([6, 2]) + bytes(14) + ports),
+        "raw-ipv6-fragment": raw + ipv6(44, fragment + ports),
+        "raw-extension-beyond-the-front": raw + ipv6(60, bytes([6, 255]) + bytes(2046) + ports),
+        "loopback": loop + b"\x1e\0\0\0" + six,
+        "cooked": cooked + bytes(14) + b"\x08\x00" + tcp,
+        "arp": ethernet + macs + b"\x08\x06" + bytes(28),
+    }
+
+
 def rates() -> dict[str, bytes]:
     """Return rates as people write them."""
     texts = ["1Gbps", "1.4Mpps", "10 Gbit/s", "max", "1488.095238Mpps", "0bps", "1T frames/s"]
@@ -332,6 +374,7 @@ def main() -> None:
         "capture_pipe": files,
         "capture_replay": files,
         "stamp": stamps(),
+        "flow": flows(),
         "rate": rates(),
         "capi": calls(),
     }

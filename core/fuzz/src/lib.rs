@@ -8,6 +8,7 @@ mod capi;
 mod capture;
 mod capture_reference;
 mod compose;
+mod flow;
 mod ingest;
 mod lease;
 mod numbers;
@@ -46,6 +47,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "capture_pipe", run: capture::capture_pipe },
     Target { name: "capture_replay", run: capture::capture_replay },
     Target { name: "stamp", run: stamp::stamp },
+    Target { name: "flow", run: flow::flow },
     Target { name: "rate", run: rate::rate },
     Target { name: "capi", run: capi::capi },
 ];

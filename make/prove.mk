@@ -2,13 +2,18 @@
 
 TARGET := x86_64-unknown-linux-gnu
 CORE_CRATES := -p skbpool-pool -p skbpool-deliver -p skbpool-nic -p skbpool-wire -p skbpool-engine \
-	-p skbpool-capi
+	-p skbpool-flow -p skbpool-capi
 
 # $(call needs,program,what installs it)
 needs = command -v $(1) > /dev/null || { echo 'make $@ needs $(1): $(2)' >&2; exit 1; }
 
 .PHONY: prove
 prove: prove-loom prove-shuttle prove-model prove-stress prove-asan prove-valgrind ## The long tests
+
+# Without link-time optimisation, which would cost each program more than it saves.
+test-shuttle prove-model prove-stress: export CARGO_PROFILE_RELEASE_LTO := off
+test-shuttle prove-model prove-stress: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
+test-shuttle prove-model prove-stress: export CARGO_PROFILE_RELEASE_DEBUG := false
 
 .PHONY: prove-loom
 prove-loom: export LOOM_MAX_PREEMPTIONS ?= 3
@@ -21,9 +26,6 @@ prove-loom: ## Models with one more preemption than in `make test`: LOOM_MAX_PRE
 test-shuttle: export SHUTTLE_SILENCE_WARNINGS := 1
 test-shuttle: export RUSTFLAGS := --cfg shuttle
 test-shuttle: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/shuttle
-test-shuttle: export CARGO_PROFILE_RELEASE_LTO := off
-test-shuttle: export CARGO_PROFILE_RELEASE_CODEGEN_UNITS := 16
-test-shuttle: export CARGO_PROFILE_RELEASE_DEBUG := false
 test-shuttle: ## Four to eight threads under random schedules with shuttle: SKBPOOL_SCHEDULES=200
 	$(CARGO) test $(WORKSPACE) --release -p skbpool-pool -p skbpool-deliver --lib schedules -- --nocapture
 

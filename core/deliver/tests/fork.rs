@@ -103,7 +103,10 @@ fn a_child_can_drop_what_it_inherited_wherever_other_threads_were() {
     let _alone = alone();
     let hub = hub();
     let stop = AtomicBool::new(false);
-    let forks = 40;
+    let forks = match std::env::var("SKBPOOL_STRESS").map(|times| times.parse::<u32>()) {
+        Ok(times) => 40 * times.unwrap(),
+        Err(_) => 40,
+    };
     let mut theirs =
         hub.attach_consumer("inherited", ConsumerConfig::with_quota(8)).map(Some).unwrap();
     let mut port = hub

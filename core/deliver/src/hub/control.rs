@@ -277,8 +277,8 @@ impl Hub {
         self.raise_version();
     }
 
-    /// Lets go of those that are gone, outside the lock: a pool of copies that goes with one asks for the
-    /// registry of what a fork has to know, whose lock comes before this one.
+    /// Lets go of those that are gone, outside the lock: a pool of copies that goes with one takes the
+    /// lock of the forks' registry, which comes before this one.
     fn fold_leaving(&self, mut control: MutexGuard<'_, Control>) {
         let gone = control.fold_leaving();
         drop((control, gone));

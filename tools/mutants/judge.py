@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from .workspace import Executable
 
-# A test that takes this much longer than without a mutation has noticed it as well.
+# A test that takes this much longer than without a mutation has noticed it as well. On a busy
+# machine it may just be late, so one that fails is looked for first.
 LEAST_SECONDS = 60.0
 TIMES_AS_LONG = 20.0
+ENDLESS = "does not end"
 
 LISTED = re.compile(r"(?m)^(\S+): test$")
 
@@ -51,7 +53,7 @@ def run(program: Executable, name: str, mutant: str, seconds: float) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"does not end within {seconds:.0f} s"
+        return f"{ENDLESS} within {seconds:.0f} s"
     if ended.returncode == 0:
         if " 1 passed" not in ended.stdout:
             raise BrokenUnmutated(f"{name} was not run")
@@ -101,10 +103,14 @@ class Judge:
                 test.seconds,
             ),
         )
+        endless = ""
         for test in order:
             allowed = max(LEAST_SECONDS, TIMES_AS_LONG * test.seconds)
-            if ended := run(test.program, test.name, mutant, allowed):
+            ended = run(test.program, test.name, mutant, allowed)
+            if ended.startswith(ENDLESS):
+                endless = endless or f"{test}, which {ended}"
+            elif ended:
                 with self._lock:
                     self._caught[source, test] += 1
                 return str(test) if ended == "fails" else f"{test}, which {ended}"
-        return ""
+        return endless

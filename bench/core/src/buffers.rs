@@ -2,7 +2,7 @@
 
 use crate::measure::{Failure, Settings, nanoseconds};
 use skbpool_pool::{
-    Armed, Buffer, BufferHeader, Free, LocalCache, Owner, Skb, SkbBatch, SkbError,
+    Armed, Buffer, BufferHeader, Free, LocalCache, Owner, Pool, Skb, SkbBatch, SkbError,
     init_zero_copy_buffer,
 };
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::ptr::NonNull;
 
 /// Buffers of the pool: as many as the peer's pools have.
-const BUFFERS: u32 = 16_384;
+pub const BUFFERS: u32 = 16_384;
 /// Skbs of a bulk, views of a buffer.
 const BULK: usize = 32;
 /// Bytes between views, and bytes of each.
@@ -45,7 +45,13 @@ pub fn alloc_free_held_16384(settings: &Settings) -> Result<f64, Failure> {
 }
 
 fn held(settings: &Settings, frames: usize) -> Result<f64, Failure> {
-    let mut cache = settings.pool(BUFFERS, 0)?.local_cache();
+    held_of(&settings.pool(BUFFERS, 0)?, settings, frames)
+}
+
+/// In bulks from `pool`, with `frames` held before any is released.
+#[inline(always)]
+pub fn held_of(pool: &Pool, settings: &Settings, frames: usize) -> Result<f64, Failure> {
+    let mut cache = pool.local_cache();
     let mut batches: Vec<_> = (0..frames / BULK)
         .map(|_| SkbBatch::with_capacity(BULK))
         .collect();
@@ -240,7 +246,12 @@ pub fn buffer_1(settings: &Settings) -> Result<f64, Failure> {
 
 /// One skb straight from the depot and back, without a cache.
 pub fn alloc_free_uncached_1(settings: &Settings) -> Result<f64, Failure> {
-    let pool = settings.pool(BUFFERS, 0)?;
+    uncached_of(&settings.pool(BUFFERS, 0)?, settings)
+}
+
+/// One skb at a time straight from the depot of `pool` and back.
+#[inline(always)]
+pub fn uncached_of(pool: &Pool, settings: &Settings) -> Result<f64, Failure> {
     nanoseconds(settings, 1, || {
         drop(black_box(pool.alloc()?.into_empty_skb()));
         Ok(())

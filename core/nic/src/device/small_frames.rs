@@ -105,13 +105,7 @@ impl SmallFrames {
             open.cut(headroom, frame.len, slot - headroom - frame.len)
         };
         let mut skb = cut(self.open.as_mut()?).ok()?;
-        if frame.original_length != frame.len {
-            skb.set_original_length(frame.original_length);
-        }
-        skb.timestamp_ns = frame.timestamp_ns;
-        skb.link_type = frame.link_type;
-        skb.port = frame.interface;
-        skb.birth = birth;
+        frame.describe(&mut skb, birth);
         Some(skb)
     }
 

@@ -83,13 +83,7 @@ impl Armed {
     pub fn skb_of(&mut self, frame: &RxFrame, birth: u32) -> Result<Skb, SkbError> {
         let end = frame.offset.saturating_add(frame.len);
         let mut skb = self.skb_in(frame.head..frame.end, frame.offset..end)?;
-        if frame.original_length != frame.len {
-            skb.set_original_length(frame.original_length);
-        }
-        skb.timestamp_ns = frame.timestamp_ns;
-        skb.link_type = frame.link_type;
-        skb.port = frame.interface;
-        skb.birth = birth;
+        frame.describe(&mut skb, birth);
         Ok(skb)
     }
 

@@ -1,5 +1,6 @@
 //! What a driver says of a frame that lies in a buffer.
 
+use crate::skb::Skb;
 use crate::words::{halves, word};
 
 /// Where a frame lies in a received buffer, and what is known of it. One descriptor's worth: half a
@@ -26,6 +27,19 @@ pub struct RxFrame {
 }
 
 impl RxFrame {
+    /// Tells `skb`, a view of this frame's bytes that arrived at `birth` ([`crate::clock::tick`]), what is
+    /// known of it.
+    #[inline]
+    pub fn describe(&self, skb: &mut Skb, birth: u32) {
+        if self.original_length != self.len {
+            skb.set_original_length(self.original_length);
+        }
+        skb.timestamp_ns = self.timestamp_ns;
+        skb.link_type = self.link_type;
+        skb.port = self.interface;
+        skb.birth = birth;
+    }
+
     /// Writes this description to all of `room`, each but the first `stride` bytes further into the
     /// buffer than the one before it.
     ///

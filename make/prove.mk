@@ -17,7 +17,8 @@ test-shuttle prove-model prove-stress: export CARGO_PROFILE_RELEASE_DEBUG := fal
 
 .PHONY: prove-loom
 prove-loom: export LOOM_MAX_PREEMPTIONS ?= 3
-prove-loom: ## Models with one more preemption than in `make test`: LOOM_MAX_PREEMPTIONS=3
+prove-loom: export LOOM_MAX_DURATION ?= 300
+prove-loom: ## Models with one more preemption than in `make test`, each for 300 s at most: LOOM_MAX_DURATION=300
 	$(MAKE) test-loom
 
 # Shuttle too is another configuration of the whole crate graph. Its atomics take every ordering for
@@ -64,6 +65,10 @@ prove-asan: ## The Rust tests, and 1,000 detached drivers, under the address and
 .PHONY: prove-valgrind
 prove-valgrind: export CARGO_TARGET_$(subst -,_,$(shell echo $(TARGET) | tr a-z A-Z))_RUNNER := valgrind \
 	--quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+# By the C library's system calls, which valgrind knows; of others it takes what they return for
+# uninitialised.
+prove-valgrind: export RUSTFLAGS := --cfg rustix_use_libc
+prove-valgrind: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/valgrind
 prove-valgrind: ## The pool's tests, run by valgrind
 	@$(call needs,valgrind,install the package valgrind)
 	$(CARGO) test $(WORKSPACE) -p skbpool-pool --test pool --test lifecycle --test foreign_accounts \

@@ -150,6 +150,34 @@ fn exceeded_and_recovered_alternate() {
     });
 }
 
+/// A driver finds out whether the quota has recovered while another charges and settles: what it asks
+/// first must not make the ceiling too high, which its next grant would use up.
+#[test]
+fn a_look_for_recovery_beside_another_driver() {
+    check(|| {
+        let accounts = Accounts::new();
+        let holder = accounts.holder("tap", HolderKind::Consumer).unwrap();
+        let both = Arc::new((holder, Quota::start_at(LIMIT, None, u64::MAX)));
+        let (holder, quota) = &*both;
+        quota.settle(quota.grant_views(holder, u64::from(LIMIT) + 1), 0);
+        let other = {
+            let (both, mut shard) = (Arc::clone(&both), accounts.shard_handle());
+            thread::spawn(move || {
+                let (holder, quota) = &*both;
+                let given = quota.grant_views(holder, u64::from(LIMIT));
+                shard.acquire(holder.id(), given, given);
+                quota.settle(given, 0);
+                given
+            })
+        };
+        // None is wanted, so none is refused: it only looks.
+        quota.grant_views(holder, 0);
+        let mine = quota.grant_views(holder, 1);
+        let given = other.join().unwrap();
+        assert!(given + mine <= u64::from(LIMIT), "{given} and {mine}");
+    });
+}
+
 /// One is refused while another is refused and recovers: no crossing is taken back.
 #[test]
 fn a_refusal_beside_a_recovery() {

@@ -1,7 +1,7 @@
 //! Holders: whatever happens to a view, its holder is charged exactly what it holds.
 
 use super::{pool, skb_of};
-use skbpool_pool::{Accounts, Holder, HolderKind, Pool, Skb, SkbBatch, adopt, clock};
+use skbpool_pool::{Accounts, Charge, Holder, HolderKind, Pool, Skb, SkbBatch, adopt, clock};
 use std::sync::Arc;
 
 fn held_pool() -> (Pool, Holder) {
@@ -55,6 +55,26 @@ fn handing_over_moves_the_charge() {
     assert_eq!(second.held(), (0, 0));
     cache.release(skb);
     assert_eq!((first.held(), second.held()), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn a_batch_is_handed_over_by_one_count() {
+    let (pool, holder) = held_pool();
+    let before = pool.accounts().holder("before", HolderKind::Consumer).unwrap();
+    let mut cache = pool.local_cache();
+    let mut chain = skb_of(&pool, 0, b"one");
+    chain.append_frag(skb_of(&pool, 0, b"three")).unwrap();
+    let theirs = held_skb(&pool, &before, b"two");
+    let mut batch: SkbBatch = [skb_of(&pool, 0, b"1"), theirs, chain].into_iter().collect();
+    assert_eq!(batch.measure(), (12, true));
+    let charge = batch.hand_to(holder.id(), cache.shard());
+    assert_eq!(charge, Charge { views: 4, truesize: 4 * 4096, bytes: 12 });
+    assert_held(&holder, &batch.as_slice().iter().collect::<Vec<_>>());
+    assert_eq!(before.held(), (0, 0));
+    assert_eq!(batch.hand_to(before.id(), cache.shard()), charge);
+    assert_eq!((holder.held(), before.held()), ((0, 0), (4, 4 * 4096)));
+    cache.release_batch(&mut batch);
+    assert_eq!((before.held(), batch.measure()), ((0, 0), (0, false)));
 }
 
 #[test]

@@ -58,7 +58,8 @@ prove-asan: export CARGO_TARGET_DIR := $(CARGO_TARGET_DIR)/asan
 prove-asan: export CARGO_PROFILE_DEV_DEBUG := line-tables-only
 prove-asan: export ASAN_OPTIONS := detect_leaks=1
 prove-asan: ## The Rust tests, and 1,000 detached drivers, under the address and leak sanitizers
-	$(CARGO) test $(WORKSPACE) --target $(TARGET) --tests $(CORE_CRATES)
+	$(CARGO) test $(WORKSPACE) --target $(TARGET) --no-fail-fast --tests \
+		$(CORE_CRATES)
 	SKBPOOL_STRESS=5 $(CARGO) test $(WORKSPACE) --target $(TARGET) -p skbpool-nic --test detach -- \
 		--nocapture
 

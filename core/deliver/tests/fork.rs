@@ -7,7 +7,7 @@ use child::Child;
 use skbpool_deliver::{Bell, ConsumerConfig, DriverConfig, Hub, HubError, Policy};
 use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -167,21 +167,28 @@ fn consumers_with_copies_leave_while_others_fork() {
             drop(hub.attach_consumer("busy", config).unwrap());
         }
     };
-    let (done, finished) = channel();
+    let (forked, forks) = channel();
     std::thread::scope(|scope| {
         scope.spawn(leave);
         scope.spawn(move || {
-            // Threads that wait for each other end with the process only.
-            if finished.recv_timeout(Duration::from_secs(60)).is_err() {
-                eprintln!("a fork and a consumer that leaves wait for each other");
-                std::process::abort();
+            loop {
+                match forks.recv_timeout(Duration::from_secs(60)) {
+                    Ok(()) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    // Threads that wait for each other end with the process only.
+                    Err(RecvTimeoutError::Timeout) => {
+                        eprintln!("a fork and a consumer that leaves wait for each other");
+                        std::process::abort();
+                    }
+                }
             }
         });
         for _ in 0..500 {
             Child::fork(|| ()).join();
+            forked.send(()).unwrap();
         }
         stop.store(true, Ordering::Relaxed);
-        done.send(()).unwrap();
+        drop(forked);
     });
     hub.stats();
     assert_eq!(hub.pool().audit().unwrap().free, 512);

@@ -46,15 +46,22 @@ impl Sender {
         patience: Duration,
     ) -> Result<PlannedRequest, EncodeError> {
         let reserved_bytes = self.driver.len() + 8;
+        if max_bytes < reserved_bytes {
+            return Err(EncodeError::MessageTooLarge { encoded: reserved_bytes, limit: max_bytes });
+        }
         self.out.restart(BatchLimits { max_message_bytes: max_bytes, reserved_bytes });
         let mut until = Instant::now() + patience;
         let mut ended = false;
-        let mut begun = false;
+        let (mut begun, mut looked) = (false, false);
         while !ended && !self.fill() {
             if !begun && !self.out.batch().is_empty() {
                 begun = true;
                 until = Instant::now() + linger;
+            } else if looked && Instant::now() >= until {
+                // Frames that fit no message may come without end.
+                break;
             }
+            looked = true;
             // Of a full message what the columns take is left out: a little late is as good as on time.
             let full = max_bytes.saturating_sub(self.out.batch().frame_bytes()).max(1);
             let wanted = if begun { full as u64 } else { 1 };

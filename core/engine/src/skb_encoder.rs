@@ -55,8 +55,9 @@ impl SkbEncoder {
                 Ok(Pushed::Taken) => at += 1,
                 Ok(Pushed::Cut(_)) => return true,
                 Err(_) => {
-                    let skb = self.taken.as_mut_vec().remove(at);
-                    self.refuse(skb, &mut too_large);
+                    // It is looked at again from there, where letting it go moves no others.
+                    self.behind.extend(self.taken.as_mut_vec().drain(at..).rev());
+                    break;
                 }
             }
         }

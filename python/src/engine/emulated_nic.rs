@@ -112,7 +112,8 @@ impl EmulatedNic {
     /// Args:
     ///     max_bytes: Largest message.
     ///     linger: Seconds to wait for the message to fill, from its first frame on. The first frame
-    ///         is waited for as long as it takes; Ctrl-C and stop() end that.
+    ///         is waited for as long as it takes; Ctrl-C and stop() end that. Frames that fit no
+    ///         message are dropped, for `too_large`.
     ///     sequence: Number of the message.
     ///
     /// Raises:

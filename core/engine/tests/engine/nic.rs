@@ -7,7 +7,8 @@ use skbpool_engine::{
     Ingest, IngestConfig, NicRun, NicRunConfig, NicRunError, PlannedRequest, StampConsumer, Traffic,
 };
 use skbpool_nic::{PcapngWriter, Rate, wire_bits};
-use skbpool_wire::IngestRequestView;
+use skbpool_pool::DropReason;
+use skbpool_wire::{EncodeError, IngestRequestView};
 
 use crate::support::*;
 
@@ -220,6 +221,33 @@ fn nobody_waits_longer_than_he_likes() {
     let planned = run.plan_request(1 << 16, LINGER, 1, Duration::ZERO).unwrap();
     assert_eq!(planned, PlannedRequest::Nothing);
     assert!(run.write_request(&mut []).is_err(), "nothing is planned");
+}
+
+/// Frames come faster than they can be refused.
+#[test]
+fn frames_that_fit_no_message_are_dropped_and_keep_nobody() {
+    const LEAST: usize = "card".len() + 8;
+    let (told, done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut run = NicRun::new(config(Traffic::Stamped { size: 64, stream: 1 }, None)).unwrap();
+        let error = run.plan_request(LEAST - 1, LINGER, 1, LINGER).unwrap_err();
+        let expected = EncodeError::MessageTooLarge { encoded: LEAST, limit: LEAST - 1 };
+        assert_eq!(error, expected);
+        run.start().unwrap();
+        let observer = run.observer();
+        let mut plan = || run.plan_request(LEAST, LINGER, 1, LINGER).unwrap();
+        while observer.report().dropped.is_empty() {
+            assert_eq!(plan(), PlannedRequest::Nothing);
+        }
+        observer.stop();
+        while plan() != PlannedRequest::Ended {}
+        told.send(observer.report()).unwrap();
+    });
+    let report =
+        done.recv_timeout(Duration::from_secs(60)).expect("refusing frames takes for ever");
+    assert_eq!(report.dropped.len(), 1, "{report:?}");
+    let dropped = &report.dropped[0];
+    assert_eq!((dropped.reason, dropped.frames), (DropReason::TooLarge, report.accepted));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use common::{check_edge, check_edges, check_home, dropped, hub, numbered, numbers};
 use skbpool_deliver::{Consumer, ConsumerConfig, DriverConfig, DriverPort, Hub, Policy};
-use skbpool_pool::{DropReason, LocalCache, SkbBatch};
+use skbpool_pool::{DropReason, LocalCache, Skb, SkbBatch};
 use std::sync::Arc;
 
 fn attach(hub: &Arc<Hub>, quota: u32, ring_slots: u32) -> (Consumer, DriverPort) {
@@ -24,7 +24,25 @@ fn deliver(
     cache: &mut LocalCache,
     numbers: std::ops::Range<u64>,
 ) -> [u64; 3] {
-    let delivered = port.deliver(&mut numbered(cache, numbers), cache);
+    let batch = numbered(cache, numbers);
+    deliver_batch(port, cache, batch)
+}
+
+/// As [`deliver`], as one chain: a view of eight bytes for each number, together charged a buffer.
+fn deliver_chain(
+    port: &mut DriverPort,
+    cache: &mut LocalCache,
+    numbers: std::ops::Range<u64>,
+) -> [u64; 3] {
+    let chain = numbered(cache, numbers).into_iter().reduce(|mut chain: Skb, part| {
+        chain.append_frag(part).unwrap();
+        chain
+    });
+    deliver_batch(port, cache, chain.into_iter().collect())
+}
+
+fn deliver_batch(port: &mut DriverPort, cache: &mut LocalCache, mut batch: SkbBatch) -> [u64; 3] {
+    let delivered = port.deliver(&mut batch, cache);
     assert_eq!(delivered.drops.iter().map(|drop| drop.frames).sum::<u64>(), delivered.missed);
     [delivered.published, delivered.missed, delivered.evicted]
 }
@@ -116,13 +134,106 @@ fn nothing_goes_for_a_frame_that_never_fits() {
     let mut cache = hub.pool().local_cache();
     let (mut consumer, mut port) = attach(&hub, 2, 4);
     deliver(&mut port, &mut cache, 0..2);
-    let mut parts = numbered(&mut cache, 2..5).into_iter();
-    let mut chain = parts.next().unwrap();
-    parts.for_each(|part| chain.append_frag(part).unwrap());
-    let delivered = port.deliver(&mut SkbBatch::from_iter([chain]), &mut cache);
-    assert_eq!((delivered.published, delivered.missed, delivered.evicted), (0, 1, 0));
+    assert_eq!(deliver_chain(&mut port, &mut cache, 2..5), [0, 1, 0]);
     assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 1);
     assert_eq!(poll(&mut consumer).1, [0, 1]);
+    check_home(hub.pool());
+}
+
+/// Views and bytes that the consumer is charged for, and buffers that are out.
+fn held(hub: &Hub, consumer: &Consumer) -> [u64; 3] {
+    let stats = consumer.stats();
+    check_edge(&stats);
+    [stats.held, stats.held_bytes, u64::from(hub.pool().stats().in_flight)]
+}
+
+/// A chain is as many views as it has parts: as many of the oldest go for it, whole chains among them,
+/// and one of them may go for a single view.
+#[test]
+fn chains_take_the_place_of_views_and_views_that_of_chains() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut port) = attach(&hub, 6, 8);
+    assert_eq!(deliver(&mut port, &mut cache, 0..4), [4, 0, 0]);
+    assert_eq!(deliver(&mut port, &mut cache, 4..5), [1, 0, 0]);
+    assert_eq!(held(&hub, &consumer), [5, 2 * 4096, 2]);
+    // Three views where one is left: two go.
+    assert_eq!(deliver_chain(&mut port, &mut cache, 10..13), [1, 0, 2]);
+    assert_eq!(held(&hub, &consumer), [6, 2 * 1024 + 4096 + 3 * 1365, 3]);
+    // Four where none is: the three views that are left, and the chain behind them.
+    assert_eq!(deliver_chain(&mut port, &mut cache, 20..24), [1, 0, 4]);
+    assert_eq!(held(&hub, &consumer), [4, 4096, 1]);
+    // Two frames where none is: the chain, and no view behind it.
+    assert_eq!(deliver(&mut port, &mut cache, 30..32), [2, 0, 0]);
+    assert_eq!(held(&hub, &consumer), [6, 2 * 4096, 2]);
+    assert_eq!(deliver(&mut port, &mut cache, 32..34), [2, 0, 1]);
+    assert_eq!(held(&hub, &consumer), [4, 2 * 4096, 2]);
+    // A view where none is, with slots left: one.
+    assert_eq!(deliver(&mut port, &mut cache, 34..36), [2, 0, 0]);
+    assert_eq!(deliver(&mut port, &mut cache, 36..37), [1, 0, 1]);
+    let stats = consumer.stats();
+    assert_eq!(dropped(&stats, DropReason::Evicted), 2 + 4 + 1 + 1);
+    assert_eq!(stats.dropped[0].bytes, 2 * 8 + (3 * 8 + 24) + 32 + 8);
+    assert_eq!((stats.offered, stats.queued), (14, 6));
+    let (taken, got) = poll(&mut consumer);
+    assert_eq!(got, [31, 32, 33, 34, 35, 36]);
+    drop(taken);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+/// The same by bytes: a chain of two views is charged a buffer, so two of half a buffer go for it, and it
+/// for one of those.
+#[test]
+fn chains_and_views_take_the_place_of_each_other_by_bytes() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let config = ConsumerConfig {
+        ring_slots: 16,
+        quota_bytes: Some(3 * 4096),
+        policy: Policy::DropOldest,
+        ..ConsumerConfig::with_quota(16)
+    };
+    let mut consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut port = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    assert_eq!(deliver(&mut port, &mut cache, 0..2), [2, 0, 0]);
+    assert_eq!(deliver_chain(&mut port, &mut cache, 10..12), [1, 0, 0]);
+    assert_eq!(deliver(&mut port, &mut cache, 20..24), [4, 0, 0]);
+    assert_eq!(held(&hub, &consumer), [8, 3 * 4096, 3]);
+    assert_eq!(deliver_chain(&mut port, &mut cache, 30..32), [1, 0, 2]);
+    assert_eq!(held(&hub, &consumer), [8, 3 * 4096, 3]);
+    // Half a buffer twice: the chain goes for the first, and leaves room for the second.
+    for (number, evicted) in [(40, 1), (42, 0)] {
+        let half = numbered(&mut cache, number..number + 2).split_off(1);
+        assert_eq!(deliver_batch(&mut port, &mut cache, half), [1, 0, evicted]);
+    }
+    assert_eq!(held(&hub, &consumer), [8, 3 * 4096, 4]);
+    // A whole buffer is four quarters.
+    assert_eq!(deliver(&mut port, &mut cache, 50..51), [1, 0, 4]);
+    assert_eq!(poll(&mut consumer).1.len(), 4);
+    assert_eq!(dropped(&consumer.stats(), DropReason::Evicted), 2 + 1 + 4);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
+/// What the consumer took leaves too little for a chain, whatever goes for it: what lay in the ring is
+/// not known to be too little before it is out.
+#[test]
+fn what_was_taken_may_be_in_the_way_of_a_chain() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut port) = attach(&hub, 6, 8);
+    deliver(&mut port, &mut cache, 0..4);
+    let (taken, _) = poll(&mut consumer);
+    deliver(&mut port, &mut cache, 4..6);
+    assert_eq!(deliver_chain(&mut port, &mut cache, 10..13), [0, 1, 2]);
+    assert_eq!(held(&hub, &consumer), [4, 4096, 1]);
+    let stats = consumer.stats();
+    assert_eq!((dropped(&stats, DropReason::Quota), stats.queued), (1, 0));
+    drop(taken);
+    assert_eq!(deliver_chain(&mut port, &mut cache, 20..26), [1, 0, 0]);
+    assert_eq!(consumer.poll(&mut SkbBatch::new(), 9), 1);
+    check_edges(&hub);
     check_home(hub.pool());
 }
 

@@ -1,20 +1,69 @@
 //! A consumer, and what it must have: a model of each policy, one frame after the other.
 
-use crate::common::{check_edge, dropped, numbers};
-use skbpool_deliver::{Consumer, ConsumerConfig, Delivered, Policy};
+use crate::common::check_edge;
+use crate::frames::{BUFFER, Frame, number};
+use crate::memory::Memory;
+use skbpool_deliver::{Consumer, ConsumerConfig, ConsumerStats, Delivered, Policy};
 use skbpool_pool::{DropReason, LocalCache, Pool, Skb, SkbBatch, SkbFlags};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
-
-/// Bytes of a buffer.
-pub const BUFFER: u64 = 4096;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A frame in a ring.
 #[derive(Clone, Copy)]
 struct Queued {
-    number: u64,
-    truesize: u64,
+    frame: Frame,
     copied: bool,
+}
+
+/// What a consumer was offered and what became of it, in frames and bytes.
+#[derive(Clone, Default)]
+pub struct Figures {
+    pub offered: u64,
+    /// Taken in place, and taken as copies.
+    received: [(u64, u64); 2],
+    /// Copied, wherever the copies are now.
+    pub copied: (u64, u64),
+    dropped: BTreeMap<DropReason, (u64, u64)>,
+}
+
+fn add(sum: &mut (u64, u64), more: (u64, u64)) {
+    *sum = (sum.0 + more.0, sum.1 + more.1);
+}
+
+/// Frames and bytes.
+fn sizes<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> (u64, u64) {
+    frames.into_iter().fold((0, 0), |sum, frame| (sum.0 + 1, sum.1 + frame.len))
+}
+
+impl Figures {
+    fn drop(&mut self, reason: DropReason, frames: (u64, u64)) {
+        add(self.dropped.entry(reason).or_default(), frames);
+    }
+
+    /// Adds those of another consumer.
+    pub fn add(&mut self, other: &Figures) {
+        self.offered += other.offered;
+        (0..2).for_each(|copied| add(&mut self.received[copied], other.received[copied]));
+        add(&mut self.copied, other.copied);
+        other.dropped.iter().for_each(|(&reason, &frames)| self.drop(reason, frames));
+    }
+
+    /// That `stats` tell these: what was offered was received, dropped for its reason, or is `queued`.
+    #[track_caller]
+    pub fn check(&self, stats: &ConsumerStats, queued: u64) {
+        check_edge(stats);
+        let [(frames, bytes), (copies, copied_bytes)] = self.received;
+        assert_eq!((stats.frames, stats.bytes), (frames + copies, bytes + copied_bytes));
+        assert_eq!((stats.offered, stats.queued), (self.offered, queued));
+        assert_eq!((stats.copied, stats.copied_bytes), self.copied);
+        for reason in DropReason::ALL {
+            let told = stats.dropped.iter().find(|drop| drop.reason == reason);
+            let told = told.map_or((0, 0), |drop| (drop.frames, drop.bytes));
+            let model = self.dropped.get(&reason).copied().unwrap_or_default();
+            assert_eq!(told, model, "{}", reason.name());
+        }
+        let dropped: u64 = self.dropped.values().map(|(frames, _)| frames).sum();
+        assert_eq!(self.offered, frames + copies + dropped + queued);
+    }
 }
 
 pub struct Edge {
@@ -23,18 +72,11 @@ pub struct Edge {
     pub quota: u64,
     quota_bytes: u64,
     slots: u64,
-    /// Buffers of its own memory.
-    memory: u64,
+    pub memory: Memory,
     pub taken: SkbBatch,
     /// What lies in the ring of each driver.
     queued: BTreeMap<u64, VecDeque<Queued>>,
-    /// For each copy that lies in its own memory, the delivery it was made in, which took one buffer.
-    copies: BTreeMap<u64, u64>,
-    deliveries: u64,
-    pub offered: u64,
-    pub frames: u64,
-    copied: u64,
-    dropped: BTreeMap<DropReason, u64>,
+    pub figures: Figures,
 }
 
 /// Whether a view was copied out, so that it counts for no quota.
@@ -42,14 +84,21 @@ pub fn is_copy(skb: &Skb) -> bool {
     skb.flags.contains(SkbFlags::COPIED)
 }
 
+/// Views and truesize of those of `taken` that are copies, or of those that are none.
+pub fn charge(taken: &SkbBatch, copies: bool) -> (u64, u64) {
+    let skbs = taken.as_slice().iter().filter(|skb| is_copy(skb) == copies);
+    let charges = skbs.map(|skb| (u64::from(skb.views()), u64::from(skb.truesize())));
+    charges.fold((0, 0), |sum, charge| (sum.0 + charge.0, sum.1 + charge.1))
+}
+
 impl Edge {
     pub fn new(consumer: Consumer, config: &ConsumerConfig) -> Self {
-        let memory = match config.policy {
+        let buffers = match config.policy {
             Policy::CopyOut { bytes } => bytes / BUFFER,
             _ => 0,
         };
         let slots = match config.ring_slots {
-            0 => u64::from(config.quota) + memory,
+            0 => u64::from(config.quota) + buffers,
             slots => u64::from(slots),
         };
         Self {
@@ -58,15 +107,10 @@ impl Edge {
             quota: u64::from(config.quota),
             quota_bytes: config.quota_bytes.unwrap_or(u64::MAX),
             slots: slots.next_power_of_two(),
-            memory,
+            memory: Memory::new(buffers),
             taken: SkbBatch::new(),
             queued: BTreeMap::new(),
-            copies: BTreeMap::new(),
-            deliveries: 0,
-            offered: 0,
-            frames: 0,
-            copied: 0,
-            dropped: BTreeMap::new(),
+            figures: Figures::default(),
         }
     }
 
@@ -74,81 +118,100 @@ impl Edge {
         self.queued.values().flatten()
     }
 
-    pub fn queued(&self) -> u64 {
+    fn queued(&self) -> u64 {
         self.all_queued().count() as u64
     }
 
-    /// Views and bytes that count for its quota.
-    fn held(&self) -> (u64, u64) {
-        let queued = self.all_queued().filter(|frame| !frame.copied).map(|frame| frame.truesize);
-        let taken = self.taken.as_slice().iter().filter(|skb| !is_copy(skb));
-        let all = queued.chain(taken.map(|skb| u64::from(skb.truesize())));
-        all.fold((0, 0), |(views, bytes), truesize| (views + 1, bytes + truesize))
-    }
-
-    /// How many frames of `truesize` bytes the quota leaves room for.
-    fn quota_left(&self, truesize: u64) -> u64 {
-        let (views, bytes) = self.held();
-        self.quota.saturating_sub(views).min(self.quota_bytes.saturating_sub(bytes) / truesize)
+    /// Views and truesize of what it holds as copies, or of what counts for its quota.
+    fn held(&self, copies: bool) -> (u64, u64) {
+        let queued = self.all_queued().filter(|queued| queued.copied == copies);
+        queued.fold(charge(&self.taken, copies), |sum, Queued { frame, .. }| {
+            (sum.0 + frame.views, sum.1 + frame.truesize)
+        })
     }
 
     fn room(&self, driver: u64) -> u64 {
         self.slots - self.queued.get(&driver).map_or(0, |ring| ring.len() as u64)
     }
 
-    fn count(&mut self, reason: DropReason, frames: u64) {
-        *self.dropped.entry(reason).or_default() += frames;
+    /// How many of `frames`, one after the other, fit ring and quota.
+    fn fitting<'a>(&self, driver: u64, frames: impl Iterator<Item = &'a Frame>) -> usize {
+        let (mut views, mut bytes) = self.held(false);
+        let frames = frames.take(self.room(driver) as usize);
+        frames
+            .take_while(|frame| {
+                views += frame.views;
+                bytes += frame.truesize;
+                views <= self.quota && bytes <= self.quota_bytes
+            })
+            .count()
+    }
+
+    /// The newest of `frames` that fit once as few of the oldest as need be made place; which those are
+    /// and what was evicted for them.
+    fn evict(&mut self, driver: u64, frames: &[Frame]) -> (usize, Vec<Frame>) {
+        let newest = || frames.iter().rev();
+        let may_fit =
+            |frame: &&Frame| frame.views <= self.quota && frame.truesize <= self.quota_bytes;
+        let most = newest().take(self.slots as usize).take_while(may_fit).count();
+        let mut evicted = Vec::new();
+        loop {
+            let fit = self.fitting(driver, newest().take(most));
+            let oldest = match fit == most {
+                true => None,
+                false => self.queued.entry(driver).or_default().pop_front(),
+            };
+            match oldest {
+                Some(oldest) => evicted.push(oldest.frame),
+                None => return (fit, evicted),
+            }
+        }
+    }
+
+    fn queue(&mut self, driver: u64, frames: impl IntoIterator<Item = Frame>, copied: bool) {
+        let frames = frames.into_iter().map(|frame| Queued { frame, copied });
+        self.queued.entry(driver).or_default().extend(frames);
     }
 
     /// What becomes of a batch of `driver`; told into `told`.
-    pub fn offer(&mut self, driver: u64, numbers: Range<u64>, told: &mut Delivered) {
-        let wanted = numbers.end - numbers.start;
-        let truesize = BUFFER / wanted;
-        let (mut most, mut evicted) = (wanted.min(self.slots), 0);
-        if truesize > self.quota_bytes {
-            most = 0;
-        }
-        self.offered += wanted;
-        self.deliveries += 1;
-        let mut fit = self.room(driver).min(wanted).min(self.quota_left(truesize));
-        let mut first = numbers.start;
-        if self.policy == Policy::DropOldest {
-            fit = fit.min(most);
-            // One after the other, until the newest fit.
-            while fit < most {
-                let ring = self.queued.entry(driver).or_default();
-                if ring.pop_front().is_none() {
-                    break;
-                }
-                evicted += 1;
-                fit = self.room(driver).min(most).min(self.quota_left(truesize));
+    pub fn offer(&mut self, driver: u64, frames: &[Frame], told: &mut Delivered) {
+        self.figures.offered += frames.len() as u64;
+        let (fit, next) = match self.policy {
+            Policy::DropOldest => {
+                let (fit, evicted) = self.evict(driver, frames);
+                told.evicted += evicted.len() as u64;
+                self.figures.drop(DropReason::Evicted, sizes(&evicted));
+                let first = frames.len() - fit;
+                (first..frames.len(), first.checked_sub(1))
             }
-            first = numbers.end - fit;
+            _ => {
+                let fit = self.fitting(driver, frames.iter());
+                (0..fit, Some(fit))
+            }
+        };
+        let room = self.room(driver) as usize;
+        self.queue(driver, frames[fit.clone()].iter().copied(), false);
+        // The quota is named if it is in the way of the first that does not fit, whatever else is.
+        let (views, bytes) = self.held(false);
+        let over_quota = next.and_then(|next| frames.get(next)).is_some_and(|frame| {
+            views + frame.views > self.quota || bytes + frame.truesize > self.quota_bytes
+        });
+        let mut missed = [&frames[..fit.start], &frames[fit.end..]].concat();
+        if matches!(self.policy, Policy::CopyOut { .. }) {
+            let tried = missed.len().min(room - fit.len());
+            let copies = self.memory.copy(&missed[..tried]);
+            let copied = sizes(&copies);
+            missed.drain(..copies.len());
+            add(&mut self.figures.copied, copied);
+            told.copied += copied.0;
+            self.queue(driver, copies, true);
         }
-        for number in first..first + fit {
-            let frame = Queued { number, truesize, copied: false };
-            self.queued.entry(driver).or_default().push_back(frame);
-        }
-        let mut copied = 0;
-        let used: BTreeSet<_> = self.copies.values().collect();
-        if (used.len() as u64) < self.memory {
-            copied = (wanted - fit).min(self.room(driver));
-        }
-        let over_quota = fit < wanted && (self.quota_left(truesize) == 0);
-        for number in numbers.start + fit..numbers.start + fit + copied {
-            self.copies.insert(number, self.deliveries);
-            let frame = Queued { number, truesize: 8, copied: true };
-            self.queued.entry(driver).or_default().push_back(frame);
-        }
-        let missed = wanted - fit - copied;
         let reason = if over_quota { DropReason::Quota } else { DropReason::RingFull };
-        self.count(reason, missed);
-        self.count(DropReason::Evicted, evicted);
-        self.copied += copied;
-        told.published += fit + copied;
-        told.copied += copied;
+        let (missed, bytes) = sizes(&missed);
+        self.figures.drop(reason, (missed, bytes));
+        told.published += frames.len() as u64 - missed;
         told.missed += missed;
-        told.evicted += evicted;
+        told.drops.add(reason, missed, bytes);
     }
 
     /// Polls, and checks that what comes is what lies at the front of some driver's ring.
@@ -156,46 +219,65 @@ impl Edge {
         let mut batch = SkbBatch::new();
         let count = self.consumer.poll(&mut batch, at_most);
         assert_eq!(count as u64, self.queued().min(at_most as u64));
-        for (number, skb) in numbers(&batch).into_iter().zip(batch.as_slice()) {
+        for skb in batch.as_slice() {
+            let number = number(skb);
             let is_front = |ring: &&mut VecDeque<Queued>| {
-                ring.front().is_some_and(|frame| frame.number == number)
+                ring.front().is_some_and(|front| front.frame.number == number)
             };
             let ring = self.queued.values_mut().find(is_front).expect("the oldest of some driver");
-            assert_eq!(ring.pop_front().map(|frame| frame.copied), Some(is_copy(skb)));
+            let Queued { frame, copied } = ring.pop_front().unwrap();
+            let model = (frame.len, frame.views, frame.truesize, copied);
+            let [len, views, truesize] = [skb.len(), skb.views(), skb.truesize()].map(u64::from);
+            assert_eq!((len, views, truesize, is_copy(skb)), model, "frame {number}");
+            add(&mut self.figures.received[usize::from(copied)], (1, frame.len));
+            if copied {
+                self.memory.is_of(skb);
+            }
         }
-        self.frames += count as u64;
         self.taken.append(&mut batch);
     }
 
     /// Releases the last `views` that it took.
     pub fn release(&mut self, views: usize, cache: &mut LocalCache) {
         let mut gone = self.taken.split_off(self.taken.len().saturating_sub(views));
-        self.copies.retain(|number, _| !numbers(&gone).contains(number));
+        gone.as_slice().iter().for_each(|skb| self.memory.forget(number(skb)));
         gone.release(cache);
     }
 
-    /// Makes all that it took private; what is no longer in its own memory leaves room there.
+    /// Makes all that it took private, as far as there are buffers; what is no longer in its own memory
+    /// leaves room there.
     pub fn unshare(&mut self, hub: &Pool, cache: &mut LocalCache) {
         for skb in self.taken.as_mut_slice() {
-            skb.unshare(cache).expect("a free buffer");
+            if skb.unshare(cache).is_err() {
+                assert!(hub.stats().in_flight + 4 > hub.count(), "there are buffers");
+                break;
+            }
         }
-        for (number, skb) in numbers(&self.taken).iter().zip(self.taken.as_slice()) {
+        for skb in self.taken.as_slice() {
             if Pool::of(skb).is_some_and(|pool| pool.is_same(hub)) {
-                self.copies.remove(number);
+                self.memory.forget(number(skb));
             }
         }
     }
 
+    /// It leaves: what it took stays with the caller, what lies in its rings is dropped for that.
+    pub fn leave(mut self) -> (SkbBatch, Memory, Figures) {
+        let queued: Vec<_> = self.all_queued().map(|queued| queued.frame).collect();
+        self.figures.drop(DropReason::Detached, sizes(&queued));
+        queued.iter().for_each(|frame| self.memory.forget(frame.number));
+        drop(self.consumer);
+        (self.taken, self.memory, self.figures)
+    }
+
     pub fn check(&self) {
         let stats = self.consumer.stats();
-        check_edge(&stats);
-        assert_eq!((stats.offered, stats.frames), (self.offered, self.frames));
-        assert_eq!((stats.queued, stats.copied), (self.queued(), self.copied));
-        assert_eq!((stats.held, stats.held_bytes), self.held());
+        self.figures.check(&stats, self.queued());
+        // What its holder is charged for is what it holds, view by view.
+        assert_eq!((stats.held, stats.held_bytes), self.held(false));
+        let accounts = self.consumer.pool().accounts();
+        assert_eq!(accounts.held(self.consumer.holder()), self.held(false));
         assert!(stats.held <= stats.quota);
-        for reason in DropReason::ALL {
-            let model = self.dropped.get(&reason).copied().unwrap_or(0);
-            assert_eq!(dropped(&stats, reason), model, "{} of {:?}", reason.name(), self.policy);
-        }
+        assert_eq!(stats.copies_held_bytes, self.held(true).1);
+        self.memory.check();
     }
 }

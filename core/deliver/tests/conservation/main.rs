@@ -1,24 +1,29 @@
 //! I9: whatever is refused is also given back. Random operations against a model that knows what each
-//! consumer must get, miss and hold; and threads that do as they like, counted when quiet.
-//! `PROPTEST_CASES` sets how many sequences.
+//! consumer must get, miss and hold, of frames of all sizes and chains of them; and threads that do as
+//! they like, counted when quiet. `PROPTEST_CASES` sets how many sequences.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod edge;
+mod frames;
+mod memory;
 mod threads;
 
-use common::{check_edge, check_edges, check_home, numbered, pool};
-use edge::{BUFFER, Edge, is_copy};
+use common::{check_edges, check_home, pool};
+use edge::{Edge, Figures, charge, is_copy};
+use frames::{BUFFER, Maker, Mix, Shape, shape};
+use memory::Memory;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use skbpool_deliver::{ConsumerConfig, Delivered, DriverConfig, DriverPort, Hub, HubError, Policy};
-use skbpool_pool::{LocalCache, SkbBatch};
+use skbpool_pool::{CopyStage, SkbBatch};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
 const BUFFERS: u32 = 64;
+const WIDE_BUFFERS: u32 = 64;
 const DRIVER_BUFFERS: u32 = 3;
 
 #[derive(Clone, Debug)]
@@ -27,7 +32,7 @@ enum Step {
     DetachDriver(Index),
     AttachConsumer { quota: u32, quota_bytes: Option<u64>, ring_slots: u32, policy: Policy },
     DetachConsumer(Index),
-    Deliver { driver: Index, frames: u64 },
+    Deliver { driver: Index, shapes: Vec<Shape> },
     Poll { consumer: Index, at_most: usize },
     Release { consumer: Index, views: usize },
     ReleaseOfGone { views: usize },
@@ -49,13 +54,14 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => any_bool().prop_map(|may_block| Step::AttachDriver { may_block }),
         1 => any().prop_map(Step::DetachDriver),
-        1 => (1..12u32, prop::option::of(1..6 * BUFFER), 0..9u32, policy()).prop_map(
+        1 => (1..12u32, prop::option::of(1..10 * BUFFER), 0..9u32, policy()).prop_map(
             |(quota, quota_bytes, ring_slots, policy)| {
                 Step::AttachConsumer { quota, quota_bytes, ring_slots, policy }
             }
         ),
         1 => any().prop_map(Step::DetachConsumer),
-        8 => (any(), 1..10u64).prop_map(|(driver, frames)| Step::Deliver { driver, frames }),
+        8 => (any(), prop::collection::vec(shape(), 1..10))
+            .prop_map(|(driver, shapes)| Step::Deliver { driver, shapes }),
         5 => (any(), 0..12usize)
             .prop_map(|(consumer, at_most)| Step::Poll { consumer, at_most }),
         4 => (any(), 1..12usize).prop_map(|(consumer, views)| Step::Release { consumer, views }),
@@ -69,42 +75,52 @@ struct Driver {
     id: u64,
 }
 
+/// A consumer that left, and what it took along.
+struct Gone {
+    quota: u64,
+    taken: SkbBatch,
+    memory: Memory,
+}
+
 struct World {
     hub: Arc<Hub>,
-    cache: LocalCache,
+    mix: Mix,
+    maker: Maker,
     drivers: Vec<Driver>,
     edges: Vec<Edge>,
-    /// What detached consumers took along: their quota and the views.
-    gone: Vec<(u64, SkbBatch)>,
+    gone: Vec<Gone>,
 
-    gone_offered: u64,
-    gone_frames: u64,
+    /// Sums over consumers that left.
+    gone_figures: Figures,
+    /// Frames and bytes that drivers delivered.
+    delivered: (u64, u64),
+    evicted: u64,
     next_id: u64,
-    next_number: u64,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(mix: Mix) -> Self {
         let hub = Hub::new(pool(BUFFERS));
-        let cache = hub.pool().local_cache();
+        let maker = Maker::new(&hub, &Maker::wide(&hub, WIDE_BUFFERS));
         Self {
             hub,
-            cache,
+            mix,
+            maker,
             drivers: Vec::new(),
             edges: Vec::new(),
             gone: Vec::new(),
-            gone_offered: 0,
-            gone_frames: 0,
+            gone_figures: Figures::default(),
+            delivered: (0, 0),
+            evicted: 0,
             next_id: 0,
-            next_number: 0,
         }
     }
 
     /// Whether `more` buffers can be promised beside what is promised already.
     fn fits(&mut self, more: u32) -> bool {
-        self.gone.retain(|(_, taken)| !taken.as_slice().iter().all(is_copy));
+        self.gone.retain(|gone| !gone.taken.as_slice().iter().all(is_copy));
         let quotas = self.edges.iter().map(|edge| edge.quota).sum::<u64>()
-            + self.gone.iter().map(|(quota, _)| quota).sum::<u64>();
+            + self.gone.iter().map(|gone| gone.quota).sum::<u64>();
         let reserved = quotas + u64::from(DRIVER_BUFFERS) * self.drivers.len() as u64;
         reserved + u64::from(more) <= u64::from(BUFFERS)
     }
@@ -147,13 +163,13 @@ impl World {
             }
             Step::DetachConsumer(at) if !self.edges.is_empty() => {
                 let edge = self.edges.swap_remove(at.index(self.edges.len()));
-                self.gone_offered += edge.offered;
-                self.gone_frames += edge.frames;
-                drop(edge.consumer);
-                self.gone.push((edge.quota, edge.taken));
+                let quota = edge.quota;
+                let (taken, memory, figures) = edge.leave();
+                self.gone_figures.add(&figures);
+                self.gone.push(Gone { quota, taken, memory });
             }
-            Step::Deliver { driver, frames } if !self.drivers.is_empty() => {
-                self.deliver(driver.index(self.drivers.len()), frames);
+            Step::Deliver { driver, shapes } if !self.drivers.is_empty() => {
+                self.deliver(driver.index(self.drivers.len()), &self.mix.only(shapes));
             }
             Step::Poll { consumer, at_most } if !self.edges.is_empty() => {
                 let at = consumer.index(self.edges.len());
@@ -161,38 +177,50 @@ impl World {
             }
             Step::Release { consumer, views } if !self.edges.is_empty() => {
                 let at = consumer.index(self.edges.len());
-                self.edges[at].release(views, &mut self.cache);
+                self.edges[at].release(views, &mut self.maker.cache);
             }
             Step::ReleaseOfGone { views } => {
-                for (_, taken) in &mut self.gone {
-                    taken.split_off(taken.len().saturating_sub(views)).release(&mut self.cache);
+                for Gone { taken, .. } in &mut self.gone {
+                    let at = taken.len().saturating_sub(views);
+                    taken.split_off(at).release(&mut self.maker.cache);
                 }
             }
             Step::Unshare { consumer } if !self.edges.is_empty() => {
                 let at = consumer.index(self.edges.len());
-                self.edges[at].unshare(self.hub.pool(), &mut self.cache);
+                self.edges[at].unshare(self.hub.pool(), &mut self.maker.cache);
             }
             _ => {}
         }
     }
 
-    fn deliver(&mut self, at: usize, frames: u64) {
-        let Driver { port, id } = &mut self.drivers[at];
-        let numbers = self.next_number..self.next_number + frames;
-        self.next_number = numbers.end;
-        let mut batch = numbered(&mut self.cache, numbers.clone());
-        let delivered = port.deliver(&mut batch, &mut self.cache);
-        let mut model = Delivered { frames, ..Delivered::default() };
-        for edge in &mut self.edges {
-            edge.offer(*id, numbers.clone(), &mut model);
-        }
-        let figures = |told: &Delivered| {
-            [told.frames, told.published, told.copied, told.missed, told.evicted]
+    fn deliver(&mut self, at: usize, shapes: &[Shape]) {
+        let Ok((mut batch, frames)) = self.maker.make(self.delivered.0, shapes) else {
+            let pools = [self.hub.pool(), &self.maker.wide];
+            let left = pools.map(|pool| pool.count() - pool.stats().in_flight);
+            assert!(left.iter().any(|&left| left < 4 * 10), "{left:?} are enough");
+            return;
         };
-        assert_eq!(figures(&delivered), figures(&model));
-        assert_eq!(delivered.drops.iter().map(|drop| drop.frames).sum::<u64>(), delivered.missed);
-        assert_eq!(delivered.published + delivered.missed, frames * self.edges.len() as u64);
-        assert_eq!(delivered.unclaimed, if self.edges.is_empty() { frames } else { 0 });
+        let Driver { port, id } = &mut self.drivers[at];
+        let told = port.deliver(&mut batch, &mut self.maker.cache);
+        let count = frames.len() as u64;
+        let mut model = Delivered { frames: count, ..Delivered::default() };
+        for edge in &mut self.edges {
+            edge.offer(*id, &frames, &mut model);
+        }
+        if self.edges.is_empty() {
+            model.unclaimed = count;
+        }
+        assert_eq!(told, model);
+        assert_eq!(told.published + told.missed, count * self.edges.len() as u64);
+        self.delivered.0 += count;
+        self.delivered.1 += frames.iter().map(|frame| frame.len).sum::<u64>();
+        self.evicted += told.evicted;
+    }
+
+    /// Frames and bytes that were copied for all consumers there ever were.
+    fn copied(&self) -> (u64, u64) {
+        let figures = self.edges.iter().map(|edge| &edge.figures).chain([&self.gone_figures]);
+        figures.fold((0, 0), |sum, of| (sum.0 + of.copied.0, sum.1 + of.copied.1))
     }
 
     fn check(&self) {
@@ -200,51 +228,62 @@ impl World {
         let stats = self.hub.stats();
         assert_eq!(stats.drivers.len(), self.drivers.len());
         assert_eq!(stats.consumers.len(), self.edges.len());
-        check_edge(&stats.detached_consumers);
-        assert_eq!(stats.detached_consumers.offered, self.gone_offered);
-        assert_eq!(stats.detached_consumers.frames, self.gone_frames);
-        let taken = self.gone.iter().flat_map(|(_, taken)| taken.as_slice());
-        let held = taken.filter(|skb| !is_copy(skb)).count();
-        assert_eq!(stats.detached_consumers.held, held as u64);
-        let frames = stats.detached_drivers.frames
-            + stats.drivers.iter().map(|driver| driver.frames).sum::<u64>();
-        assert_eq!(frames, self.next_number);
-        // One buffer a delivery, or one a view that was made private.
-        assert!(self.hub.pool().stats().in_flight <= BUFFERS);
+        let gone = &stats.detached_consumers;
+        self.gone_figures.check(gone, 0);
+        let held = |copies| {
+            let charges = self.gone.iter().map(|gone| charge(&gone.taken, copies));
+            charges.fold((0, 0), |sum, more| (sum.0 + more.0, sum.1 + more.1))
+        };
+        assert_eq!((gone.held, gone.held_bytes), held(false));
+        assert_eq!(gone.copies_held_bytes, held(true).1);
+        let drivers = || stats.drivers.iter().chain([&stats.detached_drivers]);
+        let delivered =
+            drivers().fold((0, 0), |sum, driver| (sum.0 + driver.frames, sum.1 + driver.bytes));
+        assert_eq!(delivered, self.delivered);
+        let copies = self.hub.pool().accounts().copies()[CopyStage::CopyOut as usize];
+        assert_eq!((copies.frames, copies.bytes), self.copied());
     }
 
     /// Everybody leaves, and everything is home.
     fn end(self) {
-        let Self { hub, mut cache, drivers, edges, gone, .. } = self;
+        let Self { hub, mut maker, drivers, edges, mut gone, .. } = self;
         for edge in edges {
-            let mut taken = edge.taken;
-            taken.release(&mut cache);
+            let quota = edge.quota;
+            let (taken, memory, _) = edge.leave();
+            gone.push(Gone { quota, taken, memory });
         }
-        for (_, mut taken) in gone {
-            taken.release(&mut cache);
-        }
+        gone.iter_mut().for_each(|gone| gone.taken.release(&mut maker.cache));
+        gone.iter().for_each(|gone| gone.memory.end());
         drop(drivers);
         check_edges(&hub);
         check_home(hub.pool());
+        check_home(&maker.wide);
         assert_eq!(hub.pool().stats().reserved, 0);
+        let gone = hub.stats().detached_consumers;
+        assert_eq!((gone.held, gone.held_bytes, gone.copies_held_bytes), (0, 0, 0));
     }
 }
 
 #[test]
 fn every_frame_is_taken_missed_or_held() {
-    let (cases, taken) = (Cell::new(0_u64), Cell::new(0_u64));
+    let sums = Cell::new([0; 5]);
     let config = Config { failure_persistence: None, ..Config::default() };
-    let run = TestRunner::new(config).run(&prop::collection::vec(step(), 1..200), |steps| {
-        cases.set(cases.get() + 1);
-        taken.set(taken.get() + steps.len() as u64);
-        let mut world = World::new();
+    let sequence = (Mix::any(), prop::collection::vec(step(), 1..200));
+    let run = TestRunner::new(config).run(&sequence, |(mix, steps)| {
+        let count = steps.len() as u64;
+        let mut world = World::new(mix);
         for step in steps {
             world.take(step);
             world.check();
         }
+        let more = [1, count, world.delivered.0, world.evicted, world.copied().0];
+        sums.set(std::array::from_fn(|at| sums.get()[at] + more[at]));
         world.end();
         Ok(())
     });
-    println!("{} sequences, {} steps", cases.get(), taken.get());
+    let [sequences, steps, frames, evicted, copied] = sums.get();
+    println!(
+        "{sequences} sequences, {steps} steps, {frames} frames, {evicted} evicted, {copied} copied"
+    );
     run.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -1,9 +1,9 @@
 //! Threads that do as they like, under every policy, counted while they run and when quiet.
 
-use crate::common::{check_edges, check_home, numbered, pool};
-use crate::edge::BUFFER;
+use crate::common::{check_edges, check_home, pool};
+use crate::frames::{BUFFER, Maker, Part, Place, Shape, number};
 use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, Policy};
-use skbpool_pool::SkbBatch;
+use skbpool_pool::{Pool, SkbBatch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,12 +16,25 @@ impl Mixed {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % end
     }
+
+    /// Frames of any size, each fourth a chain.
+    fn shapes(&mut self) -> Vec<Shape> {
+        let places = [Place::Shared, Place::Filled, Place::Whole, Place::Wide];
+        let frames = 1 + self.below(16);
+        let mut shape = || {
+            let parts = if self.below(4) == 0 { 2 + self.below(3) } else { 1 };
+            let mut part =
+                || Part { place: places[self.below(4) as usize], len: 8 + self.below(200) as u32 };
+            (0..parts).map(|_| part()).collect()
+        };
+        (0..frames).map(|_| shape()).collect()
+    }
 }
 
 /// Delivers for 20 rounds, and until a consumer has `taken` something.
-fn run_driver(hub: &Arc<Hub>, seed: u64, taken: &AtomicU64) -> u64 {
+fn run_driver(hub: &Arc<Hub>, wide: &Pool, seed: u64, taken: &AtomicU64) -> u64 {
     let mut random = Mixed(seed);
-    let mut cache = hub.pool().local_cache();
+    let mut maker = Maker::new(hub, wide);
     let mut frames = 0;
     let mut round = 0;
     while round < 20 || taken.load(Ordering::Relaxed) == 0 {
@@ -30,9 +43,11 @@ fn run_driver(hub: &Arc<Hub>, seed: u64, taken: &AtomicU64) -> u64 {
         let config = DriverConfig { may_block, ..DriverConfig::with_buffers(4) };
         let mut driver = hub.attach_driver("nic", config).unwrap();
         for _ in 0..random.below(200) {
-            let count = 1 + random.below(16);
-            driver.deliver(&mut numbered(&mut cache, 0..count), &mut cache);
-            frames += count;
+            // With no buffers left there is nothing to deliver.
+            if let Ok((mut batch, made)) = maker.make(frames, &random.shapes()) {
+                driver.deliver(&mut batch, &mut maker.cache);
+                frames += made.len() as u64;
+            }
         }
     }
     frames
@@ -60,6 +75,7 @@ fn run_consumer(hub: &Arc<Hub>, seed: u64, seen: &AtomicU64, stop: &AtomicBool) 
         for _ in 0..random.below(300) {
             let frames = consumer.poll(&mut taken, random.below(20) as usize);
             seen.fetch_add(frames as u64, Ordering::Relaxed);
+            taken.as_slice().iter().for_each(|skb| assert_ne!(number(skb), u64::MAX));
             let stats = consumer.stats();
             // What a driver evicts while the sum is read counts as held.
             if policy != Policy::DropOldest {
@@ -79,6 +95,7 @@ fn run_consumer(hub: &Arc<Hub>, seed: u64, seen: &AtomicU64, stop: &AtomicBool) 
 #[test]
 fn threads_that_come_go_deliver_and_release_lose_nothing() {
     let hub = Hub::new(pool(256));
+    let wide = Maker::wide(&hub, 256);
     let (taken, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let frames: u64 = std::thread::scope(|scope| {
         for seed in [3, 4, 5] {
@@ -86,8 +103,8 @@ fn threads_that_come_go_deliver_and_release_lose_nothing() {
             scope.spawn(move || run_consumer(hub, seed, taken, stop));
         }
         let drivers = [1, 2].map(|seed| {
-            let (hub, taken) = (&hub, &taken);
-            scope.spawn(move || run_driver(hub, seed, taken))
+            let (hub, wide, taken) = (&hub, &wide, &taken);
+            scope.spawn(move || run_driver(hub, wide, seed, taken))
         });
         let frames = drivers.map(|driver| driver.join().unwrap()).iter().sum();
         stop.store(true, Ordering::Relaxed);
@@ -99,5 +116,6 @@ fn threads_that_come_go_deliver_and_release_lose_nothing() {
     assert_eq!(stats.detached_consumers.frames, taken.into_inner());
     check_edges(&hub);
     check_home(hub.pool());
+    check_home(&wide);
     assert_eq!(hub.pool().stats().reserved, 0);
 }

@@ -7,6 +7,7 @@ use common::{check_edge, check_edges, check_home, dropped, hub, numbered, number
 use skbpool_deliver::{Consumer, ConsumerConfig, DriverConfig, DriverPort, Hub, Policy};
 use skbpool_pool::{DropReason, SkbBatch};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -110,6 +111,63 @@ fn after_its_time_the_newest_are_dropped() {
         assert!(stats.waits > waits);
         assert_eq!(dropped(&stats, DropReason::Quota), 2 + 600 + 2);
     }
+}
+
+/// Returns when the driver has looked once more for room, or waits no longer.
+fn await_a_look<T>(consumer: &Consumer, driver: &ScopedJoinHandle<T>) {
+    let before = consumer.stats().waits;
+    while consumer.stats().waits < before + 2 && !driver.is_finished() {
+        std::thread::yield_now();
+    }
+}
+
+/// A chain waits until there are as many views for it as it has, and what is behind it waits with it.
+#[test]
+fn a_chain_waits_for_all_its_views() {
+    let hub = hub(64);
+    let mut consumer = attach(&hub, 4, LONG);
+    let mut port = driver(&hub, LONG);
+    std::thread::scope(|scope| {
+        let driver = scope.spawn(|| {
+            let mut cache = hub.pool().local_cache();
+            let mut batch = numbered(&mut cache, 0..3);
+            let chain = numbered(&mut cache, 10..13).into_iter().reduce(|mut chain, part| {
+                chain.append_frag(part).unwrap();
+                chain
+            });
+            batch.extend(chain);
+            batch.append(&mut numbered(&mut cache, 3..4));
+            port.deliver(&mut batch, &mut cache)
+        });
+        let mut taken = SkbBatch::new();
+        let mut take = |taken: &mut SkbBatch, frames: usize| {
+            let before = taken.len();
+            while taken.len() < before + frames {
+                assert!(consumer.wait(LONG));
+                consumer.poll(taken, 1);
+            }
+            await_a_look(&consumer, &driver);
+            let stats = consumer.stats();
+            (stats.queued, stats.held)
+        };
+        assert_eq!(take(&mut taken, 3), (0, 3));
+        drop(taken.pop());
+        assert_eq!(take(&mut taken, 0), (0, 2));
+        drop(taken.pop());
+        // Three of four views: the chain, and nothing behind it.
+        assert_eq!(take(&mut taken, 1), (0, 4));
+        assert_eq!(numbers(&taken), [0, 10]);
+        assert_eq!(taken.as_slice()[1].views(), 3);
+        drop(taken.pop());
+        assert_eq!(take(&mut taken, 1), (0, 2));
+        assert_eq!(numbers(&taken), [0, 3]);
+        let delivered = driver.join().unwrap();
+        assert_eq!((delivered.published, delivered.missed), (5, 0));
+    });
+    check_edge(&consumer.stats());
+    drop(consumer);
+    check_edges(&hub);
+    check_home(hub.pool());
 }
 
 /// What a driver waits for does not keep others waiting: they get theirs first.

@@ -123,7 +123,7 @@ impl Edge {
     }
 
     /// Views and truesize of what it holds as copies, or of what counts for its quota.
-    fn held(&self, copies: bool) -> (u64, u64) {
+    pub fn held(&self, copies: bool) -> (u64, u64) {
         let queued = self.all_queued().filter(|queued| queued.copied == copies);
         queued.fold(charge(&self.taken, copies), |sum, Queued { frame, .. }| {
             (sum.0 + frame.views, sum.1 + frame.truesize)

@@ -242,6 +242,12 @@ impl World {
         assert_eq!(delivered, self.delivered);
         let copies = self.hub.pool().accounts().copies()[CopyStage::CopyOut as usize];
         assert_eq!((copies.frames, copies.bytes), self.copied());
+        // Copies are charged view by view as well.
+        let holders = self.hub.pool().accounts().snapshot().into_iter();
+        let copies = holders.filter(|holder| holder.name == "tap copies");
+        let charged = copies.fold((0, 0), |sum, of| (sum.0 + of.views, sum.1 + of.bytes));
+        let here = self.edges.iter().map(|edge| edge.held(true)).chain([held(true)]);
+        assert_eq!(charged, here.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1)));
     }
 
     /// Everybody leaves, and everything is home.

@@ -213,8 +213,9 @@ fn check_end(hub: &Hub, taken: [u64; 3]) {
 
 /// Two drivers wait for a consumer that takes frames and calls them for it: none is lost. Another one
 /// sleeps until it is called, and has what its quota does not grant copied: each frame is taken, as
-/// itself or as a copy, or counted as missed.
-fn blocked_and_called(start: u64) {
+/// itself or as a copy, or counted as missed. The first calls by taking, or if `looks` by looking for
+/// something to take.
+fn blocked_and_called(start: u64, looks: bool) {
     let hub = hub_at(start);
     let config = |policy, quota| ConsumerConfig {
         policy,
@@ -235,6 +236,9 @@ fn blocked_and_called(start: u64) {
     let blocking = thread::spawn(move || {
         let (mut cache, mut taken) = (blocking.pool().local_cache(), [0; 3]);
         while taken[0] < 8 {
+            while looks && !blocking.has_frames() {
+                thread::yield_now();
+            }
             take_once(&mut blocking, &mut cache, &mut taken);
             thread::yield_now();
         }
@@ -265,12 +269,12 @@ fn blocked_and_called(start: u64) {
 
 #[test]
 fn drivers_that_wait_are_called_and_copies_are_counted() {
-    explore(|| blocked_and_called(0));
+    explore(|| blocked_and_called(0, false));
 }
 
 #[test]
 fn waits_and_copies_across_every_wrap() {
-    explore(|| blocked_and_called(u64::MAX - 3));
+    explore(|| blocked_and_called(u64::MAX - 3, true));
 }
 
 /// Consumers of three policies, of which each takes a few times and leaves, two drivers that may wait,

@@ -154,6 +154,34 @@ fn verbs_on_views_neither_widen_nor_narrow_the_quota() {
     check_home(hub.pool());
 }
 
+/// Views of nobody's that a consumer appends to its own are charged to it, without a grant: until its
+/// drivers have used what they know to be left, it may hold as many more than its quota, then fewer come.
+#[test]
+fn views_of_its_own_may_exceed_the_quota_once() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut consumer = attach(&hub, 4, 8);
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
+    let mut taken = SkbBatch::new();
+    assert_eq!(consumer.poll(&mut taken, 8), 1);
+    for own in numbered(&mut cache, 10..13) {
+        taken.as_mut_slice()[0].append_frag(own).unwrap();
+    }
+    assert_eq!(consumer.stats().held, 4);
+    let mut deliver = |frames| driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache);
+    assert_eq!(deliver(3).published, 3);
+    assert_eq!(consumer.stats().held, 4 + 3);
+    assert_eq!(deliver(3).published, 0);
+    assert_eq!(consumer.poll(&mut SkbBatch::new(), 8), 3);
+    assert_eq!((deliver(3).published, consumer.stats().held), (0, 4));
+    drop(taken);
+    assert_eq!((deliver(6).published, consumer.stats().held), (4, 4));
+    drop(consumer);
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
 #[test]
 fn missed_tells_news_only() {
     let hub = hub(64);

@@ -134,6 +134,11 @@ fn copies_are_described_as_their_frames() {
     let others = vec![(0, 0); CopyStage::CopyOut as usize];
     assert_eq!(counted, [others, vec![(3, 8130)]].concat());
     assert_eq!(hub.pool().stats().in_flight, 1);
+    // Charged by truesize: their own bytes of a buffer that they share, or buffers of their own.
+    assert_eq!(consumer.stats().copies_held_bytes, 100 + 30 + 2 * BUFFER);
+    let holders = hub.pool().accounts().snapshot();
+    let copies = holders.iter().find(|holder| holder.name == "tap copies").unwrap();
+    assert_eq!((copies.views, copies.bytes), (1 + 1 + 2, 130 + 2 * BUFFER));
     consumer.poll(&mut batch, 4);
     let [_, plain, short, long] = batch.as_slice() else { panic!("four") };
     assert_eq!((plain.timestamp_ns, plain.port, plain.link_type, plain.hash), (7, 3, 113, 9));

@@ -154,6 +154,29 @@ fn verbs_on_views_neither_widen_nor_narrow_the_quota() {
     check_home(hub.pool());
 }
 
+/// A private copy is charged a buffer, and what that leaves of the bytes is all that is granted next.
+#[test]
+fn private_copies_use_up_a_quota_of_bytes() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let config = ConsumerConfig { quota_bytes: Some(4 * 4096), ..ConsumerConfig::with_quota(16) };
+    let mut consumer = hub.attach_consumer("tap", config).unwrap();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    driver.deliver(&mut numbered(&mut cache, 0..4), &mut cache);
+    let mut taken = SkbBatch::new();
+    assert_eq!(consumer.poll(&mut taken, 4), 4);
+    assert_eq!(consumer.stats().held_bytes, 4096);
+    // The last of them is the only view of its buffer, which is as it was.
+    taken.as_mut_slice().iter_mut().for_each(|skb| skb.unshare(&mut cache).unwrap());
+    assert_eq!(consumer.stats().held_bytes, 3 * 4096 + 1024);
+    let mut deliver = |frames| driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache);
+    assert_eq!((deliver(1).published, deliver(4).published), (0, 3));
+    assert_eq!(consumer.stats().held_bytes, 4 * 4096);
+    drop((taken, consumer));
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
 /// Views of nobody's that a consumer appends to its own are charged to it, without a grant: until its
 /// drivers have used what they know to be left, it may hold as many more than its quota, then fewer come.
 #[test]

@@ -2,7 +2,8 @@
 
 A frame is written once into a `Buffer` of a `Pool`; views of it (`Skb`) are cut without copying
 and handed on, one by one or as an `SkbBatch`; when the last view is gone, the buffer goes home.
-Memory of one's own becomes a buffer with `init_zero_copy_buffer` and `adopt`.
+Memory of one's own becomes a buffer with `init_zero_copy_buffer` and `adopt`. A `Hub` hands batches
+from drivers to consumers, each within its quota.
 
 Everything that can go wrong is an `SkbpoolError`; figures are the dataclasses of `skbpool.stats`.
 """
@@ -14,11 +15,17 @@ from skbpool._flow import FiveTuple, FiveTuples
 from skbpool._native import (
     Armed,
     Buffer,
+    Consumer,
+    DriverPort,
     Fill,
+    Hub,
     Pool,
+    PoolEvents,
+    QuotaEvents,
     __version__,
     adopt,
     brought,
+    copies,
     holders,
     init_zero_copy_buffer,
 )
@@ -59,6 +66,7 @@ from skbpool.errors import (
 from skbpool.stats import (
     Audit,
     BroughtStats,
+    Delivered,
     HolderStats,
     LeakExample,
     LeakReport,
@@ -66,6 +74,7 @@ from skbpool.stats import (
     Outstanding,
     PoolStats,
     Transition,
+    WatermarkStats,
 )
 
 if TYPE_CHECKING:
@@ -83,6 +92,9 @@ __all__ = [
     "BufferTooSmall",
     "CaptureError",
     "Closed",
+    "Consumer",
+    "Delivered",
+    "DriverPort",
     "Exported",
     "Fill",
     "FiveTuple",
@@ -90,6 +102,7 @@ __all__ = [
     "ForkedPool",
     "FrameTooLarge",
     "HolderStats",
+    "Hub",
     "LeakExample",
     "LeakReport",
     "LeakSite",
@@ -106,10 +119,12 @@ __all__ = [
     "Overlap",
     "Pool",
     "PoolClosed",
+    "PoolEvents",
     "PoolExhausted",
     "PoolMemory",
     "PoolStats",
     "PoolTooSmall",
+    "QuotaEvents",
     "ReadOnly",
     "Shared",
     "Skb",
@@ -119,9 +134,11 @@ __all__ = [
     "TooManyReferences",
     "TooShort",
     "Transition",
+    "WatermarkStats",
     "__version__",
     "adopt",
     "brought",
+    "copies",
     "get_include",
     "holders",
     "init_zero_copy_buffer",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 __all__ = [
     "Audit",
     "BroughtStats",
+    "Delivered",
     "HolderStats",
     "LeakExample",
     "LeakReport",
@@ -12,6 +13,7 @@ __all__ = [
     "Outstanding",
     "PoolStats",
     "Transition",
+    "WatermarkStats",
 ]
 
 
@@ -52,6 +54,24 @@ class PoolStats:
     """Buffers that came home."""
     violations: int
     """Releases that should not have been."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkStats:
+    """How a pool stands to its watermarks."""
+
+    low: int
+    """With fewer free buffers the pool is low; 0: only when an allocation finds none."""
+    high: int
+    """With as many free buffers it has recovered."""
+    is_low: bool
+    """Whether it is low now."""
+    low_crossings: int
+    """How often it became low."""
+    high_crossings: int
+    """How often it recovered."""
+    exhaustions: int
+    """How often an allocation found nothing for the first time since the pool became low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +230,25 @@ class BroughtStats:
     """Objects let go of by a thread without the interpreter lock, and not collected yet."""
     leaked: int
     """Objects let go of while the interpreter was exiting, and left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a batch, summed over consumers."""
+
+    frames: int
+    """Frames of the batch."""
+    published: int
+    """Views that consumers were handed."""
+    copied: int
+    """Of those, copies in memory of the consumers' own."""
+    missed: int
+    """Views that consumers missed."""
+    evicted: int
+    """Views that this driver had delivered before and that were taken back to make place; their
+    consumers miss them, too."""
+    unclaimed: int
+    """Frames that no consumer was there for."""
+    dropped: dict[str, dict[str, int]]
+    """`{reason: {"frames": n, "bytes": n}}`: why views were missed; after the hub was closed, the
+    frames that were dropped."""

@@ -21,19 +21,66 @@ impl<'py> FromPyObject<'_, 'py> for Number {
     }
 }
 
+/// An amount of bytes in 64 bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl<'py> FromPyObject<'_, 'py> for Bytes {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let index = index(object)?;
+        index.extract().map(Self).map_err(|_| {
+            let message = format!("{} bytes are not between 0 and 2**64 - 1", named(&index));
+            exception(object.py(), "OutOfRange", &message, &[])
+        })
+    }
+}
+
+/// As [`Number`], for callers with an error of their own for what does not fit: how to call it.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole(pub(crate) Result<u32, String>);
+
+impl<'py> FromPyObject<'_, 'py> for Whole {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        whole(object).map(Self)
+    }
+}
+
 /// The integer that an object is, or how to call it where it does not fit 32 bits.
 ///
 /// # Errors
 /// TypeError if it is none, and whatever its `__index__` raises.
-pub(crate) fn whole(object: Borrowed<'_, '_, PyAny>) -> PyResult<Result<u32, String>> {
+fn whole(object: Borrowed<'_, '_, PyAny>) -> PyResult<Result<u32, String>> {
+    let index = index(object)?;
+    Ok(index.extract().map_err(|_| named(&index)))
+}
+
+/// # Errors
+/// As [`whole`].
+fn index<'py>(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     // SAFETY: attached, and the object is alive; the answer is a new reference or null.
-    let index =
-        unsafe { Bound::from_owned_ptr_or_err(object.py(), ffi::PyNumber_Index(object.as_ptr()))? };
-    Ok(index.extract().map_err(|_| match index.extract::<i128>() {
+    unsafe { Bound::from_owned_ptr_or_err(object.py(), ffi::PyNumber_Index(object.as_ptr())) }
+}
+
+/// What to call an integer that is refused.
+fn named(index: &Bound<'_, PyAny>) -> String {
+    match index.extract::<i128>() {
         Ok(number) => number.to_string(),
         // Python refuses to write out what is very long.
         Err(_) => "a number of more than 127 bits".to_owned(),
-    }))
+    }
+}
+
+/// A time that has an end, in seconds.
+///
+/// # Errors
+/// ValueError: `what` is negative, or no number that a time can have.
+pub(crate) fn seconds(seconds: f64, what: &str) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("{what} is 0 or more seconds, not {seconds}")))
 }
 
 /// How long a call may wait: seconds, or `None` for ever.

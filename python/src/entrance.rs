@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 type Object = *mut ffi::PyObject;
 
 /// As many functions and methods can be entered; [`install`] refuses a module that has more.
-const ENTRANCES: usize = 128;
+const ENTRANCES: usize = 192;
 
 /// PyO3's function behind each entrance; null: not in use. Filled from the front.
 static ORIGINALS: [AtomicPtr<c_void>; ENTRANCES] =
@@ -61,10 +61,10 @@ unsafe extern "C" fn fast<const N: usize>(
     }
 }
 
-/// `[f::<0>, ..., f::<127>]`, in rows of 16.
+/// `[f::<0>, ..., f::<191>]`, in rows of 16.
 macro_rules! entrances {
     ($f:ident) => {
-        entrances!($f; 0 1 2 3 4 5 6 7)
+        entrances!($f; 0 1 2 3 4 5 6 7 8 9 10 11)
     };
     ($f:ident; $($row:literal)*) => {
         [$(entrances!($f, $row; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)),*]
@@ -133,6 +133,8 @@ struct Slots {
     new: Option<ffi::newfunc>,
     repr: Option<ffi::reprfunc>,
     length: Option<ffi::lenfunc>,
+    iter: Option<ffi::getiterfunc>,
+    iter_next: Option<ffi::iternextfunc>,
     get_buffer: Option<ffi::getbufferproc>,
     release_buffer: Option<ffi::releasebufferproc>,
 }
@@ -178,6 +180,8 @@ macro_rules! slot {
 slot!(new(kind: *mut ffi::PyTypeObject, arguments: Object, keywords: Object) -> Object, of kind);
 slot!(repr(slf: Object) -> Object, of ffi::Py_TYPE(slf));
 slot!(length(slf: Object) -> ffi::Py_ssize_t, of ffi::Py_TYPE(slf));
+slot!(iter(slf: Object) -> Object, of ffi::Py_TYPE(slf));
+slot!(iter_next(slf: Object) -> Object, of ffi::Py_TYPE(slf));
 slot!(get_buffer(slf: Object, view: *mut ffi::Py_buffer, flags: c_int) -> c_int,
       of ffi::Py_TYPE(slf));
 slot!(release_buffer(slf: Object, view: *mut ffi::Py_buffer) -> (), of ffi::Py_TYPE(slf));
@@ -193,6 +197,8 @@ impl Slots {
                 new: (*kind).tp_new,
                 repr: (*kind).tp_repr,
                 length: (*(*kind).tp_as_mapping).mp_length,
+                iter: (*kind).tp_iter,
+                iter_next: (*kind).tp_iternext,
                 get_buffer: (*(*kind).tp_as_buffer).bf_getbuffer,
                 release_buffer: (*(*kind).tp_as_buffer).bf_releasebuffer,
             }
@@ -208,6 +214,8 @@ impl Slots {
             (*kind).tp_new = self.new.map(|_| new as _);
             (*kind).tp_repr = self.repr.map(|_| repr as _);
             (*(*kind).tp_as_mapping).mp_length = self.length.map(|_| length as _);
+            (*kind).tp_iter = self.iter.map(|_| iter as _);
+            (*kind).tp_iternext = self.iter_next.map(|_| iter_next as _);
             (*(*kind).tp_as_buffer).bf_getbuffer = self.get_buffer.map(|_| get_buffer as _);
             (*(*kind).tp_as_buffer).bf_releasebuffer =
                 self.release_buffer.map(|_| release_buffer as _);
@@ -216,9 +224,11 @@ impl Slots {
 
     /// What replaces a slot that can be called by its name as well.
     fn by_name(&self, slot: *mut c_void) -> Option<*mut c_void> {
-        let named: [(Option<*mut c_void>, *mut c_void); 4] = [
+        let named: [(Option<*mut c_void>, *mut c_void); 6] = [
             (self.repr.map(|f| f as _), repr as *mut c_void),
             (self.length.map(|f| f as _), length as *mut c_void),
+            (self.iter.map(|f| f as _), iter as *mut c_void),
+            (self.iter_next.map(|f| f as _), iter_next as *mut c_void),
             (self.get_buffer.map(|f| f as _), get_buffer as *mut c_void),
             (self.release_buffer.map(|f| f as _), release_buffer as *mut c_void),
         ];

@@ -6,6 +6,7 @@ mod armed;
 mod bring;
 mod buffer;
 mod c_api;
+mod copies;
 mod engine;
 mod entrance;
 mod error;
@@ -13,6 +14,7 @@ mod fill;
 mod holders;
 mod nesting;
 mod pool;
+mod pool_settings;
 mod provenance;
 mod py_types;
 mod python_code;
@@ -31,15 +33,21 @@ mod _native {
     #[pymodule_export]
     use crate::bring::{adopt, brought, init_zero_copy_buffer};
     #[pymodule_export]
-    use crate::holders::holders;
-    #[pymodule_export]
     use crate::{armed::Armed, buffer::Buffer, fill::Fill, pool::Pool, reservation::Reservation};
+    #[pymodule_export]
+    use crate::{copies::copies, holders::holders};
+    // Delivery within the program, and events.
+    #[pymodule_export]
+    use crate::engine::{
+        consumer::Consumer, driver_port::DriverPort, hub::Hub, pool_events::PoolEvents,
+        quota_events::QuotaEvents,
+    };
 
     // For the daemon, the client and the command line.
     #[pymodule_export]
     use crate::engine::{
         bell::Bell, boot::server_boot_id, capture_writer::CaptureWriter, decode::decode_subscribe,
-        emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, hub::Hub, ingest_port::IngestPort,
+        emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, ingest_port::IngestPort,
         ingest_port::ingest_driver_name, latency::latency_histogram, lease_port::LeasePort,
         stamp_consumer::StampConsumer, subscription::Subscription,
     };

@@ -1,8 +1,10 @@
 //! `skbpool.Pool`.
 
-use crate::arguments::{Number, Timeout, whole};
+use crate::arguments::{Number, Timeout, Whole, seconds};
 use crate::buffer::Buffer;
-use crate::error::{Error, exception};
+use crate::engine::pool_events::PoolEvents;
+use crate::error::Error;
+use crate::pool_settings::builder;
 use crate::provenance::{self, name_caller};
 use crate::py_types::settle_slices;
 use crate::record::{fields, record};
@@ -10,7 +12,7 @@ use crate::reservation::Reservation;
 use crate::wait::wait_for;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use skbpool_pool::{AllocError, HugePages, MAX_BUFFERS, MAX_ORDER};
+use skbpool_pool::AllocError;
 
 /// A pool of equal packet buffers.
 ///
@@ -22,9 +24,15 @@ use skbpool_pool::{AllocError, HugePages, MAX_BUFFERS, MAX_ORDER};
 ///     order: Each has `4096 << order` bytes; 0 to 10.
 ///     name: The name in figures and errors.
 ///     huge_pages: "never", "try" (ordinary pages if the kernel has no huge ones), or "require".
+///     watermarks: Free buffers, those in the caches of threads not among them: with fewer than the first
+///         the pool is low, with the second it has recovered; `0 <= low <= high <= count`. None: a
+///         sixteenth and an eighth of them.
+///     depot_shards: Parts of the depot, each for neighbouring processors that refill from it; 1 to 64.
+///         More than one is worth it where many of them refill at the same time; each costs three cache
+///         lines and 16 magazines.
 ///
 /// Raises:
-///     BadPool: The count, the order or huge_pages is none of these.
+///     BadPool: The count, the order, huge_pages, the watermarks or the shards are none of these.
 ///     PoolMemory: The machine has not the memory.
 ///
 /// Example:
@@ -41,38 +49,20 @@ pub(crate) struct Pool {
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (count, order = Number(0), *, name = "pool", huge_pages = "never"),
-           text_signature = "(count, order=0, *, name='pool', huge_pages='never')")]
+    #[pyo3(signature = (count, order = Number(0), *, name = "pool", huge_pages = "never",
+                        watermarks = None, depot_shards = Whole(Ok(1))),
+           text_signature = "(count, order=0, *, name='pool', huge_pages='never', watermarks=None, \
+                             depot_shards=1)")]
     fn new(
         py: Python<'_>,
-        count: &Bound<'_, PyAny>,
+        count: Whole,
         order: Number,
         name: &str,
         huge_pages: &str,
+        watermarks: Option<(Whole, Whole)>,
+        depot_shards: Whole,
     ) -> PyResult<Self> {
-        let refuse = |message: String| Err(exception(py, "BadPool", &message, &[]));
-        // Python's integers have no limit; the core says the same of those that fit 32 bits.
-        let buffers = match whole(count.as_borrowed())? {
-            Ok(buffers) => buffers,
-            Err(number) => {
-                return refuse(format!("a pool has 1 to {MAX_BUFFERS} buffers, not {number}"));
-            }
-        };
-        let Ok(order) = u8::try_from(order.0) else {
-            return refuse(format!("the order is 0 to {MAX_ORDER}, not {}", order.0));
-        };
-        let huge_pages = match huge_pages {
-            "never" => HugePages::Never,
-            "try" => HugePages::Try,
-            "require" => HugePages::Require,
-            other => {
-                return refuse(format!(
-                    "huge_pages is \"never\", \"try\" or \"require\", not \"{other}\""
-                ));
-            }
-        };
-        let builder = skbpool_pool::Pool::builder(buffers);
-        let builder = builder.order(order).name(name).huge_pages(huge_pages);
+        let builder = builder(py, count, order, name, huge_pages, watermarks, depot_shards)?;
         // Faulting the memory in may take a while.
         Ok(Self { pool: py.detach(|| builder.build()).map_err(Error::from)? })
     }
@@ -270,7 +260,7 @@ impl Pool {
         held_longer_than: f64,
         examples: Number,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let limit = provenance::limit(held_longer_than)?;
+        let limit = seconds(held_longer_than, "held_longer_than")?;
         settle_slices(py);
         let report = py.detach(|| self.pool.leak_report(limit, examples.0 as usize));
         provenance::report(py, &report)
@@ -284,6 +274,29 @@ impl Pool {
         settle_slices(py);
         let outstanding = py.detach(|| self.pool.outstanding());
         provenance::outstanding(py, &outstanding)
+    }
+
+    /// Tell how the pool stands to its watermarks, as a `WatermarkStats`. A few loads.
+    fn watermarks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = self.pool.watermarks();
+        let fields = fields!(py,
+            low: stats.marks.low,
+            high: stats.marks.high,
+            is_low: stats.is_low,
+            low_crossings: stats.low,
+            high_crossings: stats.high,
+            exhaustions: stats.exhausted,
+        );
+        record(py, "WatermarkStats", &fields)
+    }
+
+    /// Return a watcher of what happens from now on, as `PoolEvents`. Look at `is_low` after making it:
+    /// what began before is not told.
+    ///
+    /// Raises:
+    ///     ForkedPool: The pool belongs to the process that forked this one.
+    fn events(&self) -> Result<PoolEvents, Error> {
+        PoolEvents::of(&self.pool)
     }
 
     /// End allocation and return how many buffers are still in flight. Views stay valid; closing
@@ -320,6 +333,13 @@ impl Pool {
     #[getter]
     fn is_closed(&self) -> bool {
         self.pool.is_closed()
+    }
+
+    /// Whether fewer buffers are free than the low watermark says, and the high one was not reached
+    /// since. One load; for loops that do otherwise when buffers are scarce.
+    #[getter]
+    fn is_low(&self) -> bool {
+        self.pool.is_low()
     }
 
     /// Whether its memory lies on huge pages.

@@ -7,7 +7,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use skbpool_pool::{Buffer, HolderName, LeakExample, LeakReport, LeakSite, Outstanding, Pool};
 use skbpool_pool::{Provenance, Site};
-use std::time::Duration;
 
 /// The mode of that name.
 pub(crate) fn mode(name: &str, every: u32) -> PyResult<Provenance> {
@@ -22,13 +21,6 @@ pub(crate) fn mode(name: &str, every: u32) -> PyResult<Provenance> {
             Err(PyValueError::new_err(message))
         }
     }
-}
-
-/// Seconds that something was held.
-pub(crate) fn limit(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|_| {
-        PyValueError::new_err(format!("held_longer_than is 0 or more seconds, not {seconds}"))
-    })
 }
 
 /// Names the Python line that runs as the site of the allocation, if that is recorded; else one load.

@@ -9,6 +9,7 @@ use pyo3::types::{PyCapsule, PyCapsuleMethods};
 use skbpool_capi::{Failure, RawSkb};
 use skbpool_pool::{Pool, Skb, SkbBatch};
 use std::ffi::c_int;
+use std::ptr::NonNull;
 use std::sync::OnceLock;
 
 /// `struct skbpool_objects` of `skbpool_python.h`, whose comments tell what each function does.
@@ -99,4 +100,31 @@ pub(crate) fn skb_from_py(object: &Bound<'_, PyAny>) -> PyResult<Skb> {
     }
     // SAFETY: filled, as the answer says, and ours.
     Ok(unsafe { raw.take() }.ok_or(Error::Failure(Failure::Released))?)
+}
+
+/// Takes the skbs out of a Python `SkbBatch`, which is empty afterwards.
+///
+/// # Errors
+/// TypeError.
+pub(crate) fn batch_from_py(object: &Bound<'_, PyAny>) -> PyResult<SkbBatch> {
+    // SAFETY: attached; the batch is the object's, and nobody else uses it with the interpreter lock held.
+    Ok(std::mem::take(unsafe { batch_of(object)?.as_mut() }))
+}
+
+/// Gives skbs back to the front of the `SkbBatch` that they were taken from.
+///
+/// # Errors
+/// As [`batch_from_py`].
+pub(crate) fn give_back(object: &Bound<'_, PyAny>, mut skbs: SkbBatch) -> PyResult<()> {
+    // SAFETY: as in `batch_from_py`.
+    let batch = unsafe { batch_of(object)?.as_mut() };
+    skbs.append(batch);
+    *batch = skbs;
+    Ok(())
+}
+
+fn batch_of(object: &Bound<'_, PyAny>) -> PyResult<NonNull<SkbBatch>> {
+    // SAFETY: attached, and the object is alive.
+    let batch = unsafe { (objects()?.skb_batch_of_object)(object.as_ptr()) };
+    NonNull::new(batch).ok_or_else(|| PyErr::fetch(object.py()))
 }

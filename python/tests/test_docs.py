@@ -45,6 +45,6 @@ def test_its_example_runs(name: str) -> None:
 
 
 def test_what_is_made_by_hand_has_an_example() -> None:
-    made = ["Armed", "Buffer", "Fill", "Pool", "Skb", "SkbBatch"]
-    made += ["adopt", "brought", "get_include", "holders", "init_zero_copy_buffer"]
+    made = ["Armed", "Buffer", "Fill", "Hub", "Pool", "PoolEvents", "Skb", "SkbBatch"]
+    made += ["adopt", "brought", "copies", "get_include", "holders", "init_zero_copy_buffer"]
     assert [name for name in made if ">>>" not in EXAMPLES[name]] == []

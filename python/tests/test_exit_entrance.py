@@ -52,6 +52,9 @@ gc.disable()
 ARGUMENTS = {
     "a function's": "skbpool.init_zero_copy_buffer(bytearray(4096), order=Asked())",
     "a pool's": "skbpool.Pool(Asked())",
+    "a watermark": "skbpool.Pool(16, watermarks=(1, Asked()))",
+    "a quota in bytes": "hub.attach_consumer('a', quota=1, quota_bytes=Asked())",
+    "a wait in seconds": "hub.attach_driver('a', may_block=Asked())",
     "a timeout": "pool.alloc(Asked())",
     "views": "pool.alloc().arm(Asked())",
     "a card's": "native.EmulatedNic(rate='1Gbps', order=Asked())",
@@ -64,6 +67,7 @@ ARGUMENTS = {
     "a stream": "native.StampConsumer(hub, 'a', stream=Asked(), quota=1)",
     "credit": "native.IngestPort(hub, 'a', credit_bytes=Asked())",
     "a path": "native.CaptureWriter(Asked())",
+    "a poll's size": "hub.attach_consumer('a', quota=1).poll(Asked())",
     "a sequence": "native.LeasePort(hub, 'a').deliver(Asked())",
 }
 

@@ -205,6 +205,46 @@ def test_hubs_cards_and_consumers_are_dead_and_their_threads_are_not_waited_for(
     assert nic.report()["ended"]
 
 
+def test_deliveries_and_events_end_at_the_fork() -> None:
+    pool = Pool(64, watermarks=(4, 8))
+    hub = Hub(pool)
+    port, consumer = hub.attach_driver("in"), hub.attach_consumer("out", quota=8)
+    events, quota = pool.events(), consumer.quota_events()
+    port.deliver(SkbBatch([filled(pool, 1)]))
+    batch = SkbBatch([filled(pool, 2)])
+
+    def use() -> None:
+        for call in (
+            lambda: port.deliver(batch),
+            port.stats,
+            consumer.poll,
+            consumer.missed,
+            consumer.stats,
+            consumer.quota_events,
+            lambda: consumer.wait(None),
+            lambda: next(consumer),
+            pool.events,
+            lambda: events.wait(None),
+            lambda: events.missed,
+            lambda: next(events),
+            lambda: quota.wait(None),
+            lambda: hub.attach_driver("late"),
+            lambda: hub.attach_consumer("late", quota=1),
+        ):
+            with pytest.raises(ForkedPool, match="forked"):
+                call()
+        assert consumer.finished
+        assert len(batch) == 1
+        assert not pool.is_low
+        port.close()
+        consumer.close()
+
+    in_child(use)
+    assert events.wait(0) is None
+    assert port.deliver(batch).published == 1
+    assert [bytes(skb)[0] for skb in consumer.poll()] == [1, 2]
+
+
 def test_a_child_that_ends_as_programs_do_waits_for_nobody() -> None:
     program = """if True:
         import os, warnings

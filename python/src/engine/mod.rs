@@ -1,4 +1,5 @@
-//! Classes over `skbpool-engine`: for the daemon, the client and the command line. One file a class.
+//! Classes over `skbpool-engine`, for the daemon, the client and the command line; delivery within the
+//! program, and events. One file a class.
 //!
 //! They let go of the interpreter lock before they take a lock of their own or work on a message, and
 //! take it again only afterwards, so that no two threads wait for each other.
@@ -6,7 +7,9 @@
 pub(crate) mod bell;
 pub(crate) mod boot;
 pub(crate) mod capture_writer;
+pub(crate) mod consumer;
 pub(crate) mod decode;
+pub(crate) mod driver_port;
 mod drops;
 pub(crate) mod emulated_nic;
 mod failure;
@@ -16,6 +19,10 @@ pub(crate) mod ingest_port;
 pub(crate) mod latency;
 pub(crate) mod lease_port;
 mod memory;
+mod policy;
+pub(crate) mod pool_events;
+pub(crate) mod quota_events;
 mod slot;
 pub(crate) mod stamp_consumer;
 pub(crate) mod subscription;
+mod watcher;

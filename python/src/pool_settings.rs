@@ -1,0 +1,45 @@
+//! What Python says of a pool to be made, checked.
+
+use crate::arguments::{Number, Whole};
+use crate::error::exception;
+use pyo3::prelude::*;
+use skbpool_pool::{HugePages, MAX_BUFFERS, MAX_DEPOT_SHARDS, MAX_ORDER, Pool, PoolBuilder};
+
+/// A builder with these settings. Python's integers have no limit; of those that fit 32 bits the core
+/// says whether they are right.
+///
+/// # Errors
+/// `BadPool`.
+pub(crate) fn builder(
+    py: Python<'_>,
+    count: Whole,
+    order: Number,
+    name: &str,
+    huge_pages: &str,
+    watermarks: Option<(Whole, Whole)>,
+    depot_shards: Whole,
+) -> PyResult<PoolBuilder> {
+    let refuse = |message: String| exception(py, "BadPool", &message, &[]);
+    let limited = |number: Whole, what: String| {
+        number.0.map_err(|number| refuse(format!("{what}, not {number}")))
+    };
+    let buffers = limited(count, format!("a pool has 1 to {MAX_BUFFERS} buffers"))?;
+    let order = u8::try_from(order.0)
+        .map_err(|_| refuse(format!("the order is 0 to {MAX_ORDER}, not {}", order.0)))?;
+    let huge_pages = match huge_pages {
+        "never" => HugePages::Never,
+        "try" => HugePages::Try,
+        "require" => HugePages::Require,
+        other => {
+            let text = format!("huge_pages is \"never\", \"try\" or \"require\", not \"{other}\"");
+            return Err(refuse(text));
+        }
+    };
+    let shards = limited(depot_shards, format!("a depot has 1 to {MAX_DEPOT_SHARDS} shards"))?;
+    let builder = Pool::builder(buffers).order(order).name(name).huge_pages(huge_pages);
+    let builder = builder.depot_shards(shards);
+    let Some((low, high)) = watermarks else { return Ok(builder) };
+    let [low, high] = [low, high]
+        .map(|mark| limited(mark, format!("a watermark is 0 to {buffers} free buffers")));
+    Ok(builder.watermarks(low?, high?))
+}

@@ -44,6 +44,22 @@ cdef extern from "skbpool.h" nogil:
         SKB_E_NO_LIBRARY
         SKB_E_FORKED_POOL
 
+    enum:
+        SKB_POOL_NO_EVENT
+        SKB_POOL_LOW_WATERMARK
+        SKB_POOL_EXHAUSTED
+        SKB_POOL_HIGH_WATERMARK
+        SKB_POOL_ORPHANED
+        SKB_POOL_GONE
+
+    enum:
+        SKB_COPY_LAND
+        SKB_COPY_COMPOSE
+        SKB_COPY_ENCODE
+        SKB_COPY_SKB_COPY
+        SKB_COPY_SMALL_FRAME
+        SKB_COPY_COPY_OUT
+
     ctypedef struct skb_buffer_header:
         pass
     ctypedef struct skb_fragments:
@@ -54,6 +70,11 @@ cdef extern from "skbpool.h" nogil:
         pass
     ctypedef struct skb_batch:
         pass
+    ctypedef struct skb_pool_events:
+        pass
+    ctypedef struct skb_copy_count:
+        uint64_t frames
+        uint64_t bytes
     ctypedef struct skb_armed:
         pass
     ctypedef struct skb_t:
@@ -151,6 +172,17 @@ cdef extern from "skbpool.h" nogil:
     ) noexcept
     uint32_t skb_pool_close(const skb_pool *pool) noexcept
     void skb_pool_put(skb_pool **pool) noexcept
+    int skb_pool_create_with_watermarks(
+        const char *name, uint32_t count, uint8_t order, uint32_t low, uint32_t high, skb_pool **out
+    ) noexcept
+    int skb_pool_is_low(const skb_pool *pool) noexcept
+    skb_pool_events *skb_pool_events_create(const skb_pool *pool) noexcept
+    int skb_pool_events_wait(
+        skb_pool_events *events, uint64_t timeout_ns, uint32_t *event
+    ) noexcept
+    uint64_t skb_pool_events_missed(const skb_pool_events *events) noexcept
+    void skb_pool_events_free(skb_pool_events **events) noexcept
+    int skb_pool_copies(const skb_pool *pool, uint32_t stage, skb_copy_count *out) noexcept
     skb_cache *skb_cache_create(const skb_pool *pool) noexcept
     int skb_cache_alloc(skb_cache *cache, skb_buffer_header **out) noexcept
     void skb_cache_release(skb_cache *cache, skb_t *skbs, size_t count) noexcept

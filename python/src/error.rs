@@ -148,7 +148,7 @@ fn from_failure(py: Python<'_>, failure: &Failure) -> PyErr {
             ("BufferTooSmall", vec![("needed", (*needed).into()), ("buffer", (*buffer).into())])
         }
         Failure::NoPool => ("NoPool", vec![]),
-        Failure::NoLibrary => ("SkbpoolError", vec![]),
+        Failure::BadStage { .. } | Failure::NoLibrary => ("SkbpoolError", vec![]),
     };
     exception(py, class, &failure.to_string(), &figures)
 }

@@ -42,8 +42,8 @@ pub enum Code {
     Misaligned = -17,
     /// Memory for a pool could not be had.
     NoMemory = -18,
-    /// An argument that means nothing: a count or an order out of range, a name that is no UTF-8, a
-    /// buffer armed for no views.
+    /// An argument that means nothing: a count, an order, watermarks or a stage out of range, a name
+    /// that is no UTF-8, a buffer armed for no views.
     Invalid = -19,
     /// A copy needs a pool, and the view's buffer belongs to none.
     NoPool = -20,

@@ -37,6 +37,12 @@ pub enum Failure {
     /// The pool's name is no text.
     #[error("the pool's name is not valid UTF-8")]
     BadName,
+    /// No stage has that number.
+    #[error("stages that copy have the numbers 0 to 5 (SKB_COPY_), not {stage}")]
+    BadStage {
+        /// The number.
+        stage: u32,
+    },
     /// The address lies in no library.
     #[error("the address belongs to no loaded library, so nothing can keep its code mapped")]
     NoLibrary,
@@ -86,7 +92,7 @@ impl Failure {
             Self::Pool(PoolError::Region(_)) => Code::NoMemory,
             Self::BufferTooSmall { .. } => Code::TooSmall,
             Self::NoPool => Code::NoPool,
-            Self::BadName => Code::Invalid,
+            Self::BadName | Self::BadStage { .. } => Code::Invalid,
             Self::NoLibrary => Code::NoLibrary,
         }
     }

@@ -19,6 +19,7 @@ mod buffer;
 mod cache;
 mod chain;
 mod code;
+mod events;
 mod failure;
 mod flow;
 mod library;
@@ -30,6 +31,7 @@ mod view;
 
 pub use cache::Cache;
 pub use code::Code;
+pub use events::{CopyCount, Events, event_number};
 pub use failure::{Failure, take_failure};
 pub use raw::{ArmedSlot, RawSkb};
 pub use table::{FreeFunction, MAJOR, OwnerPut, Table, table};

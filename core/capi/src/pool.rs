@@ -1,7 +1,7 @@
 //! Pools for C.
 
 use crate::failure::{Failure, answer};
-use skbpool_pool::{BufferHeader, Pool};
+use skbpool_pool::{BufferHeader, Pool, PoolBuilder};
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null_mut;
 use std::time::{Duration, Instant};
@@ -16,13 +16,36 @@ pub(crate) unsafe extern "C" fn skb_pool_create(
     out: *mut *mut Pool,
 ) -> c_int {
     answer((|| {
-        // SAFETY: the caller gives a string that ends in a null byte.
-        let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Failure::BadName)?;
-        let pool = Pool::builder(count).order(order).name(name).build()?;
-        // SAFETY: the caller gives a place for the pointer.
-        unsafe { out.write(Box::into_raw(Box::new(pool))) };
+        // SAFETY: the caller gives a string, and a place for the pointer.
+        unsafe { out.write(Box::into_raw(Box::new(builder(name, count, order)?.build()?))) };
         Ok(())
     })())
+}
+
+pub(crate) unsafe extern "C" fn skb_pool_create_with_watermarks(
+    name: *const c_char,
+    count: u32,
+    order: u8,
+    low: u32,
+    high: u32,
+    out: *mut *mut Pool,
+) -> c_int {
+    answer((|| {
+        // SAFETY: as above.
+        unsafe {
+            let pool = builder(name, count, order)?.watermarks(low, high).build()?;
+            out.write(Box::into_raw(Box::new(pool)));
+        }
+        Ok(())
+    })())
+}
+
+/// # Safety
+/// - `name` is a string that ends in a null byte.
+unsafe fn builder(name: *const c_char, count: u32, order: u8) -> Result<PoolBuilder, Failure> {
+    // SAFETY: as the caller promises.
+    let name = unsafe { CStr::from_ptr(name) }.to_str().map_err(|_| Failure::BadName)?;
+    Ok(Pool::builder(count).order(order).name(name))
 }
 
 pub(crate) unsafe extern "C" fn skb_pool_alloc(
@@ -42,11 +65,15 @@ pub(crate) unsafe extern "C" fn skb_pool_alloc_wait(
     out: *mut *mut BufferHeader,
 ) -> c_int {
     answer((|| {
-        let deadline = Instant::now() + Duration::from_nanos(timeout_ns).min(LONGEST_WAIT);
         // SAFETY: the caller gives a pool and a place for the pointer.
-        unsafe { out.write((*pool).alloc_until(deadline)?.into_raw().as_ptr()) };
+        unsafe { out.write((*pool).alloc_until(until(timeout_ns))?.into_raw().as_ptr()) };
         Ok(())
     })())
+}
+
+/// When a wait of that many nanoseconds ends.
+pub(crate) fn until(timeout_ns: u64) -> Instant {
+    Instant::now() + Duration::from_nanos(timeout_ns).min(LONGEST_WAIT)
 }
 
 pub(crate) unsafe extern "C" fn skb_pool_close(pool: *const Pool) -> u32 {

@@ -1,8 +1,11 @@
 //! The table itself.
 
 use crate::raw::{ArmedSlot, RawSkb};
-use crate::{armed, batch, buffer, cache, chain, failure, flow, library, pool, verbs, view};
+use crate::{
+    armed, batch, buffer, cache, chain, events, failure, flow, library, pool, verbs, view,
+};
 use cache::Cache;
+use events::{CopyCount, Events};
 use skbpool_flow::Flow;
 use skbpool_pool::{BufferHeader, Pool, SkbBatch};
 use std::ffi::{c_char, c_int, c_void};
@@ -157,6 +160,23 @@ pub struct Table {
     pub skb_get_flow: unsafe extern "C" fn(skb: *const RawSkb, out: *mut Flow) -> c_int,
     pub skb_get_flows: unsafe extern "C" fn(skbs: *const RawSkb, count: usize, out: *mut Flow),
     pub skb_set_hashes: unsafe extern "C" fn(skbs: *mut RawSkb, count: usize) -> usize,
+
+    pub skb_pool_create_with_watermarks: unsafe extern "C" fn(
+        name: *const c_char,
+        count: u32,
+        order: u8,
+        low: u32,
+        high: u32,
+        out: *mut *mut Pool,
+    ) -> c_int,
+    pub skb_pool_is_low: unsafe extern "C" fn(pool: *const Pool) -> c_int,
+    pub skb_pool_events_create: unsafe extern "C" fn(pool: *const Pool) -> *mut Events,
+    pub skb_pool_events_wait:
+        unsafe extern "C" fn(events: *mut Events, timeout_ns: u64, out: *mut u32) -> c_int,
+    pub skb_pool_events_missed: unsafe extern "C" fn(events: *const Events) -> u64,
+    pub skb_pool_events_free: unsafe extern "C" fn(events: *mut *mut Events),
+    pub skb_pool_copies:
+        unsafe extern "C" fn(pool: *const Pool, stage: u32, out: *mut CopyCount) -> c_int,
 }
 
 static TABLE: Table = Table {
@@ -223,6 +243,13 @@ static TABLE: Table = Table {
     skb_get_flow: flow::skb_get_flow,
     skb_get_flows: flow::skb_get_flows,
     skb_set_hashes: flow::skb_set_hashes,
+    skb_pool_create_with_watermarks: pool::skb_pool_create_with_watermarks,
+    skb_pool_is_low: events::skb_pool_is_low,
+    skb_pool_events_create: events::skb_pool_events_create,
+    skb_pool_events_wait: events::skb_pool_events_wait,
+    skb_pool_events_missed: events::skb_pool_events_missed,
+    skb_pool_events_free: events::skb_pool_events_free,
+    skb_pool_copies: events::skb_pool_copies,
 };
 
 /// The table of this process. Lives as long as the code that this crate is linked into.

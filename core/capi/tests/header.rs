@@ -3,9 +3,9 @@
 mod support;
 
 use cbindgen::{Builder, Config, Language, Style};
-use skbpool_capi::Code;
+use skbpool_capi::{Code, CopyCount, event_number};
 use skbpool_flow::{Flow, FlowFlags};
-use skbpool_pool::SkbFlags;
+use skbpool_pool::{CopyStage, PoolEvent, SkbFlags};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,8 @@ fn generated_table() -> String {
             ("Pool", "skb_pool"),
             ("Cache", "skb_cache"),
             ("SkbBatch", "skb_batch"),
+            ("Events", "skb_pool_events"),
+            ("CopyCount", "skb_copy_count"),
             ("Flow", "skb_flow"),
             ("FreeFunction", "generated_free_function"),
             ("OwnerPut", "generated_owner_put"),
@@ -131,6 +133,9 @@ fn skb_t_is_laid_out_as_the_skb() {
         writeln!(program, "_Static_assert(offsetof(skb_flow, {field}) == {offset}, \"{field}\");")
             .expect("strings grow");
     }
+    let bytes = std::mem::offset_of!(CopyCount, bytes);
+    writeln!(program, "_Static_assert(offsetof(skb_copy_count, bytes) == {bytes}, \"bytes\");")
+        .expect("strings grow");
     for (name, value) in [
         ("PORTS", FlowFlags::PORTS),
         ("FRAGMENT", FlowFlags::FRAGMENT),
@@ -150,6 +155,7 @@ fn skb_t_is_laid_out_as_the_skb() {
         ("skb_t", size_of::<skbpool_pool::Skb>()),
         ("skb_armed", size_of::<skbpool_capi::ArmedSlot>()),
         ("skb_flow", size_of::<Flow>()),
+        ("skb_copy_count", size_of::<CopyCount>()),
     ] {
         writeln!(program, "_Static_assert(sizeof({name}) == {size}, \"{name}\");")
             .expect("strings grow");
@@ -178,6 +184,26 @@ fn codes_have_the_same_numbers() {
         let name = if code == Code::Ok { "SKB_OK".to_owned() } else { format!("SKB_E{name}") };
         writeln!(program, "_Static_assert({name} == {}, \"{name}\");", code as i32)
             .expect("strings grow");
+    }
+    check(&program);
+}
+
+#[test]
+fn events_and_stages_have_the_same_numbers() {
+    let events = [
+        PoolEvent::LowWatermark,
+        PoolEvent::Exhausted,
+        PoolEvent::HighWatermark,
+        PoolEvent::Orphaned,
+        PoolEvent::Gone,
+    ]
+    .map(|event| (format!("SKB_POOL_{}", event.name()), event_number(event)));
+    let stages = CopyStage::ALL.map(|stage| (format!("SKB_COPY_{}", stage.name()), stage as u32));
+    let mut program =
+        String::from("#include \"skbpool.h\"\n_Static_assert(!SKB_POOL_NO_EVENT, \"\");\n");
+    for (name, number) in events.into_iter().chain(stages) {
+        let name = name.to_uppercase();
+        writeln!(program, "_Static_assert({name} == {number}, \"{name}\");").expect("strings grow");
     }
     check(&program);
 }

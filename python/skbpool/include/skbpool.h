@@ -41,7 +41,7 @@ enum {
     SKB_E_TOO_LARGE = -16,          /* memory too large for one buffer */
     SKB_E_MISALIGNED = -17,         /* memory not on a multiple of SKB_HEADER_BYTES */
     SKB_E_NO_MEMORY = -18,          /* memory for a pool could not be had */
-    SKB_E_INVALID = -19,            /* count, order or name out of range, 0 views */
+    SKB_E_INVALID = -19,            /* an argument out of range, a name that is no UTF-8, 0 views */
     SKB_E_NO_POOL = -20,            /* a copy needs a pool, and the buffer belongs to none */
     SKB_E_NO_LIBRARY = -21,         /* the address belongs to no loaded library */
     SKB_E_FORKED_POOL = -22         /* the pool belongs to the process that forked this one */
@@ -56,6 +56,8 @@ typedef struct skb_pool skb_pool;
 typedef struct skb_cache skb_cache;
 /* Many views as one thing; one thread at a time. */
 typedef struct skb_batch skb_batch;
+/* One watcher of what happens to a pool; one thread at a time. */
+typedef struct skb_pool_events skb_pool_events;
 
 /*
  * A view: where its bytes lie in one buffer, and what is known about the packet. It owns one
@@ -115,6 +117,32 @@ typedef struct skb_armed {
     uint64_t opaque[3];
 } skb_armed;
 
+/* What skb_pool_events_wait() tells. LOW and HIGH alternate. */
+enum {
+    SKB_POOL_NO_EVENT = 0,       /* the time has passed, or nothing follows GONE */
+    SKB_POOL_LOW_WATERMARK = 1,  /* fewer buffers are free than the low watermark says */
+    SKB_POOL_EXHAUSTED = 2,      /* an allocation found none, the first since the pool became low */
+    SKB_POOL_HIGH_WATERMARK = 3, /* as many are free again as the high watermark says */
+    SKB_POOL_ORPHANED = 4,       /* closed while buffers were in flight, which stay valid */
+    SKB_POOL_GONE = 5            /* closed or let go of, and every buffer is home; the last event */
+};
+
+/* Stages that copy payload, for skb_pool_copies(). */
+enum {
+    SKB_COPY_LAND = 0,        /* from a message into buffers */
+    SKB_COPY_COMPOSE = 1,     /* of a program's frames into the batch of the next message */
+    SKB_COPY_ENCODE = 2,      /* from buffers into a message */
+    SKB_COPY_SKB_COPY = 3,    /* skb_copy(), skb_unshare(), skb_linearize(), skb_pull_up() */
+    SKB_COPY_SMALL_FRAME = 4, /* of small frames into small buffers, while the pool is low */
+    SKB_COPY_COPY_OUT = 5     /* into the memory of a consumer that holds too much */
+};
+
+/* What one stage copied. */
+typedef struct skb_copy_count {
+    uint64_t frames;
+    uint64_t bytes; /* of those frames: payload, without what a copy rounds up to */
+} skb_copy_count;
+
 /*
  * Frees a buffer: called once, by whichever thread lets the last reference go. The header may be read
  * until it returns; one at the head of the memory that is freed, not after that.
@@ -140,6 +168,7 @@ static inline int skbpool_use(const struct skbpool_api *table)
 }
 
 #include "skbpool_functions.h"
+#include "skbpool_events.h"
 #include "skbpool_views.h"
 
 #ifdef Py_PYTHON_H

@@ -83,6 +83,15 @@ struct skbpool_api {
     int (*skb_get_flow)(const skb_t *skb, skb_flow *out);
     void (*skb_get_flows)(const skb_t *skbs, size_t count, skb_flow *out);
     size_t (*skb_set_hashes)(skb_t *skbs, size_t count);
+
+    int (*skb_pool_create_with_watermarks)(const char *name, uint32_t count, uint8_t order,
+                                           uint32_t low, uint32_t high, skb_pool **out);
+    int (*skb_pool_is_low)(const skb_pool *pool);
+    skb_pool_events *(*skb_pool_events_create)(const skb_pool *pool);
+    int (*skb_pool_events_wait)(skb_pool_events *events, uint64_t timeout_ns, uint32_t *out);
+    uint64_t (*skb_pool_events_missed)(const skb_pool_events *events);
+    void (*skb_pool_events_free)(skb_pool_events **events);
+    int (*skb_pool_copies)(const skb_pool *pool, uint32_t stage, skb_copy_count *out);
 };
 
 #endif

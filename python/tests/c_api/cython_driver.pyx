@@ -1,17 +1,20 @@
 # cython: language_level=3
 """A driver in Cython: receives into memory of its own and names a C function that frees it."""
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from skbpool cimport (
-    SKB_COPIED, SKB_E_FORKED_POOL, SKB_E_NO_HEADROOM, SKB_E_OUT_OF_RANGE, SKB_E_RELEASED,
-    SKB_E_SHARED, SKB_HEADER_BYTES, SKB_OK, import_skbpool, init_zero_copy_buffer, make_zero_copy_skb,
-    skb_any_function, skb_batch_skbs, skb_buffer_data, skb_buffer_header, skb_buffer_put,
-    skb_buffer_references, skb_clone, skb_data, skb_data_mut, skb_from_buffer, skb_from_object,
-    skb_library_get, skb_owner_put, skb_pool, skb_pool_alloc, skb_pool_close, skb_pool_of_object,
-    skb_push, skb_release, skb_slice, skb_t, skb_to_object,
+    SKB_COPIED, SKB_COPY_SKB_COPY, SKB_E_FORKED_POOL, SKB_E_NO_HEADROOM, SKB_E_OUT_OF_RANGE,
+    SKB_E_RELEASED, SKB_E_SHARED, SKB_HEADER_BYTES, SKB_OK, SKB_POOL_EXHAUSTED, SKB_POOL_GONE,
+    SKB_POOL_HIGH_WATERMARK, SKB_POOL_LOW_WATERMARK, SKB_POOL_NO_EVENT, import_skbpool,
+    init_zero_copy_buffer, make_zero_copy_skb, skb_any_function, skb_batch_skbs, skb_buffer_data,
+    skb_buffer_header, skb_buffer_put, skb_buffer_references, skb_clone, skb_copy_count, skb_data,
+    skb_data_mut, skb_from_buffer, skb_from_object, skb_library_get, skb_owner_put, skb_pool,
+    skb_pool_alloc, skb_pool_close, skb_pool_copies, skb_pool_events, skb_pool_events_create,
+    skb_pool_events_free, skb_pool_events_missed, skb_pool_events_wait, skb_pool_is_low,
+    skb_pool_of_object, skb_push, skb_release, skb_slice, skb_t, skb_to_object,
 )
 from skbpool._skb cimport Skb
 from skbpool._skb_batch cimport SkbBatch
@@ -154,6 +157,40 @@ def misused(pool):
     return answers
 
 
+def emptied(pool):
+    """Take all buffers of a Python pool without the interpreter lock, give them back, close it.
+
+    Returns whether it was low in between, the events that this was, and the bytes that stage 3 copied.
+    """
+    cdef const skb_pool *own = skb_pool_of_object(pool)
+    cdef skb_pool_events *events = skb_pool_events_create(own)
+    cdef skb_buffer_header *headers[64]
+    cdef skb_copy_count copied
+    cdef uint32_t event = SKB_POOL_NO_EVENT
+    cdef int is_low, count = 0
+    told = []
+    with nogil:
+        while count < 64 and skb_pool_alloc(own, &headers[count]) == SKB_OK:
+            count += 1
+        is_low = skb_pool_is_low(own)
+    while skb_pool_events_wait(events, 0, &event) == SKB_OK and event != SKB_POOL_NO_EVENT:
+        told.append(event)
+    for at in range(count):
+        skb_buffer_put(&headers[at])
+    skb_pool_close(own)
+    while event != SKB_POOL_GONE:
+        with nogil:
+            skb_pool_events_wait(events, 60_000_000_000, &event)
+        told.append(event)
+    assert skb_pool_events_missed(events) == 0
+    skb_pool_events_free(&events)
+    assert skb_pool_copies(own, SKB_COPY_SKB_COPY, &copied) == SKB_OK
+    return is_low == 1, told, copied.bytes
+
+
+ALL_EVENTS = [
+    SKB_POOL_LOW_WATERMARK, SKB_POOL_EXHAUSTED, SKB_POOL_HIGH_WATERMARK, SKB_POOL_GONE,
+]
 FORKED_POOL = SKB_E_FORKED_POOL
 NO_HEADROOM = SKB_E_NO_HEADROOM
 IS_SAME_CLASS = PythonSkb is Skb

@@ -146,6 +146,13 @@ def test_every_misuse_has_a_code_and_changes_nothing(cython_driver: ModuleType, 
     assert (stats.in_flight, stats.violations, stats.state) == (0, 0, "closed")
 
 
+def test_what_happens_to_a_pool_of_python_is_told_to_cython(cython_driver: ModuleType) -> None:
+    pool = Pool(16, watermarks=(4, 8))
+    pool.alloc().into_skb(0, 10).copy().release()
+    copied = skbpool.copies()["skb_copy"]["bytes"]
+    assert cython_driver.emptied(pool) == (True, cython_driver.ALL_EVENTS, copied)
+
+
 def test_a_forked_pool_has_a_code_of_its_own(cython_driver: ModuleType, pool: Pool) -> None:
     child = os.fork()
     if child == 0:

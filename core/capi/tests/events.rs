@@ -98,18 +98,29 @@ struct Shared<T>(*mut T);
 unsafe impl<T> Send for Shared<T> {}
 
 #[test]
-fn a_wait_ends_when_another_thread_makes_the_pool_low() {
+fn waits_end_when_another_thread_crosses_a_watermark() {
+    const ROUNDS: usize = 50;
     let mut pool = create(16, 4, 8);
     // SAFETY: as above.
     let mut events = unsafe { (api().skb_pool_events_create)(pool) };
     let watcher = Shared(events);
+    let (about_to_wait, told) = std::sync::mpsc::channel();
     let waiting = std::thread::spawn(move || {
         let watcher = watcher;
-        next(watcher.0, 60)
+        let wait = |_| {
+            about_to_wait.send(()).unwrap();
+            next(watcher.0, 60)
+        };
+        (0..2 * ROUNDS).map(wait).collect::<Vec<_>>()
     });
-    let mut held = alloc(pool, 16);
-    assert_eq!(waiting.join().unwrap(), number(PoolEvent::LowWatermark));
-    put(&mut held);
+    for _ in 0..ROUNDS {
+        told.recv().unwrap();
+        let mut held = alloc(pool, 16);
+        told.recv().unwrap();
+        put(&mut held);
+    }
+    let both = [PoolEvent::LowWatermark, PoolEvent::HighWatermark].map(number);
+    assert_eq!(waiting.join().unwrap(), both.repeat(ROUNDS));
     // SAFETY: as above.
     unsafe {
         (api().skb_pool_events_free)(&mut events);

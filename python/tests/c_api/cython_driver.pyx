@@ -160,7 +160,7 @@ def misused(pool):
 def emptied(pool):
     """Take all buffers of a Python pool without the interpreter lock, give them back, close it.
 
-    Returns whether it was low in between, the events that this was, and the bytes that stage 3 copied.
+    Returns whether it was low in between, the events that this was, and the bytes of `skb_copy`.
     """
     cdef const skb_pool *own = skb_pool_of_object(pool)
     cdef skb_pool_events *events = skb_pool_events_create(own)

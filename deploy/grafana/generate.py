@@ -6,113 +6,17 @@ python deploy/grafana/generate.py [--check]
 import sys
 from pathlib import Path
 
-from grafana_foundation_sdk.builders.common import (
-    StackingConfig,
-    VizLegendOptions,
-    VizTooltipOptions,
-)
 from grafana_foundation_sdk.builders.dashboard import (
     Dashboard,
     DatasourceVariable,
     QueryVariable,
     Row,
-    ThresholdsConfig,
 )
-from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
-from grafana_foundation_sdk.builders.prometheus import Dataquery
-from grafana_foundation_sdk.builders.stat import Panel as Stat
-from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import (
-    LegendDisplayMode,
-    LegendPlacement,
-    SortOrder,
-    StackingMode,
-    TooltipDisplayMode,
-)
-from grafana_foundation_sdk.models.dashboard import (
-    DataSourceRef,
-    Threshold,
-    ThresholdsMode,
-    VariableRefresh,
-)
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.dashboard import VariableRefresh
+from panels import SOURCE, figure, latency_heatmap, panel, stacked
 
 TARGET = Path(__file__).parent / "dashboards" / "skbpool.json"
-SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-FROM = 'job=~"$job", instance=~"$instance"'
-"""Every query looks at the daemons that were chosen, and at nothing else."""
-
-
-def query(expression: str, legend: str) -> Dataquery:
-    """A range query; `@` in the expression stands for the chosen daemons."""
-    return Dataquery().expr(expression.replace("@", FROM)).legend_format(legend).datasource(SOURCE)
-
-
-def panel(title: str, text: str, unit: str, *queries: tuple[str, str]) -> TimeSeries:
-    """Lines over time."""
-    made = (
-        TimeSeries()
-        .title(title)
-        .description(text)
-        .unit(unit)
-        .datasource(SOURCE)
-        .min(0)
-        .fill_opacity(8)
-        .height(8)
-        .span(12)
-        .legend(
-            VizLegendOptions()
-            .display_mode(LegendDisplayMode.TABLE)
-            .placement(LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs(["lastNotNull", "max"])
-        )
-        .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
-    )
-    for expression, legend in queries:
-        made = made.with_target(query(expression, legend))
-    return made
-
-
-def stacked(title: str, text: str, unit: str, *queries: tuple[str, str]) -> TimeSeries:
-    """Areas that add up."""
-    stacking = StackingConfig().mode(StackingMode.NORMAL)
-    return panel(title, text, unit, *queries).stacking(stacking).fill_opacity(30)
-
-
-def figure(
-    title: str, text: str, unit: str, expression: str, steps: list[tuple[float | None, str]]
-) -> Stat:
-    """One number, coloured by thresholds."""
-    thresholds = ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
-    thresholds = thresholds.steps([Threshold(value=value, color=color) for value, color in steps])
-    return (
-        Stat()
-        .title(title)
-        .description(text)
-        .unit(unit)
-        .datasource(SOURCE)
-        .height(4)
-        .span(6)
-        .thresholds(thresholds)
-        .with_target(query(expression, title))
-    )
-
-
-def latency_heatmap() -> Heatmap:
-    """Where latencies lie over time."""
-    rate = "sum by (le) (rate(skbpool_frame_latency_seconds_bucket{@}[$__rate_interval]))"
-    return (
-        Heatmap()
-        .title("Latency, all of it")
-        .description("How many views a second were released after how long.")
-        .datasource(SOURCE)
-        .height(8)
-        .span(12)
-        .calculate(False)
-        .with_target(query(rate, "{{le}}").format(PromQueryFormat.HEATMAP))
-    )
 
 
 def occupancy(board: Dashboard) -> Dashboard:
@@ -184,6 +88,34 @@ def occupancy(board: Dashboard) -> Dashboard:
         )
         .with_panel(
             panel(
+                "Free buffers and watermarks",
+                "With fewer free buffers than the low watermark a pool is low, with as many as the"
+                " high one it has recovered.",
+                "short",
+                ('sum by (pool) (skbpool_pool_buffers{place="free", @})', "{{pool}} free"),
+                ("sum by (pool, mark) (skbpool_pool_watermark_buffers{@})", "{{pool}} {{mark}}"),
+                ("sum by (pool) (skbpool_pool_low{@})", "{{pool}} is low"),
+            )
+        )
+        .with_panel(
+            panel(
+                "Watermark crossings",
+                "How often a pool became low and recovered, and how often an allocation found"
+                " nothing for the first time since it became low.",
+                "ops",
+                (
+                    "sum by (pool, mark)"
+                    " (rate(skbpool_pool_watermark_crossings_total{@}[$__rate_interval]))",
+                    "{{pool}} {{mark}}",
+                ),
+                (
+                    "sum by (pool) (rate(skbpool_pool_exhaustions_total{@}[$__rate_interval]))",
+                    "{{pool}} exhausted",
+                ),
+            )
+        )
+        .with_panel(
+            panel(
                 "Allocations by path",
                 "Fast from a thread's cache, slow from the depot, empty when there was no buffer.",
                 "ops",
@@ -192,6 +124,42 @@ def occupancy(board: Dashboard) -> Dashboard:
                     "{{path}}",
                 ),
                 ("sum(rate(skbpool_pool_releases_total{@}[$__rate_interval]))", "released"),
+            )
+        )
+    )
+
+
+def holders(board: Dashboard) -> Dashboard:
+    """Who has had how much for how long."""
+
+    def largest(metric: str) -> tuple[str, str]:
+        return f"max by (kind, holder) ({metric}{{@}})", "{{kind}} {{holder}}"
+
+    return (
+        board.with_row(Row("Holders"))
+        .with_panel(
+            panel(
+                "Oldest view, by holder",
+                "For how long a holder has had its oldest view, at least. A line that rises for"
+                " ever is a leak.",
+                "s",
+                largest("skbpool_holder_oldest_age_seconds"),
+            )
+        )
+        .with_panel(
+            panel(
+                "Peak of views, by holder",
+                "Most views that a holder was seen to have.",
+                "short",
+                largest("skbpool_holder_peak_views"),
+            )
+        )
+        .with_panel(
+            panel(
+                "Peak of memory, by holder",
+                "Most bytes that a holder was seen to be charged for.",
+                "bytes",
+                largest("skbpool_holder_peak_bytes"),
             )
         )
     )
@@ -228,6 +196,22 @@ def rates(board: Dashboard) -> Dashboard:
                 "Bps",
                 ("sum(rate(skbpool_driver_bytes_total{@}[$__rate_interval]))", "in"),
                 ("sum(rate(skbpool_consumer_bytes_total{@}[$__rate_interval]))", "out"),
+            )
+        )
+        .with_panel(
+            stacked(
+                "Bytes copied, by stage",
+                "Payload that the daemon copied; the transport's copies are not among them.",
+                "Bps",
+                (rate("skbpool_copied_bytes_total", "stage"), "{{stage}}"),
+            )
+        )
+        .with_panel(
+            stacked(
+                "Frames copied, by stage",
+                "Frames of those bytes.",
+                "pps",
+                (rate("skbpool_copied_frames_total", "stage"), "{{stage}}"),
             )
         )
         .with_panel(
@@ -331,7 +315,7 @@ def build() -> str:
     board = (
         Dashboard("skbpool")
         .uid("skbpool")
-        .description("Occupancy, rates, drops by reason and latency of skbpool daemons.")
+        .description("Occupancy, holders, rates, drops by reason and latency of skbpool daemons.")
         .tags(["skbpool"])
         .refresh("5s")
         .time("now-15m", "now")
@@ -346,7 +330,7 @@ def build() -> str:
             )
         )
     )
-    for section in (occupancy, rates, drops, latency):
+    for section in (occupancy, holders, rates, drops, latency):
         board = section(board)
     return JSONEncoder(sort_keys=True, indent=2).encode(board.build()) + "\n"
 

@@ -8,7 +8,9 @@ nothing. Every verb takes all of its arguments or changes nothing.
 import itertools
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import skbpool
 import structlog
@@ -18,7 +20,7 @@ from skbpool_service.refusal import bad_request, not_found, over_limit
 
 log = structlog.get_logger()
 
-Held = skbpool.Buffer | skbpool.Skb
+Lent = skbpool.Buffer | skbpool.Skb
 
 
 class Handles:
@@ -38,6 +40,22 @@ class Handles:
         return (self._start + next(self._count) * self._STEP) & self._MASK
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a session holds now, and had."""
+
+    count: int
+    """References."""
+    bytes: int
+    """What those references are charged for."""
+    peak_count: int
+    """Most references it ever held."""
+    peak_bytes: int
+    """Most bytes it was seen to be charged for."""
+    oldest: float
+    """Seconds for which it holds its oldest reference; 0 if it holds none."""
+
+
 class Session:
     """What one client was lent."""
 
@@ -49,7 +67,10 @@ class Session:
         self._handles = handles
         self._max_handles = max_handles
         # Views of one buffer share its loan, which ends with the last of them.
-        self._held: dict[int, tuple[Held, Reservation]] = {}
+        self._held: dict[int, tuple[Lent, Reservation]] = {}
+        self._since: dict[int, float] = {}
+        """When each handle was given, the oldest first."""
+        self._peak_count = self._peak_bytes = 0
         self._closed = False
 
     def check_open(self) -> None:
@@ -63,13 +84,15 @@ class Session:
             text = f"the session holds {len(self._held)} handles and would take {more} more"
             raise over_limit("max_handles_per_session", text, self._max_handles, retry=False)
 
-    def add(self, things: Iterable[tuple[Held, Reservation]]) -> list[int]:
+    def add(self, things: Iterable[tuple[Lent, Reservation]]) -> list[int]:
         """Put `things`, each with the loan of its buffer, into the table; return their handles."""
         added = {self._handles.take(): thing for thing in things}
         self._held.update(added)
+        self._since.update(dict.fromkeys(added, time.monotonic()))
+        self._peak_count = max(self._peak_count, len(self._held))
         return list(added)
 
-    def get(self, handle: int) -> Held:
+    def get(self, handle: int) -> Lent:
         """Return what `handle` stands for, or raise Refusal."""
         return self._entry(handle)[0]
 
@@ -77,7 +100,7 @@ class Session:
         """Return the loan of the buffer behind `handle`, or raise Refusal."""
         return self._entry(handle)[1]
 
-    def _entry(self, handle: int) -> tuple[Held, Reservation]:
+    def _entry(self, handle: int) -> tuple[Lent, Reservation]:
         try:
             return self._held[handle]
         except KeyError:
@@ -105,25 +128,31 @@ class Session:
         """Take known `handles` out of the table."""
         for handle in handles:
             del self._held[handle]
+            del self._since[handle]
 
     def close(self) -> int:
         """End the session and let go of everything; return how many handles there were."""
         with self.lock:
             self._closed = True
             held, self._held = self._held, {}
+            self._since = {}
         for thing, _ in held.values():
             thing.release()
         return len(held)
 
-    def holds(self) -> tuple[int, int]:
-        """Return how many references the session holds, and the bytes they are charged for."""
+    def holds(self) -> Held:
+        """Return what the session holds."""
         with self.lock:
-            things = [thing for thing, _ in self._held.values()]
             sizes = [
                 len(thing) if isinstance(thing, skbpool.Buffer) else thing.truesize
-                for thing in things
+                for thing, _ in self._held.values()
             ]
-        return len(things), sum(sizes)
+            self._peak_bytes = max(self._peak_bytes, sum(sizes))
+            now = time.monotonic()
+            oldest = now - next(iter(self._since.values()), now)
+            return Held(
+                len(sizes), sum(sizes), self._peak_count, self._peak_bytes, max(0.0, oldest)
+            )
 
 
 class Sessions:

@@ -11,16 +11,22 @@ if TYPE_CHECKING:
 
 HELP = """Show what the daemon holds and has counted.
 
-Pools with their buffers, holders of references, drivers, consumers, and drops by reason.
+Pools with their buffers, holders of references, drivers, consumers, copies by stage, and drops by
+reason.
 
 \b
 Keys of --json:
   pools[]      name, buffers, buffer_bytes, free, cached, in_flight, reserved (buffers),
                state ("open", or "orphaned": closed, alive because views are outstanding),
-               alloc_fast, alloc_slow, alloc_empty, releases, violations (since it was made)
-  holders[]    name, kind ("driver", "consumer", "session"), count (references held), bytes
+               alloc_fast, alloc_slow, alloc_empty, releases, violations (since it was made),
+               low_watermark, high_watermark (free buffers), is_low,
+               low_crossings, high_crossings, exhaustions (since it was made)
+  holders[]    name, kind ("driver", "consumer", "session"), count (references held), bytes,
+               peak_count, peak_bytes (most seen), oldest_at_least, oldest_at_most (seconds it has
+               had its oldest reference)
   drivers[]    name, frames, bytes, unclaimed (frames no consumer wanted), drops
   consumers[]  name, frames, bytes, held, quota (views), drops (frames it missed)
+  copies       payload that each stage copied: {"land": {"frames": 12, "bytes": 720}}
   drops        frames dropped anywhere, by reason: {"ring_full": 12}
 
 \b
@@ -60,6 +66,10 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
                 "kind": _enum(server_pb2.HolderKind.Name, holder.kind, "HOLDER_KIND_"),
                 "count": holder.count,
                 "bytes": holder.bytes,
+                "peak_count": holder.peak_count,
+                "peak_bytes": holder.peak_bytes,
+                "oldest_at_least": holder.oldest_at_least_seconds,
+                "oldest_at_most": holder.oldest_at_most_seconds,
             }
             for holder in statistics.holders
         ],
@@ -84,6 +94,13 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
             }
             for consumer in statistics.consumers
         ],
+        "copies": {
+            _enum(server_pb2.CopyStage.Name, copy.stage, "COPY_STAGE_"): {
+                "frames": copy.frames,
+                "bytes": copy.bytes,
+            }
+            for copy in statistics.copies
+        },
         "drops": _drops(statistics.drops),
     }
 
@@ -106,6 +123,12 @@ def _pool(statistics: "pool_pb2.PoolStatistics") -> dict[str, Any]:
         "alloc_empty": statistics.alloc_empty,
         "releases": statistics.releases,
         "violations": statistics.violations,
+        "low_watermark": statistics.low_watermark,
+        "high_watermark": statistics.high_watermark,
+        "is_low": statistics.is_low,
+        "low_crossings": statistics.low_crossings,
+        "high_crossings": statistics.high_crossings,
+        "exhaustions": statistics.exhaustions,
     }
 
 
@@ -132,11 +155,12 @@ def show(figures: dict[str, Any]) -> None:
     pools = table("Pools", "pool", *columns, "state")
     for pool in figures["pools"]:
         pools.add_row(pool["name"], *(count(pool[key]) for key in keys), pool["state"])
-    holders = table("Holders", "holder", "kind", "references", "bytes")
+    heads = ("held", "bytes", "most\nheld", "most\nbytes", "oldest\nheld for")
+    holders = table("Holders", "holder", "kind", *heads)
     for holder in figures["holders"]:
-        holders.add_row(
-            holder["name"], holder["kind"], count(holder["count"]), count(holder["bytes"])
-        )
+        numbers = [holder[key] for key in ("count", "bytes", "peak_count", "peak_bytes")]
+        age = f"{holder['oldest_at_least']:,.1f} s" if holder["count"] else "-"
+        holders.add_row(holder["name"], holder["kind"], *map(count, numbers), age)
     drivers = table("Drivers", "driver", "frames", "bytes", "unclaimed", "dropped")
     for driver in figures["drivers"]:
         numbers = [driver[key] for key in ("frames", "bytes", "unclaimed")]
@@ -145,8 +169,17 @@ def show(figures: dict[str, Any]) -> None:
     for consumer in figures["consumers"]:
         numbers = [consumer[key] for key in ("frames", "bytes", "held", "quota")]
         consumers.add_row(consumer["name"], *map(count, numbers), reasons(consumer["drops"]))
-    tables = [made for made in (pools, holders, drivers, consumers) if made.row_count]
+    copies = table("Copies", "stage", "frames", "bytes")
+    for stage, copied in figures["copies"].items():
+        if copied["frames"]:
+            copies.add_row(stage, count(copied["frames"]), count(copied["bytes"]))
+    tables = [made for made in (pools, holders, drivers, consumers, copies) if made.row_count]
+    lines = [
+        f"{pool['name']} is low: fewer than {count(pool['low_watermark'])} buffers were free"
+        for pool in figures["pools"]
+        if pool["is_low"]
+    ]
     drops = figures["drops"]
-    lines = [f"Dropped since the daemon started: {reasons(drops)}"]
+    lines += [f"Dropped since the daemon started: {reasons(drops)}"]
     lines += [f"  {why}: {MEANINGS[why]}" for why in drops if why in MEANINGS]
     print_tables(*tables, *lines)

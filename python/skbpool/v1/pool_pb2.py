@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15skbpool/v1/pool.proto\x12\nskbpool.v1\"p\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\x14\n\x0c\x62uffer_bytes\x18\x03 \x01(\x04\x12\r\n\x05order\x18\x04 \x01(\r\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.skbpool.v1.PoolState\"\xd6\x01\n\x0ePoolStatistics\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\x12\x0c\n\x04\x66ree\x18\x02 \x01(\r\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\r\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x12\n\nalloc_fast\x18\x05 \x01(\x04\x12\x12\n\nalloc_slow\x18\x06 \x01(\x04\x12\x13\n\x0b\x61lloc_empty\x18\x07 \x01(\x04\x12\x10\n\x08releases\x18\x08 \x01(\x04\x12\x12\n\nviolations\x18\t \x01(\x04\x12\x10\n\x08reserved\x18\n \x01(\r\"A\n\x11\x43reatePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\r\n\x05order\x18\x03 \x01(\r\"4\n\x12\x43reatePoolResponse\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\"\x12\n\x10ListPoolsRequest\"4\n\x11ListPoolsResponse\x12\x1f\n\x05pools\x18\x01 \x03(\x0b\x32\x10.skbpool.v1.Pool\"(\n\x18GetPoolStatisticsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x19GetPoolStatisticsResponse\x12.\n\nstatistics\x18\x01 \x01(\x0b\x32\x1a.skbpool.v1.PoolStatistics*U\n\tPoolState\x12\x1a\n\x16POOL_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_STATE_OPEN\x10\x01\x12\x17\n\x13POOL_STATE_ORPHANED\x10\x02\x32\x86\x02\n\x0bPoolService\x12K\n\nCreatePool\x12\x1d.skbpool.v1.CreatePoolRequest\x1a\x1e.skbpool.v1.CreatePoolResponse\x12H\n\tListPools\x12\x1c.skbpool.v1.ListPoolsRequest\x1a\x1d.skbpool.v1.ListPoolsResponse\x12`\n\x11GetPoolStatistics\x12$.skbpool.v1.GetPoolStatisticsRequest\x1a%.skbpool.v1.GetPoolStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15skbpool/v1/pool.proto\x12\nskbpool.v1\"p\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\x14\n\x0c\x62uffer_bytes\x18\x03 \x01(\x04\x12\r\n\x05order\x18\x04 \x01(\r\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.skbpool.v1.PoolState\"\xd9\x02\n\x0ePoolStatistics\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\x12\x0c\n\x04\x66ree\x18\x02 \x01(\r\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\r\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x12\n\nalloc_fast\x18\x05 \x01(\x04\x12\x12\n\nalloc_slow\x18\x06 \x01(\x04\x12\x13\n\x0b\x61lloc_empty\x18\x07 \x01(\x04\x12\x10\n\x08releases\x18\x08 \x01(\x04\x12\x12\n\nviolations\x18\t \x01(\x04\x12\x10\n\x08reserved\x18\n \x01(\r\x12\x15\n\rlow_watermark\x18\x0b \x01(\r\x12\x16\n\x0ehigh_watermark\x18\x0c \x01(\r\x12\x0e\n\x06is_low\x18\r \x01(\x08\x12\x15\n\rlow_crossings\x18\x0e \x01(\x04\x12\x16\n\x0ehigh_crossings\x18\x0f \x01(\x04\x12\x13\n\x0b\x65xhaustions\x18\x10 \x01(\x04\"A\n\x11\x43reatePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\r\n\x05order\x18\x03 \x01(\r\"4\n\x12\x43reatePoolResponse\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\"\x12\n\x10ListPoolsRequest\"4\n\x11ListPoolsResponse\x12\x1f\n\x05pools\x18\x01 \x03(\x0b\x32\x10.skbpool.v1.Pool\"(\n\x18GetPoolStatisticsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x19GetPoolStatisticsResponse\x12.\n\nstatistics\x18\x01 \x01(\x0b\x32\x1a.skbpool.v1.PoolStatistics*U\n\tPoolState\x12\x1a\n\x16POOL_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_STATE_OPEN\x10\x01\x12\x17\n\x13POOL_STATE_ORPHANED\x10\x02\x32\x86\x02\n\x0bPoolService\x12K\n\nCreatePool\x12\x1d.skbpool.v1.CreatePoolRequest\x1a\x1e.skbpool.v1.CreatePoolResponse\x12H\n\tListPools\x12\x1c.skbpool.v1.ListPoolsRequest\x1a\x1d.skbpool.v1.ListPoolsResponse\x12`\n\x11GetPoolStatistics\x12$.skbpool.v1.GetPoolStatisticsRequest\x1a%.skbpool.v1.GetPoolStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,24 +32,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skbpool.v1.pool_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
-  _globals['_POOLSTATE']._serialized_start=682
-  _globals['_POOLSTATE']._serialized_end=767
+  _globals['_POOLSTATE']._serialized_start=813
+  _globals['_POOLSTATE']._serialized_end=898
   _globals['_POOL']._serialized_start=37
   _globals['_POOL']._serialized_end=149
   _globals['_POOLSTATISTICS']._serialized_start=152
-  _globals['_POOLSTATISTICS']._serialized_end=366
-  _globals['_CREATEPOOLREQUEST']._serialized_start=368
-  _globals['_CREATEPOOLREQUEST']._serialized_end=433
-  _globals['_CREATEPOOLRESPONSE']._serialized_start=435
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=487
-  _globals['_LISTPOOLSREQUEST']._serialized_start=489
-  _globals['_LISTPOOLSREQUEST']._serialized_end=507
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=509
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=561
-  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_start=563
-  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_end=603
-  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_start=605
-  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_end=680
-  _globals['_POOLSERVICE']._serialized_start=770
-  _globals['_POOLSERVICE']._serialized_end=1032
+  _globals['_POOLSTATISTICS']._serialized_end=497
+  _globals['_CREATEPOOLREQUEST']._serialized_start=499
+  _globals['_CREATEPOOLREQUEST']._serialized_end=564
+  _globals['_CREATEPOOLRESPONSE']._serialized_start=566
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=618
+  _globals['_LISTPOOLSREQUEST']._serialized_start=620
+  _globals['_LISTPOOLSREQUEST']._serialized_end=638
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=640
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=692
+  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_start=694
+  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_end=734
+  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_start=736
+  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_end=811
+  _globals['_POOLSERVICE']._serialized_start=901
+  _globals['_POOLSERVICE']._serialized_end=1163
 # @@protoc_insertion_point(module_scope)

@@ -97,6 +97,12 @@ class PoolStatistics(_message.Message):
     RELEASES_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
     RESERVED_FIELD_NUMBER: _builtins.int
+    LOW_WATERMARK_FIELD_NUMBER: _builtins.int
+    HIGH_WATERMARK_FIELD_NUMBER: _builtins.int
+    IS_LOW_FIELD_NUMBER: _builtins.int
+    LOW_CROSSINGS_FIELD_NUMBER: _builtins.int
+    HIGH_CROSSINGS_FIELD_NUMBER: _builtins.int
+    EXHAUSTIONS_FIELD_NUMBER: _builtins.int
     free: _builtins.int
     """Buffers in the depot, to be had by anyone."""
     cached: _builtins.int
@@ -119,6 +125,18 @@ class PoolStatistics(_message.Message):
     """Buffers set aside: for the worst case of the drivers and consumers attached, and those lent to
     sessions.
     """
+    low_watermark: _builtins.int
+    """With fewer free buffers the pool is low. 0: only when an allocation finds none."""
+    high_watermark: _builtins.int
+    """With as many free buffers it has recovered."""
+    is_low: _builtins.bool
+    """Whether it is low now."""
+    low_crossings: _builtins.int
+    """How often it became low, since it was made."""
+    high_crossings: _builtins.int
+    """How often it recovered, since it was made."""
+    exhaustions: _builtins.int
+    """How often an allocation found no buffer for the first time since the pool became low."""
     @_builtins.property
     def pool(self) -> Global___Pool:
         """The pool these counters are of."""
@@ -136,10 +154,16 @@ class PoolStatistics(_message.Message):
         releases: _builtins.int = ...,
         violations: _builtins.int = ...,
         reserved: _builtins.int = ...,
+        low_watermark: _builtins.int = ...,
+        high_watermark: _builtins.int = ...,
+        is_low: _builtins.bool = ...,
+        low_crossings: _builtins.int = ...,
+        high_crossings: _builtins.int = ...,
+        exhaustions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pool", b"pool"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alloc_empty", b"alloc_empty", "alloc_fast", b"alloc_fast", "alloc_slow", b"alloc_slow", "cached", b"cached", "free", b"free", "in_flight", b"in_flight", "pool", b"pool", "releases", b"releases", "reserved", b"reserved", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alloc_empty", b"alloc_empty", "alloc_fast", b"alloc_fast", "alloc_slow", b"alloc_slow", "cached", b"cached", "exhaustions", b"exhaustions", "free", b"free", "high_crossings", b"high_crossings", "high_watermark", b"high_watermark", "in_flight", b"in_flight", "is_low", b"is_low", "low_crossings", b"low_crossings", "low_watermark", b"low_watermark", "pool", b"pool", "releases", b"releases", "reserved", b"reserved", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -21,6 +21,46 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _CopyStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CopyStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CopyStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COPY_STAGE_UNSPECIFIED: _CopyStage.ValueType  # 0
+    """Never sent; a client may treat it as a stage it does not know."""
+    COPY_STAGE_LAND: _CopyStage.ValueType  # 1
+    """From an Ingest message into pool buffers."""
+    COPY_STAGE_COMPOSE: _CopyStage.ValueType  # 2
+    """From a program's frames into the batch of the next message: a client's stage."""
+    COPY_STAGE_ENCODE: _CopyStage.ValueType  # 3
+    """From buffers into a Subscribe message."""
+    COPY_STAGE_SKB_COPY: _CopyStage.ValueType  # 4
+    """Into buffers of one's own, to be written or to lie in one piece."""
+    COPY_STAGE_SMALL_FRAME: _CopyStage.ValueType  # 5
+    """Small frames of a large buffer into small buffers, while the pool is low."""
+    COPY_STAGE_COPY_OUT: _CopyStage.ValueType  # 6
+    """From buffers into the memory of a consumer that holds too much."""
+
+class CopyStage(_CopyStage, metaclass=_CopyStageEnumTypeWrapper):
+    """The stages that copy payload. The copies of a byte are the stages that it goes through."""
+
+COPY_STAGE_UNSPECIFIED: CopyStage.ValueType  # 0
+"""Never sent; a client may treat it as a stage it does not know."""
+COPY_STAGE_LAND: CopyStage.ValueType  # 1
+"""From an Ingest message into pool buffers."""
+COPY_STAGE_COMPOSE: CopyStage.ValueType  # 2
+"""From a program's frames into the batch of the next message: a client's stage."""
+COPY_STAGE_ENCODE: CopyStage.ValueType  # 3
+"""From buffers into a Subscribe message."""
+COPY_STAGE_SKB_COPY: CopyStage.ValueType  # 4
+"""Into buffers of one's own, to be written or to lie in one piece."""
+COPY_STAGE_SMALL_FRAME: CopyStage.ValueType  # 5
+"""Small frames of a large buffer into small buffers, while the pool is low."""
+COPY_STAGE_COPY_OUT: CopyStage.ValueType  # 6
+"""From buffers into the memory of a consumer that holds too much."""
+Global___CopyStage: _TypeAlias = CopyStage  # noqa: Y015
+
 class _HolderKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -188,6 +228,7 @@ class GetStatisticsResponse(_message.Message):
     DRIVERS_FIELD_NUMBER: _builtins.int
     CONSUMERS_FIELD_NUMBER: _builtins.int
     DROPS_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def pools(self) -> _containers.RepeatedCompositeFieldContainer[_pool_pb2.PoolStatistics]:
         """Every pool."""
@@ -208,6 +249,12 @@ class GetStatisticsResponse(_message.Message):
     def drops(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
         """Frames dropped anywhere since the daemon started, by reason."""
 
+    @_builtins.property
+    def copies(self) -> _containers.RepeatedCompositeFieldContainer[Global___CopyCount]:
+        """Payload that the daemon copied since it started, every stage in the order of its number. What the
+        transport copies is not among it.
+        """
+
     def __init__(
         self,
         *,
@@ -216,14 +263,45 @@ class GetStatisticsResponse(_message.Message):
         drivers: _abc.Iterable[Global___DriverStatistics] | None = ...,
         consumers: _abc.Iterable[Global___ConsumerStatistics] | None = ...,
         drops: _abc.Iterable[_drop_reason_pb2.DropCount] | None = ...,
+        copies: _abc.Iterable[Global___CopyCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "drivers", b"drivers", "drops", b"drops", "holders", b"holders", "pools", b"pools"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumers", b"consumers", "copies", b"copies", "drivers", b"drivers", "drops", b"drops", "holders", b"holders", "pools", b"pools"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatisticsResponse: _TypeAlias = GetStatisticsResponse  # noqa: Y015
+
+@_typing.final
+class CopyCount(_message.Message):
+    """What one stage copied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    stage: Global___CopyStage.ValueType
+    """Which stage."""
+    frames: _builtins.int
+    """How many frames."""
+    bytes: _builtins.int
+    """How many bytes of those frames: payload, without what a copy rounds up to."""
+    def __init__(
+        self,
+        *,
+        stage: Global___CopyStage.ValueType = ...,
+        frames: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "frames", b"frames", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyCount: _TypeAlias = CopyCount  # noqa: Y015
 
 @_typing.final
 class Holder(_message.Message):
@@ -235,6 +313,10 @@ class Holder(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
+    PEAK_COUNT_FIELD_NUMBER: _builtins.int
+    PEAK_BYTES_FIELD_NUMBER: _builtins.int
+    OLDEST_AT_LEAST_SECONDS_FIELD_NUMBER: _builtins.int
+    OLDEST_AT_MOST_SECONDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The holder's name."""
     kind: Global___HolderKind.ValueType
@@ -243,6 +325,16 @@ class Holder(_message.Message):
     """References held now."""
     bytes: _builtins.int
     """Bytes those references are charged for: of each buffer its size divided by the views armed."""
+    peak_count: _builtins.int
+    """Most references it was seen to hold, whenever figures were read or its quota was reached."""
+    peak_bytes: _builtins.int
+    """Most bytes it was seen to be charged for, likewise."""
+    oldest_at_least_seconds: _builtins.float
+    """Seconds for which it holds its oldest reference, at least; 0 if it holds none. The more often
+    figures are read, the closer the bounds.
+    """
+    oldest_at_most_seconds: _builtins.float
+    """The same, at most."""
     def __init__(
         self,
         *,
@@ -250,10 +342,14 @@ class Holder(_message.Message):
         kind: Global___HolderKind.ValueType = ...,
         count: _builtins.int = ...,
         bytes: _builtins.int = ...,
+        peak_count: _builtins.int = ...,
+        peak_bytes: _builtins.int = ...,
+        oldest_at_least_seconds: _builtins.float = ...,
+        oldest_at_most_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "count", b"count", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "count", b"count", "kind", b"kind", "name", b"name", "oldest_at_least_seconds", b"oldest_at_least_seconds", "oldest_at_most_seconds", b"oldest_at_most_seconds", "peak_bytes", b"peak_bytes", "peak_count", b"peak_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,6 @@
 """The figures of pools, drivers, consumers and sessions, read anew at each scrape."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import skbpool
@@ -16,17 +16,17 @@ from skbpool._native import latency_histogram
 from skbpool_service import __version__
 from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
-from skbpool_service.holders import SESSION, holders
-from skbpool_service.ledger import CONSUMER, DRIVER, Flow
+from skbpool_service.holders import Holding, holders
+from skbpool_service.ledger import CONSUMER, Flow
+from skbpool_service.metrics.families import Rows, counter, gauge
+from skbpool_service.metrics.holders import each, held
+from skbpool_service.metrics.pools import PoolFigures, copied
+from skbpool_service.metrics.pools import pools as pool_families
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.convert import REASONS
 from skbpool_service.sessions import Sessions
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily | InfoMetricFamily
-Labels = tuple[str, ...]
-Rows = Iterable[tuple[Labels, float]]
-
-STATES = ("open", "orphaned", "closed")
 
 
 class EngineCollector(Collector):
@@ -45,117 +45,43 @@ class EngineCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Return the families with the figures of this moment."""
         totals = self._engine.ledger.totals()
-        held = [(holder.kind, holder.count, holder.bytes) for holder in holders(self._sessions)]
-        pools = [pool.stats() for pool in self._engine.pools.all()]
-        yield from self._build(pools, totals, held, latency_histogram())
+        pools = [PoolFigures.of(pool) for pool in self._engine.pools.all()]
+        yield from self._build(pools, totals, holders(self._sessions), latency_histogram())
 
     def _build(
         self,
-        pools: list[skbpool.PoolStats],
+        pools: list[PoolFigures],
         totals: tuple[dict[str, Any], dict[str, Flow], dict[str, Flow]],
-        held: list[tuple[str, int, int]],
+        holdings: list[Holding],
         latency: tuple[list[float], list[int], float],
     ) -> Iterator[Family]:
         hub, drivers, consumers = totals
         yield InfoMetricFamily(
             "skbpool_build", "The version that runs.", value={"version": __version__}
         )
-        yield from _pools(pools)
+        yield from pool_families(pools)
+        yield from copied(skbpool.copies())
         yield from _drivers(drivers)
         yield from _consumers(consumers)
         yield from _standing(self._engine, hub.get("consumers", []))
         drops = all_drops(hub) if hub else {}
         for unit, text in (("frames", "Frames"), ("bytes", "Bytes of frames")):
-            yield _counter(
+            yield counter(
                 f"skbpool_dropped_{unit}",
                 f"{text} dropped anywhere, by drivers and for consumers.",
                 ("reason",),
                 (((reason,), drops.get(reason, {unit: 0})[unit]) for reason in REASONS),
             )
-        yield from _held(held)
+        yield from held(holdings)
+        names = self._engine.settings.limits.max_metric_names
+        yield from each(holdings, self._engine.ledger.label, names)
         yield _latency(latency)
-        yield _gauge(
+        yield gauge(
             "skbpool_open_streams",
             "Calls that are open, by what limits them.",
             ("limit",),
             (((name,), gate.inside) for name, gate in self._gates.items()),
         )
-
-
-def _gauge(name: str, text: str, labels: Labels, rows: Rows) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
-def _counter(name: str, text: str, labels: Labels, rows: Rows) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
-def _pools(pools: list[skbpool.PoolStats]) -> Iterator[Family]:
-    def each(value: Callable[[skbpool.PoolStats], float]) -> Rows:
-        return [((pool.name,), value(pool)) for pool in pools]
-
-    yield _gauge(
-        "skbpool_pool_buffers",
-        "Buffers by where they are; their sum is the size of the pool.",
-        ("pool", "place"),
-        [
-            ((pool.name, place), getattr(pool, place))
-            for pool in pools
-            for place in ("free", "cached", "in_flight")
-        ],
-    )
-    yield _gauge(
-        "skbpool_pool_buffer_size_bytes",
-        "Size of one buffer.",
-        ("pool",),
-        each(lambda pool: pool.buffer_bytes),
-    )
-    yield _gauge(
-        "skbpool_pool_size_bytes",
-        "Memory of the pool.",
-        ("pool",),
-        each(lambda pool: pool.buffers * pool.buffer_bytes),
-    )
-    yield _gauge(
-        "skbpool_pool_reserved_buffers",
-        "Buffers set aside for drivers, consumers and leases.",
-        ("pool",),
-        each(lambda pool: pool.reserved),
-    )
-    yield _gauge(
-        "skbpool_pool_state",
-        "1 for the state the pool is in, 0 for the others.",
-        ("pool", "state"),
-        [((pool.name, state), float(pool.state == state)) for pool in pools for state in STATES],
-    )
-    yield _counter(
-        "skbpool_pool_allocations",
-        "Allocations: fast from a thread's own cache, slow from the depot, empty without a buffer.",
-        ("pool", "path"),
-        [
-            ((pool.name, path), getattr(pool, f"alloc_{path}"))
-            for pool in pools
-            for path in ("fast", "slow", "empty")
-        ],
-    )
-    yield _counter(
-        "skbpool_pool_releases",
-        "Buffers that came home.",
-        ("pool",),
-        each(lambda pool: pool.releases),
-    )
-    yield _counter(
-        "skbpool_pool_violations",
-        "Wrong releases that were caught; 0 unless there is a bug.",
-        ("pool",),
-        each(lambda pool: pool.violations),
-    )
 
 
 def _drivers(flows: Mapping[str, Flow]) -> Iterator[Family]:
@@ -171,8 +97,8 @@ def _drivers(flows: Mapping[str, Flow]) -> Iterator[Family]:
     ]
     for name, text, value in rows:
         family = (((driver,), value(flow)) for driver, flow in flows.items())
-        yield _counter(f"skbpool_driver_{name}", text, labels, family)
-    yield _counter(
+        yield counter(f"skbpool_driver_{name}", text, labels, family)
+    yield counter(
         "skbpool_driver_dropped_frames",
         "Frames that the driver dropped before any consumer was asked.",
         ("driver", "reason"),
@@ -182,19 +108,19 @@ def _drivers(flows: Mapping[str, Flow]) -> Iterator[Family]:
 
 def _consumers(flows: Mapping[str, Flow]) -> Iterator[Family]:
     labels = ("consumer",)
-    yield _counter(
+    yield counter(
         "skbpool_consumer_frames",
         "Frames handed over.",
         labels,
         (((consumer,), flow.frames) for consumer, flow in flows.items()),
     )
-    yield _counter(
+    yield counter(
         "skbpool_consumer_bytes",
         "Bytes of frames handed over.",
         labels,
         (((consumer,), flow.bytes) for consumer, flow in flows.items()),
     )
-    yield _counter(
+    yield counter(
         "skbpool_consumer_dropped_frames",
         "Frames that the consumer missed.",
         ("consumer", "reason"),
@@ -225,23 +151,7 @@ def _standing(engine: Engine, consumers: list[dict[str, Any]]) -> Iterator[Famil
     }
     for key, text in texts.items():
         rows = (((consumer,), entry[key]) for consumer, entry in sums.items())
-        yield _gauge(f"skbpool_consumer_{key}_views", text, ("consumer",), rows)
-
-
-def _held(held: list[tuple[str, int, int]]) -> Iterator[Family]:
-    kinds = (DRIVER, CONSUMER, SESSION)
-    yield _gauge(
-        "skbpool_held_views",
-        "References in flight, by what kind of holder has them.",
-        ("kind",),
-        [((kind,), sum(count for of, count, _ in held if of == kind)) for kind in kinds],
-    )
-    yield _gauge(
-        "skbpool_held_bytes",
-        "What those references are charged for.",
-        ("kind",),
-        [((kind,), sum(size for of, _, size in held if of == kind)) for kind in kinds],
-    )
+        yield gauge(f"skbpool_consumer_{key}_views", text, ("consumer",), rows)
 
 
 def _latency(latency: tuple[list[float], list[int], float]) -> HistogramMetricFamily:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import skbpool
-from skbpool.v1 import drop_reason_pb2, pool_pb2
+from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
 
 _STATES = {
     "open": pool_pb2.POOL_STATE_OPEN,
@@ -30,6 +30,18 @@ def drops(by_reason: Mapping[str, Any]) -> list[drop_reason_pb2.DropCount]:
     ]
 
 
+def copies() -> list[server_pb2.CopyCount]:
+    """Return what each stage of this process copied as messages."""
+    return [
+        server_pb2.CopyCount(
+            stage=server_pb2.CopyStage.Value(f"COPY_STAGE_{stage.upper()}"),
+            frames=count["frames"],
+            bytes=count["bytes"],
+        )
+        for stage, count in skbpool.copies().items()
+    ]
+
+
 def pool_message(pool: skbpool.Pool) -> pool_pb2.Pool:
     """Return what a pool is as a message."""
     return _pool(pool.stats())
@@ -38,6 +50,7 @@ def pool_message(pool: skbpool.Pool) -> pool_pb2.Pool:
 def pool_statistics(pool: skbpool.Pool) -> pool_pb2.PoolStatistics:
     """Return the counters of a pool as a message."""
     stats = pool.stats()
+    marks = pool.watermarks()
     return pool_pb2.PoolStatistics(
         pool=_pool(stats),
         free=stats.free,
@@ -49,6 +62,12 @@ def pool_statistics(pool: skbpool.Pool) -> pool_pb2.PoolStatistics:
         releases=stats.releases,
         violations=stats.violations,
         reserved=stats.reserved,
+        low_watermark=marks.low,
+        high_watermark=marks.high,
+        is_low=marks.is_low,
+        low_crossings=marks.low_crossings,
+        high_crossings=marks.high_crossings,
+        exhaustions=marks.exhaustions,
     )
 
 

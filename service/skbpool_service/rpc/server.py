@@ -8,7 +8,7 @@ from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
 from skbpool_service.holders import SESSION, holders
 from skbpool_service.ledger import CONSUMER, DRIVER
-from skbpool_service.rpc.convert import drops, pool_statistics
+from skbpool_service.rpc.convert import copies, drops, pool_statistics
 from skbpool_service.rpc.table import MethodTable
 from skbpool_service.sessions import Sessions
 
@@ -75,6 +75,10 @@ class ServerService:
                     kind=_KINDS[holder.kind],
                     count=holder.count,
                     bytes=holder.bytes,
+                    peak_count=holder.peak_count,
+                    peak_bytes=holder.peak_bytes,
+                    oldest_at_least_seconds=holder.oldest_at_least,
+                    oldest_at_most_seconds=holder.oldest_at_most,
                 )
                 for holder in holders(self._sessions)
             ],
@@ -100,4 +104,5 @@ class ServerService:
                 for consumer in hub["consumers"]
             ],
             drops=drops(all_drops(hub)),
+            copies=copies(),
         )

@@ -12,39 +12,13 @@ from batches import numbered, request
 from daemon_support import Stubs, eventually, refusal
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2
+from scraping import fetch, scrape, subscribed, value
+from skbpool.v1 import lease_pb2, pool_pb2, server_pb2
 from skbpool_service import __version__
 from skbpool_service.daemon import Daemon
 from skbpool_service.metrics import endpoint
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-
-def fetch(daemon: Daemon, accept: str = "text/plain") -> str:
-    assert daemon.metrics_url is not None
-    with urllib.request.urlopen(
-        urllib.request.Request(daemon.metrics_url, headers={"Accept": accept})
-    ) as response:
-        return response.read().decode()
-
-
-def scrape(daemon: Daemon) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-    """Return every sample by name and labels."""
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse_text(fetch(daemon))
-        for sample in family.samples
-    }
-
-
-def value(daemon: Daemon, name: str, **labels: str) -> float:
-    return scrape(daemon)[name, frozenset(labels.items())]
-
-
-def subscribed(stubs: Stubs, **fields: Any) -> Any:
-    stream = stubs.frame.Subscribe(frame_pb2.SubscribeRequest(**fields))
-    stream.initial_metadata()
-    return stream
 
 
 @pytest.fixture

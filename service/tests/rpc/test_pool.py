@@ -28,10 +28,18 @@ def test_sessions_borrow_from_it(stubs: Stubs) -> None:
         lease_pb2.AllocateRequest(session_id=session_id, pool="jumbo", count=4)
     )
     assert (len(answer.buffers), answer.buffer_bytes) == (4, 16_384)
-    assert stubs.statistics("jumbo").in_flight == 4
+    figures = stubs.statistics("jumbo")
+    assert (figures.in_flight, figures.is_low) == (4, False)
+    assert (figures.low_watermark, figures.high_watermark) == (1, 2)
     assert stubs.statistics().in_flight == 0
+    stubs.lease.Allocate(lease_pb2.AllocateRequest(session_id=session_id, pool="jumbo", count=6))
+    figures = stubs.statistics("jumbo")
+    assert (figures.is_low, figures.low_crossings, figures.high_crossings) == (True, 1, 0)
+    assert figures.exhaustions == 0
     session.cancel()
     stubs.await_home("jumbo")
+    figures = stubs.statistics("jumbo")
+    assert (figures.is_low, figures.high_crossings) == (False, 1)
 
 
 @pytest.mark.parametrize(

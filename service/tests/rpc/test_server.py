@@ -40,9 +40,28 @@ def test_statistics_tell_who_holds_what(stubs: Stubs) -> None:
     holders = {holder.name: holder for holder in answer.holders}
     assert holders["holder"].kind == server_pb2.HOLDER_KIND_SESSION
     assert (holders["holder"].count, holders["holder"].bytes) == (3, 3 * 4096)
+    assert (holders["holder"].peak_count, holders["holder"].peak_bytes) == (3, 3 * 4096)
+    age = holders["holder"].oldest_at_least_seconds
+    assert 0 < age == holders["holder"].oldest_at_most_seconds
+    again = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
+    ages = {holder.name: holder.oldest_at_least_seconds for holder in again.holders}
+    assert ages["holder"] > age
     assert [pool.pool.name for pool in answer.pools] == ["default"]
     assert answer.pools[0].in_flight == 3
     session.cancel()
+
+
+def test_statistics_tell_what_was_copied(stubs: Stubs) -> None:
+    def landed() -> dict[int, int]:
+        answer = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
+        return {copy.stage: copy.bytes for copy in answer.copies}
+
+    before = landed()
+    list(stubs.frame.Ingest(iter([request([b"a" * 60, b"b" * 40], 1)])))
+    after = landed()
+    assert list(after) == list(range(1, len(server_pb2.CopyStage.keys())))
+    grown = {stage: after[stage] - before[stage] for stage in after if after[stage] > before[stage]}
+    assert grown == {server_pb2.COPY_STAGE_LAND: 100}
 
 
 def test_statistics_list_drivers_while_they_are_attached(stubs: Stubs) -> None:

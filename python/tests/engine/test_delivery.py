@@ -22,6 +22,7 @@ from skbpool import (
     copies,
     holders,
 )
+from skbpool._native import latency_histogram
 
 FRAME = 100
 
@@ -101,12 +102,28 @@ def test_drop_newest_is_the_default(pool: Pool, hub: Hub) -> None:
     assert done.dropped == {"quota": drops(2)}
     assert consumer.missed() == done.dropped
     assert consumer.missed() == {}, "since it was last asked"
+    assert pool.stats().cached == 0, "what was refused is free for anybody"
     assert events.wait(0) == "quota_exceeded"
     assert contents(consumer.poll()) == [1, 2]
     assert events.wait(0) is None, "told when a driver next delivers"
     port.deliver(frames(pool, 5))
     assert events.wait(0) == "quota_recovered"
     assert contents(consumer.poll()) == [5]
+
+
+def test_a_ring_may_be_smaller_than_the_quota(pool: Pool, hub: Hub) -> None:
+    port = hub.attach_driver("in")
+    consumer = hub.attach_consumer("out", quota=8, ring_slots=2)
+    assert port.deliver(frames(pool, 1, 2, 3)).dropped == {"ring_full": drops(1)}
+    assert contents(consumer.poll()) == [1, 2]
+
+
+def test_the_time_from_delivery_to_release_is_measured(pool: Pool, hub: Hub) -> None:
+    port, consumer = hub.attach_driver("in"), hub.attach_consumer("out", quota=8)
+    before = latency_histogram()[1][-1]
+    port.deliver(frames(pool, 1, 2))
+    assert contents(consumer.poll()) == [1, 2]
+    assert latency_histogram()[1][-1] - before == 2
 
 
 def test_a_quota_of_bytes_counts_whole_buffers(pool: Pool, hub: Hub) -> None:

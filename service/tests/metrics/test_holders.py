@@ -1,5 +1,6 @@
 """/metrics: who held how much for how long, what was copied, and when a pool is low."""
 
+import time
 from typing import Any
 
 import pytest
@@ -49,11 +50,15 @@ def test_a_session_has_a_peak_and_an_age(daemon: Daemon, stubs: Stubs) -> None:
     later = held_by(daemon, "oldest_age_seconds", "session", "keeper")
     assert later > age, "it still has the first"
     assert held_by(daemon, "peak_views", "session", "keeper") == 3
-    lease.allocate(1)
+    assert held_by(daemon, "peak_bytes", "session", "keeper") == 3 * 4096
+    before_newer = time.monotonic()
+    newer = lease.allocate(1)
     lease.release(first)
-    samples = scrape(daemon)
+    age = held_by(daemon, "oldest_age_seconds", "session", "keeper")
+    assert 0 < age <= time.monotonic() - before_newer
+    lease.release(*newer)
+    assert held_by(daemon, "oldest_age_seconds", "session", "keeper") == 0
     labels = frozenset({"kind": "session", "holder": "keeper"}.items())
-    assert samples["skbpool_holder_oldest_age_seconds", labels] > 0
     lease.stream.cancel()
     eventually(lambda: ("skbpool_holder_peak_views", labels) not in scrape(daemon))
 

@@ -103,7 +103,14 @@ def test_what_was_missed_is_told_once(hub: Hub) -> None:
         "bytes": 6000,
         "queued": 0,
         "held": 0,
+        "held_bytes": 0,
         "quota": 100,
+        "quota_bytes": None,
+        "copied": 0,
+        "copied_bytes": 0,
+        "copies_held_bytes": 0,
+        "copy_memory": 0,
+        "waits": 0,
         "dropped": {"quota": {"frames": 30, "bytes": 1800}},
     }
 

@@ -34,11 +34,16 @@ fn deliver_chain(
     cache: &mut LocalCache,
     numbers: std::ops::Range<u64>,
 ) -> [u64; 3] {
+    let batch = chain(cache, numbers);
+    deliver_batch(port, cache, batch)
+}
+
+fn chain(cache: &mut LocalCache, numbers: std::ops::Range<u64>) -> SkbBatch {
     let chain = numbered(cache, numbers).into_iter().reduce(|mut chain: Skb, part| {
         chain.append_frag(part).unwrap();
         chain
     });
-    deliver_batch(port, cache, chain.into_iter().collect())
+    chain.into_iter().collect()
 }
 
 fn deliver_batch(port: &mut DriverPort, cache: &mut LocalCache, mut batch: SkbBatch) -> [u64; 3] {
@@ -136,7 +141,18 @@ fn nothing_goes_for_a_frame_that_never_fits() {
     deliver(&mut port, &mut cache, 0..2);
     assert_eq!(deliver_chain(&mut port, &mut cache, 2..5), [0, 1, 0]);
     assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 1);
-    assert_eq!(poll(&mut consumer).1, [0, 1]);
+    // Beside others it takes nobody along: one goes for the one that is new, whichever comes first.
+    for (number, chain_is_last) in [(10, false), (11, true)] {
+        let mut batch = chain(&mut cache, 2..5);
+        let mut more = numbered(&mut cache, number..number + 1);
+        if chain_is_last {
+            std::mem::swap(&mut batch, &mut more);
+        }
+        batch.append(&mut more);
+        assert_eq!(deliver_batch(&mut port, &mut cache, batch), [1, 1, 1]);
+    }
+    assert_eq!(dropped(&consumer.stats(), DropReason::Quota), 3);
+    assert_eq!(poll(&mut consumer).1, [10, 11]);
     check_home(hub.pool());
 }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 /// What happens to frames that a consumer cannot take, because its ring is full or its quota is used
 /// up. Decided when frames are published; views that the consumer took are its own.
+///
+/// A frame that would not fit if the consumer held nothing, a chain of more views than its quota or one of
+/// more bytes, is dropped alone whatever the policy, unless memory for copies can hold it: those beside it
+/// fare as if it had not been there, and nobody waits for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {

@@ -2,8 +2,7 @@
 
 use super::error::HubError;
 use skbpool_pool::{
-    Accounts, AllocError, Buffer, BufferSource, Fill, Holder, HolderKind, Pool, Skb, SkbBatch,
-    SkbFlags,
+    Accounts, AllocError, Buffer, BufferSource, Fill, Holder, HolderKind, Pool, Skb, SkbFlags,
 };
 use std::sync::Arc;
 
@@ -43,40 +42,58 @@ impl Copies {
         u64::from(self.pool.count()) * u64::from(self.pool.buffer_bytes())
     }
 
-    /// Appends copies of `frames` to `into`, from the first on, many to a buffer, until the memory is
-    /// used up; returns how many, and their bytes. Copies each byte once, which the caller counts.
-    pub(crate) fn copy(&self, frames: &[Skb], into: &mut SkbBatch) -> (usize, u64) {
-        let mut filling: Option<Fill> = None;
-        let (mut done, mut bytes) = (0, 0);
-        for skb in frames {
-            let Some(mut copy) = self.copy_one(skb, &mut filling) else { break };
-            copy.timestamp_ns = skb.timestamp_ns;
-            copy.hash = skb.hash;
-            copy.birth = skb.birth;
-            copy.port = skb.port;
-            copy.link_type = skb.link_type;
-            if skb.flags.contains(SkbFlags::ORIGINAL_LENGTH) {
-                copy.set_original_length(skb.original_length());
-            }
-            copy.flags.0 |= skb.flags.0 | SkbFlags::COPIED.0;
-            into.push(copy);
-            done += 1;
-            bytes += u64::from(skb.len());
-        }
-        (done, bytes)
+    /// Whether a copy of `skb` fits it while it is unused.
+    pub(crate) fn may_ever_hold(&self, skb: &Skb) -> bool {
+        skb.len().div_ceil(self.pool.buffer_bytes()) <= self.buffers()
     }
 
-    fn copy_one(&self, skb: &Skb, filling: &mut Option<Fill>) -> Option<Skb> {
+    /// Begins to copy frames, many to a buffer, until the memory is used up.
+    pub(crate) fn begin(&self) -> Copying<'_> {
+        Copying { pool: &self.pool, filling: None, used_up: false }
+    }
+}
+
+/// Copies of frames one behind the other.
+pub(crate) struct Copying<'c> {
+    pool: &'c Pool,
+    filling: Option<Fill>,
+    used_up: bool,
+}
+
+impl Copying<'_> {
+    /// A copy of `skb`; none if the memory was used up by it or before. Copies each byte once, which the
+    /// caller counts.
+    pub(crate) fn copy(&mut self, skb: &Skb) -> Option<Skb> {
+        if self.used_up {
+            return None;
+        }
+        let Some(mut copy) = self.copy_bytes(skb) else {
+            self.used_up = true;
+            return None;
+        };
+        copy.timestamp_ns = skb.timestamp_ns;
+        copy.hash = skb.hash;
+        copy.birth = skb.birth;
+        copy.port = skb.port;
+        copy.link_type = skb.link_type;
+        if skb.flags.contains(SkbFlags::ORIGINAL_LENGTH) {
+            copy.set_original_length(skb.original_length());
+        }
+        copy.flags.0 |= skb.flags.0 | SkbFlags::COPIED.0;
+        Some(copy)
+    }
+
+    fn copy_bytes(&mut self, skb: &Skb) -> Option<Skb> {
         let len = skb.len();
         if len > self.pool.buffer_bytes() {
-            return skb.copy(&mut Uncounted(&self.pool)).ok();
+            return skb.copy(&mut Uncounted(self.pool)).ok();
         }
-        if filling.as_ref().is_none_or(|fill| fill.room() < len) {
+        if self.filling.as_ref().is_none_or(|fill| fill.room() < len) {
             // The last one is let go of first: its views keep it.
-            *filling = None;
-            *filling = self.pool.alloc().ok().and_then(|buffer| buffer.fill().ok());
+            self.filling = None;
+            self.filling = self.pool.alloc().ok().and_then(|buffer| buffer.fill().ok());
         }
-        let fill = filling.as_mut()?;
+        let fill = self.filling.as_mut()?;
         let mut tail = &mut fill.tail_mut()[..len as usize];
         for part in skb.parts() {
             let (now, rest) = tail.split_at_mut(part.len());

@@ -1,12 +1,10 @@
 //! One driver's connection to one consumer: what fits it, and how it is published.
 
-use super::config::Policy;
 use super::delivered::Delivered;
 use super::ends::{Ends, RingRx, RingTx};
-use super::quota::{Grant, charge};
+use super::quota::Grant;
 use super::shared::{ConsumerShared, LinkCounters};
-use crate::claimed;
-use skbpool_pool::{Charge, CopyStage, DropReason, LocalCache, Share, Skb, SkbBatch};
+use skbpool_pool::{Charge, DropReason, LocalCache, Share, Skb, SkbBatch};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,11 +16,13 @@ pub(crate) struct LinkTx {
     pub(super) counters: Arc<LinkCounters>,
     pub(crate) shared: Arc<ConsumerShared>,
     /// There may be chains in its ring.
-    chained: bool,
+    pub(super) chained: bool,
     /// What was found to fit, until it is published.
-    fit: Fit,
+    pub(super) fit: Fit,
     /// Copies to be published behind the views.
-    copied: SkbBatch,
+    pub(super) copied: SkbBatch,
+    /// How many views go before each copy; none: the copies come behind all of them.
+    pub(super) places: Vec<usize>,
     /// Frames that the driver waits with.
     pub(super) waiting: SkbBatch,
     /// It waited to the end of its time, and the consumer made no room at all.
@@ -40,12 +40,12 @@ pub(crate) struct LinkRx {
 
 /// What of a batch fits a consumer, and why not more.
 #[derive(Debug)]
-struct Fit {
+pub(super) struct Fit {
     /// What the quota granted. It has to be settled, for it counts as the consumer's from here on.
-    grant: Grant,
+    pub(super) grant: Grant,
     /// Frames and bytes that it misses.
-    refused: (u64, u64),
-    reason: DropReason,
+    pub(super) refused: (u64, u64),
+    pub(super) reason: DropReason,
 }
 
 /// Both ends of a new link over a ring.
@@ -60,6 +60,7 @@ pub(crate) fn link(shared: &Arc<ConsumerShared>, ring: impl Into<Ends>) -> (Link
         chained: false,
         fit: Fit { grant: Grant::default(), refused: (0, 0), reason: DropReason::RingFull },
         copied: SkbBatch::new(),
+        places: Vec::new(),
         waiting: SkbBatch::new(),
         gave_up: false,
     };
@@ -95,127 +96,7 @@ impl LinkTx {
             self.gave_up = false;
             return 0..granted;
         }
-        self.fit_part(frames, room, granted, chained, may_wait, cache, delivered)
-    }
-
-    /// What becomes of a batch that does not fit: `room` is there for, `granted` were granted.
-    #[cold]
-    #[expect(clippy::too_many_arguments, reason = "what `fit` was told and what it found")]
-    fn fit_part(
-        &mut self,
-        frames: &[Skb],
-        room: usize,
-        granted: usize,
-        chained: bool,
-        may_wait: bool,
-        cache: &mut LocalCache,
-        delivered: &mut Delivered,
-    ) -> Range<usize> {
-        let mut fitting = 0..granted;
-        let mut copied = 0;
-        self.fit.reason = self.reason(frames, room, granted);
-        match self.shared.policy {
-            Policy::DropNewest => {}
-            Policy::DropOldest => {
-                fitting = self.fit_newest(frames, chained, cache, delivered);
-            }
-            Policy::CopyOut { .. } => copied = self.copy(&frames[granted..room], cache),
-            Policy::Block { .. } => {
-                self.gave_up &= granted == 0;
-                if may_wait && !self.gave_up {
-                    return 0..frames.len();
-                }
-            }
-        }
-        let refused = frames[..fitting.start].iter().chain(&frames[fitting.end + copied..]);
-        self.fit.refused = sizes(refused);
-        fitting
-    }
-
-    fn reason(&self, frames: &[Skb], room: usize, granted: usize) -> DropReason {
-        // Where both are in the way, the quota is what the consumer can do something about.
-        let (quota, holder) = (&self.shared.quota, &self.shared.holder);
-        if granted < room || quota.refuses(holder, &frames[granted]) {
-            DropReason::Quota
-        } else {
-            DropReason::RingFull
-        }
-    }
-
-    /// Makes place for the newest of `frames` by taking the oldest out of the ring; returns which fit.
-    fn fit_newest(
-        &mut self,
-        frames: &[Skb],
-        chained: bool,
-        cache: &mut LocalCache,
-        delivered: &mut Delivered,
-    ) -> Range<usize> {
-        let len = frames.len();
-        let RingTx::Claimed(ring) = &mut self.ring else { return 0..self.fit.grant.frames };
-        let (quota, holder) = (&self.shared.quota, &self.shared.holder);
-        let even = !self.chained && quota.bytes().is_none();
-        // Nothing goes for frames that do not fit an empty ring.
-        let newest = frames.iter().rev().take(ring.slots() as usize);
-        let mut wanted = newest.take_while(|skb| quota.may_ever_grant(skb)).count();
-        let mut evicted = SkbBatch::new();
-        // What was granted so far was for others.
-        quota.settle(self.fit.grant.views, self.fit.grant.bytes);
-        let fitting = loop {
-            let room = (ring.room(wanted as u32) as usize).min(wanted);
-            if room < wanted {
-                // While the consumer is in the middle of a copy, evicting what follows makes no room.
-                let missing = (wanted - room) as u32;
-                if ring.is_held_up() || ring.evict(evicted.as_mut_vec(), missing) == 0 {
-                    wanted = room;
-                } else {
-                    self.counters.count_evicted(&mut evicted, cache, delivered);
-                    continue;
-                }
-            }
-            let newest = frames[len - wanted..].iter().rev();
-            let fitting = quota.fit(holder, newest.clone(), chained, &mut self.fit.grant);
-            if fitting == wanted {
-                break fitting;
-            }
-            let missing = quota.lacks(holder, newest.skip(fitting));
-            if !evict_charge(ring, &mut evicted, missing, even) {
-                break fitting;
-            }
-            quota.settle(self.fit.grant.views, self.fit.grant.bytes);
-            self.counters.count_evicted(&mut evicted, cache, delivered);
-        };
-        if fitting < len {
-            self.fit.reason = self.reason_of_newest(frames, fitting);
-        }
-        len - fitting..len
-    }
-
-    /// Why the frame in front of the newest that fit does not.
-    fn reason_of_newest(&self, frames: &[Skb], fitting: usize) -> DropReason {
-        let next = &frames[frames.len() - fitting - 1];
-        if self.shared.quota.refuses(&self.shared.holder, next) {
-            DropReason::Quota
-        } else {
-            DropReason::RingFull
-        }
-    }
-
-    /// Copies what the quota did not grant, as far as there is memory; returns how many.
-    fn copy(&mut self, frames: &[Skb], cache: &mut LocalCache) -> usize {
-        let Some(copies) = &self.shared.copies else { return 0 };
-        let (copied, bytes) = copies.copy(frames, &mut self.copied);
-        if copied != 0 {
-            let holder = copies.holder.id();
-            for skb in self.copied.as_mut_slice() {
-                skb.set_holder(holder);
-            }
-            let (views, truesize) = charge(self.copied.as_slice().iter());
-            cache.shard().acquire(holder, views, truesize);
-            cache.shard().count_copy(CopyStage::CopyOut, copied as u64, bytes);
-            self.counters.copied.add(copied as u64);
-            self.counters.copied_bytes.add(bytes);
-        }
-        copied
+        self.fit_part(frames, room, chained, may_wait, cache, delivered)
     }
 
     /// Publishes the views of `share` that fit, and counts what the consumer misses. Answers false if
@@ -228,15 +109,15 @@ impl LinkTx {
         cache: &mut LocalCache,
         delivered: &mut Delivered,
     ) -> bool {
-        if share.views.len() > self.fit.grant.frames {
-            // Those behind wait.
-            self.waiting.extend(share.views.as_mut_vec().drain(self.fit.grant.frames..));
-        }
         if self.fit.refused.0 != 0 {
             self.drop_frames(self.fit.reason, self.fit.refused, delivered);
         }
         if share.limited.0 != 0 {
             self.drop_frames(DropReason::SharedLimit, share.limited, delivered);
+        }
+        // Where some are missing, others that were not granted may make up their number.
+        if share.views.len() > self.fit.grant.frames || share.limited.0 != 0 {
+            self.sort_out(&mut share.views, cache, delivered);
         }
         delivered.copied += self.copied.len() as u64;
         self.enqueue(&mut share.views, cache, delivered)
@@ -276,7 +157,7 @@ impl LinkTx {
         }
         if !self.copied.is_empty() {
             bytes += self.copied.bytes();
-            batch.append(&mut self.copied);
+            self.place_copies(batch);
         }
         let frames = batch.len();
         if frames == 0 {
@@ -341,29 +222,6 @@ impl LinkTx {
     pub(crate) fn grant(&self, wanted: u64) -> u64 {
         self.shared.quota.grant_views(&self.shared.holder, wanted)
     }
-}
-
-/// Takes as few of the oldest out of `ring` as have `missing` views and bytes, at least one; answers
-/// false if there is none. `even` says that each is charged as one view, and bytes have no limit.
-fn evict_charge(
-    ring: &mut claimed::Enqueue<Skb>,
-    into: &mut SkbBatch,
-    missing: (u64, u64),
-    even: bool,
-) -> bool {
-    if even {
-        return ring.evict(into.as_mut_vec(), u32::try_from(missing.0).unwrap_or(u32::MAX).max(1))
-            != 0;
-    }
-    let (mut views, mut bytes) = (0, 0);
-    while into.is_empty() || views < missing.0 || bytes < missing.1 {
-        if ring.evict(into.as_mut_vec(), 1) == 0 {
-            break;
-        }
-        let (more, truesize) = charge(into.as_slice().last().into_iter());
-        (views, bytes) = (views + more, bytes + truesize);
-    }
-    !into.is_empty()
 }
 
 /// Frames, and their bytes.

@@ -9,9 +9,11 @@ mod copies;
 mod delivered;
 mod ends;
 mod error;
+mod evict;
 #[cfg(not(loom))]
 mod forked;
 mod link;
+mod misfit;
 mod port;
 mod quota;
 mod quota_events;

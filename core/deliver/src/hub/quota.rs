@@ -74,9 +74,10 @@ impl Quota {
         self.bytes.as_ref().map(|bytes| bytes.limit)
     }
 
-    /// Grants views and bytes of as many of `frames` as both limits leave, in order; returns how many,
-    /// and tells the rest in `grant`. All that was granted has to be settled, after what is used of it
-    /// was charged to `holder`. `chained` says that there may be chains among them.
+    /// Grants views and bytes of as many of `frames` as both limits leave, in order and as if those that
+    /// never fit were not there; returns how many, and tells the rest in `grant`. All that was granted
+    /// has to be settled, after what is used of it was charged to `holder`. `chained` says that there may
+    /// be chains among them.
     ///
     /// One compare-and-swap, at the ceiling also a sum over the shards of the accounts; with a limit of
     /// bytes both twice.
@@ -88,14 +89,15 @@ impl Quota {
         chained: bool,
         grant: &mut Grant,
     ) -> usize {
-        let wanted = frames.len();
-        *grant = if chained || self.bytes.is_some() {
+        let short;
+        (*grant, short) = if chained || self.bytes.is_some() {
             self.fit_sized(holder, frames)
         } else {
-            let views = self.views.grant(|| holder.held().0, frames.len() as u64);
-            Grant { frames: views as usize, views, bytes: 0 }
+            let wanted = frames.len() as u64;
+            let views = self.views.grant(|| holder.held().0, wanted);
+            (Grant { frames: views as usize, views, bytes: 0 }, views < wanted)
         };
-        self.note(holder, grant.frames < wanted, grant);
+        self.note(holder, short, grant);
         grant.frames
     }
 
@@ -108,12 +110,15 @@ impl Quota {
         views
     }
 
+    /// The grant, and whether one is refused that an empty consumer would be granted; others do not
+    /// count.
     #[inline(never)]
     fn fit_sized<'a>(
         &self,
         holder: &Holder,
         frames: impl Iterator<Item = &'a Skb> + Clone,
-    ) -> Grant {
+    ) -> (Grant, bool) {
+        let mut frames = frames.filter(|skb| self.may_ever_grant(skb));
         let (views, bytes) = charge(frames.clone());
         let granted_views = self.views.grant(|| holder.held().0, views);
         let granted_bytes = match &self.bytes {
@@ -126,27 +131,28 @@ impl Quota {
             }
             None => bytes,
         };
-        let (mut views, mut bytes) = (granted_views, granted_bytes);
-        let fits = |skb: &&Skb| {
-            let rest = views
-                .checked_sub(u64::from(skb.views()))
-                .zip(bytes.checked_sub(u64::from(skb.truesize())));
-            (views, bytes) = rest.unwrap_or((views, bytes));
-            rest.is_some()
-        };
-        let fitting = frames.take_while(fits).count();
+        let mut left = (granted_views, granted_bytes);
+        let mut fitting = 0;
+        let short = frames.any(|skb| {
+            let fits = take_charge(&mut left, skb);
+            fitting += usize::from(fits);
+            !fits
+        });
+        let (views, bytes) = left;
         self.settle(views, bytes);
-        Grant { frames: fitting, views: granted_views - views, bytes: granted_bytes - bytes }
+        let grant =
+            Grant { frames: fitting, views: granted_views - views, bytes: granted_bytes - bytes };
+        (grant, short)
     }
 
-    /// Views and bytes that are in the way of granting `frames` now.
+    /// Views and bytes that are in the way of granting those of `frames` now that ever fit.
     #[cold]
     pub(crate) fn lacks<'a>(
         &self,
         holder: &Holder,
         frames: impl Iterator<Item = &'a Skb>,
     ) -> (u64, u64) {
-        let (views, bytes) = charge(frames);
+        let (views, bytes) = charge(frames.filter(|skb| self.may_ever_grant(skb)));
         let limit = self.bytes.as_ref();
         (
             views.saturating_sub(self.views.leaves(|| holder.held().0)),
@@ -189,6 +195,15 @@ pub(crate) fn charge<'a>(frames: impl Iterator<Item = &'a Skb>) -> (u64, u64) {
     frames.fold((0, 0), |(views, bytes), skb| {
         (views + u64::from(skb.views()), bytes + u64::from(skb.truesize()))
     })
+}
+
+/// Takes what `skb` is charged from the views and bytes that are `left`, if there is as much.
+#[inline]
+pub(crate) fn take_charge(left: &mut (u64, u64), skb: &Skb) -> bool {
+    let views = left.0.checked_sub(u64::from(skb.views()));
+    let rest = views.zip(left.1.checked_sub(u64::from(skb.truesize())));
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 /// One limit: what is held of it and what drivers are about to charge never exceed it together.

@@ -134,29 +134,40 @@ impl Edge {
         self.slots - self.queued.get(&driver).map_or(0, |ring| ring.len() as u64)
     }
 
-    /// How many of `frames`, one after the other, fit ring and quota.
-    fn fitting<'a>(&self, driver: u64, frames: impl Iterator<Item = &'a Frame>) -> usize {
-        let (mut views, mut bytes) = self.held(false);
-        let frames = frames.take(self.room(driver) as usize);
-        frames
-            .take_while(|frame| {
-                views += frame.views;
-                bytes += frame.truesize;
-                views <= self.quota && bytes <= self.quota_bytes
-            })
-            .count()
+    /// Whether an empty quota grants it.
+    fn may_grant(&self, frame: &Frame) -> bool {
+        frame.views <= self.quota && frame.truesize <= self.quota_bytes
     }
 
-    /// The newest of `frames` that fit once as few of the oldest as need be made place; which those are
-    /// and what was evicted for them.
+    /// Whether it comes to a consumer that holds nothing.
+    fn may_take(&self, frame: &Frame) -> bool {
+        self.may_grant(frame) || self.memory.may_hold(frame)
+    }
+
+    /// Which of `frames`, one after the other, the quota grants: all until one does not fit, but for
+    /// those that never do.
+    fn granted<'a>(&self, frames: impl Iterator<Item = &'a Frame>) -> Vec<bool> {
+        let (mut views, mut bytes) = self.held(false);
+        let mut short = false;
+        let grant = |frame: &Frame| {
+            if self.may_grant(frame) {
+                views += frame.views;
+                bytes += frame.truesize;
+                short |= views > self.quota || bytes > self.quota_bytes;
+            }
+            !short && self.may_grant(frame)
+        };
+        frames.map(grant).collect()
+    }
+
+    /// The newest of `frames` that fit once as few of the oldest as need be made place; how many those
+    /// are and what was evicted for them.
     fn evict(&mut self, driver: u64, frames: &[Frame]) -> (usize, Vec<Frame>) {
-        let newest = || frames.iter().rev();
-        let may_fit =
-            |frame: &&Frame| frame.views <= self.quota && frame.truesize <= self.quota_bytes;
-        let most = newest().take(self.slots as usize).take_while(may_fit).count();
+        let most = frames.len().min(self.slots as usize);
         let mut evicted = Vec::new();
         loop {
-            let fit = self.fitting(driver, newest().take(most));
+            let newest = frames.iter().rev().take(most.min(self.room(driver) as usize));
+            let fit = self.granted(newest).into_iter().filter(|&fits| fits).count();
             let oldest = match fit == most {
                 true => None,
                 false => self.queued.entry(driver).or_default().pop_front(),
@@ -168,50 +179,73 @@ impl Edge {
         }
     }
 
-    fn queue(&mut self, driver: u64, frames: impl IntoIterator<Item = Frame>, copied: bool) {
-        let frames = frames.into_iter().map(|frame| Queued { frame, copied });
-        self.queued.entry(driver).or_default().extend(frames);
+    fn queue(&mut self, driver: u64, frame: Frame, copied: bool, told: &mut Delivered) {
+        told.published += 1;
+        self.queued.entry(driver).or_default().push_back(Queued { frame, copied });
+    }
+
+    fn miss(&mut self, reason: DropReason, frames: &[Frame], told: &mut Delivered) {
+        let (frames, bytes) = sizes(frames);
+        self.figures.drop(reason, (frames, bytes));
+        told.missed += frames;
+        told.drops.add(reason, frames, bytes);
     }
 
     /// What becomes of a batch of `driver`; told into `told`.
     pub fn offer(&mut self, driver: u64, frames: &[Frame], told: &mut Delivered) {
         self.figures.offered += frames.len() as u64;
-        let (fit, next) = match self.policy {
+        // As if those that never fit were not there.
+        let (frames, never): (Vec<_>, Vec<_>) = frames.iter().partition(|it| self.may_take(it));
+        self.miss(DropReason::Quota, &never, told);
+        let (missed, next) = match self.policy {
             Policy::DropOldest => {
-                let (fit, evicted) = self.evict(driver, frames);
+                let (fit, evicted) = self.evict(driver, &frames);
                 told.evicted += evicted.len() as u64;
                 self.figures.drop(DropReason::Evicted, sizes(&evicted));
-                let first = frames.len() - fit;
-                (first..frames.len(), first.checked_sub(1))
+                let (missed, newest) = frames.split_at(frames.len() - fit);
+                newest.iter().for_each(|frame| self.queue(driver, *frame, false, told));
+                (missed, missed.last().copied())
             }
             _ => {
-                let fit = self.fitting(driver, frames.iter());
-                (0..fit, Some(fit))
+                let (tried, behind) = frames.split_at(frames.len().min(self.room(driver) as usize));
+                let short = self.take_in_order(driver, tried, told);
+                (behind, short.or(behind.first().copied()))
             }
         };
-        let room = self.room(driver) as usize;
-        self.queue(driver, frames[fit.clone()].iter().copied(), false);
         // The quota is named if it is in the way of the first that does not fit, whatever else is.
         let (views, bytes) = self.held(false);
-        let over_quota = next.and_then(|next| frames.get(next)).is_some_and(|frame| {
+        let over_quota = next.is_some_and(|frame| {
             views + frame.views > self.quota || bytes + frame.truesize > self.quota_bytes
         });
-        let mut missed = [&frames[..fit.start], &frames[fit.end..]].concat();
-        if matches!(self.policy, Policy::CopyOut { .. }) {
-            let tried = missed.len().min(room - fit.len());
-            let copies = self.memory.copy(&missed[..tried]);
-            let copied = sizes(&copies);
-            missed.drain(..copies.len());
-            add(&mut self.figures.copied, copied);
-            told.copied += copied.0;
-            self.queue(driver, copies, true);
-        }
         let reason = if over_quota { DropReason::Quota } else { DropReason::RingFull };
-        let (missed, bytes) = sizes(&missed);
-        self.figures.drop(reason, (missed, bytes));
-        told.published += frames.len() as u64 - missed;
-        told.missed += missed;
-        told.drops.add(reason, missed, bytes);
+        self.miss(reason, missed, told);
+    }
+
+    /// Queues, in order, what of `frames` the quota grants, and copies of others; the rest is missed.
+    /// Returns the first that the quota is too small for now.
+    fn take_in_order(
+        &mut self,
+        driver: u64,
+        frames: &[Frame],
+        told: &mut Delivered,
+    ) -> Option<Frame> {
+        let granted = self.granted(frames.iter());
+        let refused = frames.iter().zip(&granted).filter(|&(_, granted)| !granted);
+        let refused: Vec<_> = refused.map(|(frame, _)| *frame).collect();
+        let copies = self.memory.copy(&refused);
+        let copied = sizes(&copies);
+        add(&mut self.figures.copied, copied);
+        told.copied += copied.0;
+        self.miss(DropReason::Quota, &refused[copies.len()..], told);
+        let mut copies = copies.into_iter();
+        for (frame, granted) in frames.iter().zip(granted) {
+            if granted {
+                self.queue(driver, *frame, false, told);
+            } else if let Some(copy) = copies.next() {
+                self.queue(driver, copy, true, told);
+            }
+        }
+        refused.into_iter().find(|frame| self.may_grant(frame))
     }
 
     /// Polls, and checks that what comes is what lies at the front of some driver's ring.

@@ -26,6 +26,11 @@ impl Memory {
         self.copies.values().cloned().flatten().collect::<BTreeSet<_>>().len() as u64
     }
 
+    /// Whether the copy of a frame fits it while it is unused.
+    pub fn may_hold(&self, frame: &Frame) -> bool {
+        frame.len.div_ceil(BUFFER) <= self.buffers
+    }
+
     /// Takes so many buffers, if they are there.
     fn take(&mut self, buffers: u64) -> Option<Range<u64>> {
         let first = self.next_use;

@@ -28,6 +28,7 @@
 mod account;
 mod buffer;
 pub mod clock;
+mod contain;
 mod depot;
 pub mod fork;
 mod header;

@@ -1,8 +1,8 @@
 //! The function that frees a buffer, and the owner that keeps that function alive.
 
 use super::layout::BufferHeader;
+use crate::contain;
 use std::ffi::c_void;
-use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -65,8 +65,8 @@ impl Free {
         Self { raw: RawFree { function: Some(function), context }, discard: None }
     }
 
-    /// Calls a closure. Costs one allocation. A panic in it is caught and reported on stderr: the
-    /// thread that happened to let go last is not the one to punish.
+    /// Calls a closure. Costs one allocation. A panic in it is caught and reported on stderr, whatever its
+    /// payload: the thread that happened to let go last is not the one to punish.
     pub fn closure(closure: impl FnOnce(FreedMemory) + Send + 'static) -> Self {
         type Boxed = Box<dyn FnOnce(FreedMemory) + Send>;
         unsafe extern "C" fn call(header: *mut BufferHeader, context: *mut c_void) {
@@ -101,12 +101,9 @@ impl Drop for Free {
     }
 }
 
-/// Runs code of somebody else's at a place that must not unwind. Says on stderr that it panicked,
-/// if stderr can still be written.
+/// Runs what frees a buffer where nothing may unwind.
 pub(super) fn contain(what: &str, run: impl FnOnce()) {
-    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
-        let _ = writeln!(std::io::stderr(), "skbpool: {what} panicked; the buffer counts as freed");
-    }
+    let _ = contain::contain(what, "the buffer counts as freed", run);
 }
 
 /// What a header keeps of an [`Owner`].

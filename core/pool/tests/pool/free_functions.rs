@@ -97,6 +97,34 @@ fn a_panic_in_somebody_elses_code_stays_there() {
     drop(skbpool_pool::adopt(Bytes(Bomb)).map_err(|(error, _)| error).unwrap());
 }
 
+/// What is thrown may itself throw when it is dropped.
+#[test]
+fn a_panic_whose_payload_panics_stays_there_too() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            // Its own payload panics as well, as often as it is dropped.
+            std::panic::panic_any(Payload);
+        }
+    }
+    struct Bytes;
+    impl AsRef<[u8]> for Bytes {
+        fn as_ref(&self) -> &[u8] {
+            b"bytes"
+        }
+    }
+    impl Drop for Bytes {
+        fn drop(&mut self) {
+            std::panic::panic_any(Payload);
+        }
+    }
+    let free = Free::closure(|_| std::panic::panic_any(Payload));
+    drop(skb(free, Owner::share(Arc::new(Bytes))));
+    drop(skbpool_pool::adopt(Bytes).map_err(|(error, _)| error).unwrap());
+    let never_called = Bytes;
+    drop(Free::closure(move |_| drop(never_called)));
+}
+
 /// Several threads let go at once; over and over, one of them frees, once.
 #[test]
 fn whoever_is_last_frees_once() {

@@ -1,5 +1,6 @@
 //! Which shard of the depot is whose.
 
+use crate::contain::contain;
 use std::ffi::{c_int, c_long};
 use std::num::NonZeroU32;
 
@@ -31,7 +32,8 @@ impl CoreGroups {
     }
 
     /// The shard of the calling thread's group. Costs nothing with one shard; otherwise a look at the
-    /// processor that the thread runs on, or a call of what was told.
+    /// processor that the thread runs on, or a call of what was told. Never unwinds: it is asked by releases
+    /// that have given up their references.
     #[inline(always)]
     pub(crate) fn home(self) -> usize {
         if self.shards.get() == 1 {
@@ -43,7 +45,10 @@ impl CoreGroups {
     #[inline(never)]
     fn group(self) -> u32 {
         match self.told {
-            Some(told) => told(),
+            Some(told) => {
+                contain("what tells core groups", "the thread counts as one of the first", told)
+                    .unwrap_or(0)
+            }
             #[cfg(not(loom))]
             None => rustix::thread::sched_getcpu() as u32 / self.processors,
             #[cfg(loom)]

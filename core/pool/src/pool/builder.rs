@@ -164,7 +164,8 @@ impl PoolBuilder {
 
     /// Tells which core group the calling thread runs in, for machines whose groups are not
     /// neighbours by number, and for tests that pretend some. Taken modulo the number of shards; not
-    /// called with one shard.
+    /// called with one shard. A panic in it is caught and reported on stderr: the thread then counts as one
+    /// of group 0.
     pub fn core_group(mut self, group: fn() -> u32) -> Self {
         self.core_group = Some(group);
         self

@@ -1,7 +1,7 @@
 //! Pools whose depot has a shard for each core group; the groups are pretended.
 
 use super::assert_all_home;
-use skbpool_pool::{Accounts, AllocError, Buffer, MAX_DEPOT_SHARDS, Pool, PoolError};
+use skbpool_pool::{Accounts, AllocError, Buffer, MAX_DEPOT_SHARDS, Pool, PoolError, SkbBatch};
 use std::cell::Cell;
 
 thread_local! {
@@ -98,4 +98,30 @@ fn audit_and_figures_cover_all_shards() {
     }
     let audit = pool.audit().unwrap();
     assert_eq!((audit.free, pool.stats().free), (64, 64));
+}
+
+/// What tells the group is somebody else's code. While it panics, threads are of the first group: nothing
+/// unwinds out of a release, and nothing is lost.
+#[test]
+fn a_group_that_panics_is_the_first() {
+    const PANICS: u32 = 99;
+    GROUP.set(0);
+    let pool = Pool::builder(64)
+        .accounts(Accounts::new())
+        .depot_shards(4)
+        .core_group(|| {
+            assert_ne!(GROUP.get(), PANICS, "on purpose: a group that panics");
+            GROUP.get()
+        })
+        .build()
+        .unwrap();
+    let mut held: Vec<Buffer> = (0..64).map(|_| pool.alloc().unwrap()).collect();
+    let mut batch = SkbBatch::from_iter(held.drain(32..).map(Buffer::into_empty_skb));
+    GROUP.set(PANICS);
+    batch.release_uncached();
+    drop(held);
+    assert_all_home(&pool);
+    drop(pool.local_cache().alloc().unwrap());
+    drop(pool.alloc().unwrap());
+    assert_all_home(&pool);
 }

@@ -9,8 +9,10 @@ use crate::pool::LocalCache;
 pub struct FragList {
     /// Views without fragments of their own, none of them empty.
     views: Vec<Skb>,
+    /// Sums over the views, kept up by whatever changes them.
     bytes: u32,
-    truesize: u32,
+    /// Fits: there are less than 2^32 views of at least a byte, each charged for less than 2^32.
+    truesize: u64,
 }
 
 impl FragList {
@@ -26,7 +28,7 @@ impl FragList {
 
     #[inline(always)]
     pub(super) fn truesize(&self) -> u32 {
-        self.truesize
+        self.truesize.min(u64::from(u32::MAX)) as u32
     }
 
     pub(super) fn clone_list(&self) -> Result<Box<FragList>, SkbError> {
@@ -44,10 +46,19 @@ impl FragList {
         }
     }
 
-    fn recount(&mut self) {
-        self.bytes = self.views.iter().map(|view| view.len).sum();
-        self.truesize =
-            self.views.iter().fold(0, |sum: u32, view| sum.saturating_add(view.truesize));
+    fn count_in(&mut self, bytes: u32, truesize: u64) {
+        self.bytes += bytes;
+        self.truesize += truesize;
+    }
+
+    /// Takes those behind the first `kept` out.
+    fn split_off(&mut self, kept: usize) -> Vec<Skb> {
+        let gone = self.views.split_off(kept);
+        for view in &gone {
+            self.bytes -= view.len;
+            self.truesize -= u64::from(view.truesize);
+        }
+        gone
     }
 }
 
@@ -65,7 +76,8 @@ impl Skb {
     }
 
     /// Appends the data of `other` to this frame, without copying; the fragments of `other` follow.
-    /// This frame's holder answers for all of it from now on.
+    /// This frame's holder answers for all of it from now on. Costs a move of 64 bytes for each view of
+    /// `other`, however many this frame has.
     ///
     /// # Errors
     /// [`SkbError::OutOfRange`] if the frame would exceed 2^32 − 1 bytes, with `other`.
@@ -87,11 +99,14 @@ impl Skb {
             if other.len != 0 { (Some(other), None) } else { (None, Some(other)) };
         self.recharge(|skb| {
             let list = skb.fragments.get_or_insert_default();
-            list.views.extend(first);
+            if let Some(first) = first {
+                list.count_in(first.len, first.truesize.into());
+                list.views.push(first);
+            }
             if let Some(following) = following {
+                list.count_in(following.bytes, following.truesize);
                 list.views.extend(following.views);
             }
-            list.recount();
         });
         Ok(())
     }
@@ -106,24 +121,21 @@ impl Skb {
     pub(super) fn trim_chain(&mut self, len: u32) -> Result<(), SkbError> {
         // Dropped last: a free function may do anything, and this frame is complete by then.
         let mut gone = Vec::new();
+        let mut surplus = self.len() - len;
         self.recharge(|skb| {
-            let mut left = len.saturating_sub(skb.len);
-            skb.len = skb.len.min(len);
             let Some(list) = &mut skb.fragments else { return };
-            let kept = list.views.iter().take_while(|view| {
-                let starts_inside = left != 0;
-                left -= view.len.min(left);
-                starts_inside
+            let behind = list.views.iter().rev().take_while(|view| {
+                let all_of_it = view.len <= surplus;
+                surplus -= if all_of_it { view.len } else { 0 };
+                all_of_it
             });
-            let kept = kept.count();
-            gone = list.views.split_off(kept);
-            list.recount();
-            let surplus = (skb.len + list.bytes).saturating_sub(len);
+            let kept = list.views.len() - behind.count();
+            gone = list.split_off(kept);
             if let Some(last) = list.views.last_mut() {
                 last.len -= surplus;
-            }
-            list.recount();
-            if list.views.is_empty() {
+                list.bytes -= surplus;
+            } else {
+                skb.len -= surplus;
                 skb.fragments = None;
             }
         });
@@ -140,6 +152,7 @@ impl Skb {
         // Dropped last: a free function may do anything, and this frame is complete by then.
         let mut _gone = Vec::new();
         if let Some(list) = &mut self.fragments {
+            list.bytes -= left;
             for view in &mut list.views {
                 let now = left.min(view.len);
                 left -= now;
@@ -149,7 +162,7 @@ impl Skb {
             let whole = list.views.iter().take_while(|view| view.len == 0).count();
             let rest = list.views.split_off(whole);
             _gone = std::mem::replace(&mut list.views, rest);
-            list.recount();
+            list.truesize -= _gone.iter().map(|view| u64::from(view.truesize)).sum::<u64>();
             if list.views.is_empty() {
                 self.fragments = None;
             }

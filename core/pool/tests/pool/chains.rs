@@ -177,3 +177,60 @@ fn a_frame_has_at_most_what_a_length_can_say() {
     drop((frame, half, part));
     assert_all_home(&pool);
 }
+
+/// What it says of itself as it grows and shrinks is what its parts add up to. Growing looks at what is
+/// appended only: over all the fragments each time, this would be a day's work.
+#[test]
+fn a_chain_of_many_fragments_knows_what_it_has() {
+    const PARTS: u32 = 300_000;
+    let pool = pool(4);
+    let part = skb_of(&pool, 0, b"part");
+    let other =
+        pool.alloc().unwrap().arm(3).map_err(|(error, _)| error).unwrap().skb(0, 7).unwrap();
+    let mut frame = part.clone_skb().unwrap();
+    for position in 1..PARTS {
+        let next = if position % 2 == 0 { &part } else { &other };
+        frame.append_frag(next.clone_skb().unwrap()).unwrap();
+    }
+    let add_up = |frame: &Skb| {
+        let lens: Vec<usize> = frame.parts().map(<[u8]>::len).collect();
+        let of_other = lens.iter().filter(|&&len| len == 7).count() as u32;
+        let truesize =
+            of_other * other.truesize() + (lens.len() as u32 - of_other) * part.truesize();
+        (lens.iter().sum::<usize>() as u32, lens.len() as u32, truesize)
+    };
+    let told = |frame: &Skb| (frame.len(), frame.views(), frame.truesize());
+    assert_eq!((told(&frame), frame.views()), (add_up(&frame), PARTS));
+    let len = frame.len();
+    for cut in 1..=50_000 {
+        frame.trim(len - 11 * cut).unwrap();
+    }
+    assert_eq!((told(&frame), frame.views()), (add_up(&frame), PARTS - 100_000));
+    let behind = frame.clone_skb().unwrap();
+    frame.append_frag(behind).unwrap();
+    assert_eq!(told(&frame), add_up(&frame));
+    let views = frame.views();
+    // One buffer for the first five parts, then for as many more and half of the next.
+    for (front, gone) in [(26, 4), (26 + 7 + 2, 5)] {
+        frame.pull_up(front, &mut &pool).unwrap();
+        assert_eq!((told(&frame), frame.views()), (add_up(&frame), views - gone));
+    }
+    frame.trim(26 + 7 + 4 + 7 + 4).unwrap();
+    assert_eq!((told(&frame), frame.views()), (add_up(&frame), 4));
+    drop((frame, part, other));
+    assert_all_home(&pool);
+}
+
+/// Truesizes beyond 32 bits are told as the most that fits, and no longer once they fit again.
+#[test]
+fn a_truesize_that_does_not_fit_is_told_as_the_most() {
+    let pool = Pool::builder(1).order(10).build().unwrap();
+    let part = skb_of(&pool, 0, b"x");
+    let mut frame = part.clone_skb().unwrap();
+    for _ in 1..2000 {
+        frame.append_frag(part.clone_skb().unwrap()).unwrap();
+    }
+    assert_eq!(frame.truesize(), u32::MAX);
+    frame.trim(1000).unwrap();
+    assert_eq!(frame.truesize(), 1000 * part.truesize());
+}

@@ -28,22 +28,23 @@ impl Skb {
     /// counted as [`CopyStage::SkbCopy`](crate::CopyStage).
     ///
     /// # Errors
-    /// [`CopyError::Alloc`].
+    /// [`CopyError::Alloc`]; [`CopyError::TooLarge`] if the source's buffers have no bytes.
     pub fn copy(&self, source: &mut impl BufferSource) -> Result<Skb, CopyError> {
-        let size = source.buffer_bytes();
+        let first = piece(source, self.len().min(1))?;
+        self.copy_into(first, source)
+    }
+
+    /// Copies into `copy`, a view without data of a buffer from `source`, and as many more as it takes.
+    fn copy_into(&self, mut copy: Skb, source: &mut impl BufferSource) -> Result<Skb, CopyError> {
         let whole = u64::from(self.headroom()) + u64::from(self.len());
-        let headroom = if whole <= u64::from(size) { self.headroom() } else { 0 };
-        let mut copy = source.buffer()?.into_empty_skb();
-        copy.reserve(headroom)?;
+        let fits = whole <= u64::from(copy.tailroom());
+        copy.reserve(if fits { self.headroom() } else { 0 })?;
         let mut parts = self.parts();
         let mut part = fill_up(&mut copy, &[], &mut parts)?;
         while !part.is_empty() {
-            if size == 0 {
-                return Err(CopyError::TooLarge { needed: self.len(), buffer: 0 });
-            }
-            let mut piece = source.buffer()?.into_empty_skb();
-            part = fill_up(&mut piece, part, &mut parts)?;
-            copy.append_frag(piece).map_err(|(error, _)| error)?;
+            let mut next = piece(source, 1)?;
+            part = fill_up(&mut next, part, &mut parts)?;
+            copy.append_frag(next).map_err(|(error, _)| error)?;
         }
         copy.describe_as(self);
         source.count_copy(self.len());
@@ -72,12 +73,8 @@ impl Skb {
         if self.fragments.is_none() {
             return Ok(());
         }
-        let (needed, buffer) = (self.len(), source.buffer_bytes());
-        if needed > buffer {
-            return Err(CopyError::TooLarge { needed, buffer });
-        }
-        let copy = self.copy(source)?;
-        debug_assert!(copy.fragments.is_none());
+        let whole = piece(source, self.len())?;
+        let copy = self.copy_into(whole, source)?;
         self.replace(copy);
         Ok(())
     }
@@ -95,11 +92,7 @@ impl Skb {
         if bytes > self.len() {
             return Err(SkbError::TooShort { needed: bytes, have: self.len() }.into());
         }
-        let buffer = source.buffer_bytes();
-        if bytes > buffer {
-            return Err(CopyError::TooLarge { needed: bytes, buffer });
-        }
-        let mut front = source.buffer()?.into_empty_skb();
+        let mut front = piece(source, bytes)?;
         let target = front.put(bytes)?;
         let mut done = 0;
         for part in self.parts() {
@@ -126,6 +119,21 @@ impl Skb {
             old.birth = 0;
         });
     }
+}
+
+/// A view without data of a buffer with room for `needed` bytes. Looks at what the source gives as well as
+/// at what it says: anybody may write one.
+#[track_caller]
+fn piece(source: &mut impl BufferSource, needed: u32) -> Result<Skb, CopyError> {
+    let buffer = source.buffer_bytes();
+    if needed > buffer {
+        return Err(CopyError::TooLarge { needed, buffer });
+    }
+    let piece = source.buffer()?.into_empty_skb();
+    if needed > piece.tailroom() {
+        return Err(CopyError::TooLarge { needed, buffer: piece.tailroom() });
+    }
+    Ok(piece)
 }
 
 /// Copies `part`, then the following parts, to the end of `target` until that is full. Returns what

@@ -4,6 +4,9 @@ use crate::buffer::Buffer;
 use crate::pool::AllocError;
 
 /// Gives buffers, never blocking: a [`crate::LocalCache`], or a [`crate::Pool`] for the casual call.
+///
+/// What it says of its buffers is not trusted: where one turns out too small, the verb that asked fails with
+/// [`CopyError::TooLarge`](crate::CopyError) and changes nothing.
 pub trait BufferSource {
     /// One buffer.
     ///

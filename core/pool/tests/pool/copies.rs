@@ -1,7 +1,7 @@
 //! Copies of bytes into buffers of one's own are counted, and nothing else is.
 
-use super::{bytes_of, pool, skb_of};
-use skbpool_pool::{CopyStage, Pool};
+use super::{assert_all_home, bytes_of, pool, skb_of};
+use skbpool_pool::{AllocError, Buffer, BufferSource, CopyError, CopyStage, Pool, adopt};
 
 /// Frames and bytes copied so far.
 fn copied(pool: &Pool) -> (u64, u64) {
@@ -50,4 +50,72 @@ fn a_copy_that_failed_is_not_counted() {
     drop(second);
     first.copy(&mut &pool).unwrap();
     assert_eq!(copied(&pool), (1, 10));
+}
+
+/// Anybody may write a source: one that says `told` of its buffers, and gives those of `pool`, or none but
+/// empty ones.
+struct Liar<'a> {
+    pool: Option<&'a Pool>,
+    told: u32,
+    asked: u32,
+}
+
+impl BufferSource for Liar<'_> {
+    fn buffer(&mut self) -> Result<Buffer, AllocError> {
+        self.asked += 1;
+        assert!(self.asked < 100, "asked for ever");
+        match self.pool {
+            Some(pool) => pool.alloc(),
+            None => Ok(adopt(Vec::new()).map_err(|(error, _)| error).unwrap()),
+        }
+    }
+
+    fn buffer_bytes(&self) -> u32 {
+        self.told
+    }
+
+    fn count_copy(&mut self, _bytes: u32) {}
+}
+
+#[test]
+fn a_source_whose_buffers_are_smaller_than_it_says_is_an_error_that_changes_nothing() {
+    let (small, large) = (pool(4), Pool::builder(2).order(1).build().unwrap());
+    let mut frame = skb_of(&large, 0, &[1; 5000]);
+    frame.append_frag(skb_of(&large, 0, &[2; 60])).unwrap();
+    let clone = frame.clone_skb().unwrap();
+    for told in [5060, 8192, u32::MAX] {
+        let mut liar = Liar { pool: Some(&small), told, asked: 0 };
+        let error = frame.linearize(&mut liar).unwrap_err();
+        assert_eq!(error, CopyError::TooLarge { needed: 5060, buffer: 4096 });
+        let error = frame.pull_up(5001, &mut liar).unwrap_err();
+        assert_eq!(error, CopyError::TooLarge { needed: 5001, buffer: 4096 });
+        // A copy needs nothing in one piece, and gets by on what there is.
+        let copy = frame.copy(&mut liar).unwrap();
+        assert!(copy.is_chain() && bytes_of(&copy) == bytes_of(&frame));
+    }
+    assert_eq!((frame.views(), bytes_of(&frame)), (2, bytes_of(&clone)));
+    drop((frame, clone));
+    assert_all_home(&small);
+    assert_all_home(&large);
+}
+
+#[test]
+fn a_source_of_empty_buffers_is_asked_once() {
+    let pool = pool(2);
+    let mut frame = skb_of(&pool, 0, b"head");
+    frame.append_frag(skb_of(&pool, 0, b"tail")).unwrap();
+    let clone = frame.clone_skb().unwrap();
+    for verb in 0..4 {
+        let mut liar = Liar { pool: None, told: 4096, asked: 0 };
+        let (error, needed) = match verb {
+            0 => (frame.copy(&mut liar).map(drop), 1),
+            1 => (frame.unshare(&mut liar), 1),
+            2 => (frame.linearize(&mut liar), 8),
+            _ => (frame.pull_up(5, &mut liar), 5),
+        };
+        assert_eq!(error, Err(CopyError::TooLarge { needed, buffer: 0 }));
+        assert_eq!((liar.asked, frame.views()), (1, 2));
+    }
+    drop((frame, clone));
+    assert_all_home(&pool);
 }

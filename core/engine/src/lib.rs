@@ -3,7 +3,7 @@
 //! ```text
 //!   IngestRequest ──► Ingest ──────────► hub ──► Subscription ──► SubscribeResponse
 //!                     (decode, land,      │                              │
-//!   leased skbs ────► LeasePort ──────────┘──► StampConsumer             ├─► view_frames
+//!   LeaseTable ─────► LeasePort ──────────┘──► StampConsumer             ├─► view_frames
 //!                      deliver)                                          └─► CaptureOutput
 //!   card and its driver ──► NicRun ────► IngestRequest
 //!   frames of a program ──► FrameComposer ──► IngestRequest
@@ -21,6 +21,10 @@ mod frame;
 mod ingest;
 mod landing;
 mod lease;
+mod lease_error;
+mod lease_items;
+mod lease_slots;
+mod lease_table;
 #[cfg(all(test, loom))]
 mod models;
 mod nic_run;
@@ -38,6 +42,9 @@ pub use error::{MessageError, NicRunError};
 pub use ingest::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig};
 pub use landing::BURST_FRAMES;
 pub use lease::{LeaseDelivered, LeasePort};
+pub use lease_error::LeaseError;
+pub use lease_items::{LeaseHolds, LeaseRange, LeaseView, LeaseWrite};
+pub use lease_table::{LeaseTable, LeaseTaken};
 pub use nic_run::{NicObserver, NicReport, NicRun, NicRunConfig, Traffic};
 pub use sender::PlannedRequest;
 pub use stamps::{StampConsumer, StampConsumerError, StampConsumerReport};

@@ -8,6 +8,8 @@ mod compose;
 mod copies;
 mod counts;
 mod lands;
+mod lease_model;
+mod lease_table;
 mod nic;
 mod refuses;
 mod small_buffers;

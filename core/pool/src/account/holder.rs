@@ -96,6 +96,17 @@ impl Holder {
     pub fn held(&self) -> (u64, u64) {
         self.accounts.held(self.id)
     }
+
+    /// Counts `views` views of together `bytes` truesize as taken by it, for whoever keeps the views and
+    /// has no loop with a shard of its own: two atomic additions. Such views carry no holder themselves.
+    pub fn acquire(&self, views: u64, bytes: u64) {
+        self.accounts.acquire_shared(self.id, views, bytes);
+    }
+
+    /// Counts as given back what [`Holder::acquire`] counted.
+    pub fn release(&self, views: u64, bytes: u64) {
+        self.accounts.release_shared(self.id, views, bytes);
+    }
 }
 
 impl Drop for Holder {

@@ -46,6 +46,17 @@ impl Reservation {
     pub fn buffers(&self) -> u32 {
         self.buffers
     }
+
+    /// The pool that promised them.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Parts off a promise of `buffers` of them, which ends on its own; none if there are fewer.
+    pub fn split(&mut self, buffers: u32) -> Option<Reservation> {
+        self.buffers = self.buffers.checked_sub(buffers)?;
+        Some(Reservation { pool: self.pool.clone(), buffers })
+    }
 }
 
 impl Drop for Reservation {

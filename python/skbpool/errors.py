@@ -9,6 +9,7 @@ __all__ = [
     "AuditFailed",
     "BadMemory",
     "BadPool",
+    "BadView",
     "BufferReleased",
     "BufferTooSmall",
     "CaptureError",
@@ -33,9 +34,12 @@ __all__ = [
     "ReadOnly",
     "Shared",
     "SkbpoolError",
+    "TooManyHandles",
     "TooManyHolders",
     "TooManyReferences",
     "TooShort",
+    "UnknownHandle",
+    "WrongHandle",
 ]
 
 
@@ -242,3 +246,35 @@ class TooManyHolders(SkbpoolError):
 
 class Closed(SkbpoolError, ValueError):
     """The driver, consumer or file was closed and is used no more."""
+
+
+# --- leases --------------------------------------------------------------------------------------
+
+
+class UnknownHandle(SkbpoolError, LookupError):
+    """The session holds nothing under a handle: it is used up, made up, or another session's."""
+
+    handle: int
+    """The handle."""
+
+
+class WrongHandle(SkbpoolError, ValueError):
+    """A handle of a buffer where an skb is needed or the other way round, or one named twice."""
+
+    handle: int
+    """The handle."""
+
+
+class BadView(SkbpoolError, ValueError):
+    """What is said of a view contradicts itself."""
+
+
+class TooManyHandles(SkbpoolError):
+    """The session would hold more handles than it may."""
+
+    held: int
+    """Handles it holds; absent, as the others, if it has no numbers left to give."""
+    more: int
+    """Handles it would have taken."""
+    limit: int
+    """Handles it may hold."""

@@ -49,7 +49,7 @@ mod _native {
         bell::Bell, boot::server_boot_id, capture_writer::CaptureWriter, decode::decode_subscribe,
         emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, ingest_port::IngestPort,
         ingest_port::ingest_driver_name, latency::latency_histogram, lease_port::LeasePort,
-        stamp_consumer::StampConsumer, subscription::Subscription,
+        lease_table::LeaseTable, stamp_consumer::StampConsumer, subscription::Subscription,
     };
 
     // For the package's own modules.

@@ -12,6 +12,7 @@ CLASSES = [getattr(errors, name) for name in errors.__all__]
 BUILT_IN = {
     "BadMemory": ValueError,
     "BadPool": ValueError,
+    "BadView": ValueError,
     "BufferReleased": BufferError,
     "BufferTooSmall": ValueError,
     "Exported": BufferError,
@@ -28,6 +29,8 @@ BUILT_IN = {
     "Shared": BufferError,
     "TooManyReferences": OverflowError,
     "TooShort": ValueError,
+    "UnknownHandle": LookupError,
+    "WrongHandle": ValueError,
 }
 
 

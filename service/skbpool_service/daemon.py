@@ -22,6 +22,7 @@ from skbpool_service.metrics.rpc import RpcMetrics
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.frame import FrameService
 from skbpool_service.rpc.health import HealthService
+from skbpool_service.rpc.holder import HolderService
 from skbpool_service.rpc.laggards import Laggards
 from skbpool_service.rpc.lease import LeaseService
 from skbpool_service.rpc.pool import PoolService
@@ -146,6 +147,7 @@ class Daemon:
         services: list[Service] = [
             ServerService(engine, sessions),
             PoolService(engine.pools),
+            HolderService(sessions),
             self._leases,
             self._frames,
             self._stamps,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import skbpool
 
+from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, DRIVER
 from skbpool_service.sessions import Session, Sessions
 
@@ -21,44 +22,75 @@ class Holding:
     """References."""
     bytes: int
     """What those references are charged for."""
-    peak_count: int
-    """Most references it was seen to hold."""
-    peak_bytes: int
-    """Most bytes it was seen to be charged for."""
     oldest_at_least: float
-    """Seconds for which it holds its oldest reference, at least; 0 if it holds none."""
+    """The oldest is held for so many seconds or longer; 0 if there is none."""
     oldest_at_most: float
-    """The same, at most."""
+    """The oldest is held for so many seconds or shorter."""
+    peak_count: int
+    """Most references at a time."""
+    peak_bytes: int
+    """Most bytes at a time."""
+    session: int = 0
+    """Number of the session; 0: it is none."""
+    gone: bool = False
+    """Whether it left, and others have what it holds."""
 
 
 def holders(sessions: Sessions) -> list[Holding]:
     """Return what everybody holds, those included that left and still hold something."""
-    found = [
+    return _inside() + [_of_session(session) for session in sessions.all()]
+
+
+def largest(found: list[Holding]) -> list[Holding]:
+    """Return holders with the one with the most bytes first."""
+    return sorted(found, key=lambda holding: (-holding.bytes, holding.kind, holding.name))
+
+
+def holders_of(pool: skbpool.Pool, engine: Engine, sessions: Sessions) -> list[Holding]:
+    """Return who has something of a pool, the one with the most bytes first.
+
+    Of drivers and consumers what they hold of any pool: they are not accounted by pool.
+    """
+    found = [held for held in _inside() if held.count] if pool is engine.hub.pool else []
+    for session in sessions.all():
+        try:
+            count, size = session.table.holds_of(pool)
+        except skbpool.Closed:  # meanwhile
+            continue
+        if count:
+            found.append(_of_session(session, count, size))
+    return largest(found)
+
+
+def _inside() -> list[Holding]:
+    """Return drivers and consumers."""
+    return [
         Holding(
-            name=holder.name,
-            kind=holder.kind,
-            count=holder.views,
-            bytes=holder.bytes,
-            peak_count=holder.peak_views,
-            peak_bytes=holder.peak_bytes,
-            oldest_at_least=holder.oldest_at_least,
-            oldest_at_most=holder.oldest_at_most,
+            holder.name,
+            holder.kind,
+            holder.views,
+            holder.bytes,
+            holder.oldest_at_least,
+            holder.oldest_at_most,
+            holder.peak_views,
+            holder.peak_bytes,
+            gone=holder.retired,
         )
         for holder in skbpool.holders()
         if holder.kind in (DRIVER, CONSUMER)
     ]
-    return found + [_session(session) for session in sessions.all()]
 
 
-def _session(session: Session) -> Holding:
-    held = session.holds()
+def _of_session(session: Session, count: int | None = None, size: int | None = None) -> Holding:
+    holds = session.table.holds()
     return Holding(
-        name=session.name,
-        kind=SESSION,
-        count=held.count,
-        bytes=held.bytes,
-        peak_count=held.peak_count,
-        peak_bytes=held.peak_bytes,
-        oldest_at_least=held.oldest,
-        oldest_at_most=held.oldest,
+        session.name,
+        SESSION,
+        holds["count"] if count is None else count,
+        holds["bytes"] if size is None else size,
+        holds["oldest"],
+        holds["oldest"],
+        holds["peak_count"],
+        holds["peak_bytes"],
+        session.number,
     )

@@ -10,7 +10,10 @@
 | a handle, session, reader or pool that is not there | NOT_FOUND | UNKNOWN_… |
 | a pool name that is taken | ALREADY_EXISTS | POOL_EXISTS |
 | a limit of the configuration | RESOURCE_EXHAUSTED | LIMIT_… |
-| no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with RetryInfo |
+| no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with PoolExhaustion |
+| a session that an administrator ended | ABORTED | SESSION_REVOKED |
+| a driver or consumer that is to be revoked | FAILED_PRECONDITION | NOT_REVOCABLE |
+| a name that several sessions have | FAILED_PRECONDITION | AMBIGUOUS_NAME |
 | a consumer or driver that the pool has no room for | RESOURCE_EXHAUSTED | POOL_TOO_SMALL |
 | more holders than can be accounted by name | RESOURCE_EXHAUSTED | TOO_MANY_HOLDERS |
 | no memory for another pool | RESOURCE_EXHAUSTED | OUT_OF_MEMORY |
@@ -26,6 +29,7 @@ import re
 import grpc
 import skbpool
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
@@ -51,6 +55,7 @@ class Refusal(Exception):
         text: str,
         *,
         retry_after: float | None = None,
+        detail: Message | None = None,
         **metadata: object,
     ):
         super().__init__(text)
@@ -58,6 +63,7 @@ class Refusal(Exception):
         self.reason = reason
         self.text = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
         self.retry_after = retry_after
+        self.detail = detail
         self.metadata = {key: str(value) for key, value in metadata.items()}
 
     def status(self) -> grpc.Status:
@@ -70,6 +76,8 @@ class Refusal(Exception):
             delay = Duration()
             delay.FromNanoseconds(int(self.retry_after * 1e9))
             status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=delay))
+        if self.detail is not None:
+            status.details.add().Pack(self.detail)
         return rpc_status.to_status(status)
 
 
@@ -83,11 +91,6 @@ def over_limit(limit: str, text: str, value: int, *, retry: bool = True) -> Refu
         limit=limit,
         value=value,
     )
-
-
-def exhausted(text: str) -> Refusal:
-    """Return the refusal of buffers that are not to be had at the moment."""
-    return Refusal(_Code.RESOURCE_EXHAUSTED, "POOL_EXHAUSTED", text, retry_after=RETRY_SECONDS)
 
 
 def bad_request(text: str) -> Refusal:
@@ -130,6 +133,11 @@ _KNOWN: list[tuple[type[Exception], grpc.StatusCode, str, float | None]] = [
     (skbpool.MalformedBatch, _Code.INVALID_ARGUMENT, "MALFORMED_BATCH", None),
     (skbpool.FrameTooLarge, _Code.OUT_OF_RANGE, "FRAME_TOO_LARGE", None),
     (skbpool.OutOfRange, _Code.OUT_OF_RANGE, "OUT_OF_RANGE", None),
+    (skbpool.UnknownHandle, _Code.NOT_FOUND, "UNKNOWN_HANDLE", None),
+    (skbpool.WrongHandle, _Code.INVALID_ARGUMENT, "BAD_REQUEST", None),
+    (skbpool.BadView, _Code.INVALID_ARGUMENT, "BAD_REQUEST", None),
+    (skbpool.Overlap, _Code.INVALID_ARGUMENT, "BAD_REQUEST", None),
+    (skbpool.TooManyReferences, _Code.RESOURCE_EXHAUSTED, "TOO_MANY_REFERENCES", None),
     (skbpool.PoolTooSmall, _Code.RESOURCE_EXHAUSTED, "POOL_TOO_SMALL", RETRY_SECONDS),
     (skbpool.PoolExhausted, _Code.RESOURCE_EXHAUSTED, "POOL_EXHAUSTED", RETRY_SECONDS),
     (skbpool.TooManyHolders, _Code.RESOURCE_EXHAUSTED, "TOO_MANY_HOLDERS", RETRY_SECONDS),
@@ -142,6 +150,9 @@ def refusal_of(error: Exception) -> Refusal | None:
     """Return the refusal that stands for `error`; None if it is a fault of the daemon."""
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, skbpool.TooManyHandles):
+        most = getattr(error, "limit", 0)
+        return over_limit("max_handles_per_session", str(error), most, retry=False)
     for kind, code, reason, retry_after in _KNOWN:
         if isinstance(error, kind):
             return Refusal(code, reason, str(error), retry_after=retry_after)

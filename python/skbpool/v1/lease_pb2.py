@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from skbpool.v1 import drop_reason_pb2 as skbpool_dot_v1_dot_drop__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/lease.proto\x12\nskbpool.v1\x1a\x1cskbpool/v1/drop_reason.proto\"\"\n\x12OpenSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"B\n\x0f\x41llocateRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"9\n\x10\x41llocateResponse\x12\x0f\n\x07\x62uffers\x18\x01 \x03(\x06\x12\x14\n\x0c\x62uffer_bytes\x18\x02 \x01(\x04\";\n\x0b\x42ufferWrite\x12\x0e\n\x06\x62uffer\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"K\n\x0cWriteRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\'\n\x06writes\x18\x02 \x03(\x0b\x32\x17.skbpool.v1.BufferWrite\"\x0f\n\rWriteResponse\"\x8e\x01\n\x07SkbSpec\x12\x0e\n\x06\x62uffer\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\x12\x17\n\x0foriginal_length\x18\x04 \x01(\r\x12\x14\n\x0ctimestamp_ns\x18\x05 \x01(\x04\x12\x11\n\tlink_type\x18\x06 \x01(\r\x12\x11\n\tinterface\x18\x07 \x01(\r\"G\n\x0eMakeSkbRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12!\n\x04skbs\x18\x02 \x03(\x0b\x32\x13.skbpool.v1.SkbSpec\"\x1f\n\x0fMakeSkbResponse\x12\x0c\n\x04skbs\x18\x01 \x03(\x06\"2\n\x0e\x44\x65liverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04skbs\x18\x02 \x03(\x06\"_\n\x0f\x44\x65liverResponse\x12\x11\n\tdelivered\x18\x01 \x01(\x04\x12\x11\n\tunclaimed\x18\x02 \x01(\x04\x12&\n\x07\x64ropped\x18\x03 \x03(\x0b\x32\x15.skbpool.v1.DropCount\";\n\tReadRange\x12\x0e\n\x06handle\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"H\n\x0bReadRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x06ranges\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.ReadRange\"\x1c\n\x0cReadResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x03(\x0c\"5\n\x0eReleaseRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07handles\x18\x02 \x03(\x06\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\r2\xec\x03\n\x0cLeaseService\x12P\n\x0bOpenSession\x12\x1e.skbpool.v1.OpenSessionRequest\x1a\x1f.skbpool.v1.OpenSessionResponse0\x01\x12\x45\n\x08\x41llocate\x12\x1b.skbpool.v1.AllocateRequest\x1a\x1c.skbpool.v1.AllocateResponse\x12<\n\x05Write\x12\x18.skbpool.v1.WriteRequest\x1a\x19.skbpool.v1.WriteResponse\x12\x42\n\x07MakeSkb\x12\x1a.skbpool.v1.MakeSkbRequest\x1a\x1b.skbpool.v1.MakeSkbResponse\x12\x42\n\x07\x44\x65liver\x12\x1a.skbpool.v1.DeliverRequest\x1a\x1b.skbpool.v1.DeliverResponse\x12\x39\n\x04Read\x12\x17.skbpool.v1.ReadRequest\x1a\x18.skbpool.v1.ReadResponse\x12\x42\n\x07Release\x12\x1a.skbpool.v1.ReleaseRequest\x1a\x1b.skbpool.v1.ReleaseResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/lease.proto\x12\nskbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\"\"\n\x12OpenSessionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"k\n\x0f\x41llocateRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\'\n\x04wait\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"9\n\x10\x41llocateResponse\x12\x0f\n\x07\x62uffers\x18\x01 \x03(\x06\x12\x14\n\x0c\x62uffer_bytes\x18\x02 \x01(\x04\";\n\x0b\x42ufferWrite\x12\x0e\n\x06\x62uffer\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"K\n\x0cWriteRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\'\n\x06writes\x18\x02 \x03(\x0b\x32\x17.skbpool.v1.BufferWrite\"\x0f\n\rWriteResponse\"\x8e\x01\n\x07SkbSpec\x12\x0e\n\x06\x62uffer\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\x12\x17\n\x0foriginal_length\x18\x04 \x01(\r\x12\x14\n\x0ctimestamp_ns\x18\x05 \x01(\x04\x12\x11\n\tlink_type\x18\x06 \x01(\r\x12\x11\n\tinterface\x18\x07 \x01(\r\"G\n\x0eMakeSkbRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12!\n\x04skbs\x18\x02 \x03(\x0b\x32\x13.skbpool.v1.SkbSpec\"\x1f\n\x0fMakeSkbResponse\x12\x0c\n\x04skbs\x18\x01 \x03(\x06\"0\n\x0c\x43loneRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04skbs\x18\x02 \x03(\x06\"\x1d\n\rCloneResponse\x12\x0c\n\x04skbs\x18\x01 \x03(\x06\"8\n\tSliceSpec\x12\x0b\n\x03skb\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"I\n\x0cSliceRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x06slices\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.SliceSpec\"\x1d\n\rSliceResponse\x12\x0c\n\x04skbs\x18\x01 \x03(\x06\"2\n\x0e\x44\x65liverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04skbs\x18\x02 \x03(\x06\"_\n\x0f\x44\x65liverResponse\x12\x11\n\tdelivered\x18\x01 \x01(\x04\x12\x11\n\tunclaimed\x18\x02 \x01(\x04\x12&\n\x07\x64ropped\x18\x03 \x03(\x0b\x32\x15.skbpool.v1.DropCount\";\n\tReadRange\x12\x0e\n\x06handle\x18\x01 \x01(\x06\x12\x0e\n\x06offset\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"H\n\x0bReadRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12%\n\x06ranges\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.ReadRange\"\x1c\n\x0cReadResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x03(\x0c\"5\n\x0eReleaseRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07handles\x18\x02 \x03(\x06\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\r2\xe8\x04\n\x0cLeaseService\x12P\n\x0bOpenSession\x12\x1e.skbpool.v1.OpenSessionRequest\x1a\x1f.skbpool.v1.OpenSessionResponse0\x01\x12\x45\n\x08\x41llocate\x12\x1b.skbpool.v1.AllocateRequest\x1a\x1c.skbpool.v1.AllocateResponse\x12<\n\x05Write\x12\x18.skbpool.v1.WriteRequest\x1a\x19.skbpool.v1.WriteResponse\x12\x42\n\x07MakeSkb\x12\x1a.skbpool.v1.MakeSkbRequest\x1a\x1b.skbpool.v1.MakeSkbResponse\x12<\n\x05\x43lone\x12\x18.skbpool.v1.CloneRequest\x1a\x19.skbpool.v1.CloneResponse\x12<\n\x05Slice\x12\x18.skbpool.v1.SliceRequest\x1a\x19.skbpool.v1.SliceResponse\x12\x42\n\x07\x44\x65liver\x12\x1a.skbpool.v1.DeliverRequest\x1a\x1b.skbpool.v1.DeliverResponse\x12\x39\n\x04Read\x12\x17.skbpool.v1.ReadRequest\x1a\x18.skbpool.v1.ReadResponse\x12\x42\n\x07Release\x12\x1a.skbpool.v1.ReleaseRequest\x1a\x1b.skbpool.v1.ReleaseResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,40 +34,50 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skbpool.v1.lease_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
-  _globals['_OPENSESSIONREQUEST']._serialized_start=68
-  _globals['_OPENSESSIONREQUEST']._serialized_end=102
-  _globals['_OPENSESSIONRESPONSE']._serialized_start=104
-  _globals['_OPENSESSIONRESPONSE']._serialized_end=159
-  _globals['_ALLOCATEREQUEST']._serialized_start=161
-  _globals['_ALLOCATEREQUEST']._serialized_end=227
-  _globals['_ALLOCATERESPONSE']._serialized_start=229
-  _globals['_ALLOCATERESPONSE']._serialized_end=286
-  _globals['_BUFFERWRITE']._serialized_start=288
-  _globals['_BUFFERWRITE']._serialized_end=347
-  _globals['_WRITEREQUEST']._serialized_start=349
-  _globals['_WRITEREQUEST']._serialized_end=424
-  _globals['_WRITERESPONSE']._serialized_start=426
-  _globals['_WRITERESPONSE']._serialized_end=441
-  _globals['_SKBSPEC']._serialized_start=444
-  _globals['_SKBSPEC']._serialized_end=586
-  _globals['_MAKESKBREQUEST']._serialized_start=588
-  _globals['_MAKESKBREQUEST']._serialized_end=659
-  _globals['_MAKESKBRESPONSE']._serialized_start=661
-  _globals['_MAKESKBRESPONSE']._serialized_end=692
-  _globals['_DELIVERREQUEST']._serialized_start=694
-  _globals['_DELIVERREQUEST']._serialized_end=744
-  _globals['_DELIVERRESPONSE']._serialized_start=746
-  _globals['_DELIVERRESPONSE']._serialized_end=841
-  _globals['_READRANGE']._serialized_start=843
-  _globals['_READRANGE']._serialized_end=902
-  _globals['_READREQUEST']._serialized_start=904
-  _globals['_READREQUEST']._serialized_end=976
-  _globals['_READRESPONSE']._serialized_start=978
-  _globals['_READRESPONSE']._serialized_end=1006
-  _globals['_RELEASEREQUEST']._serialized_start=1008
-  _globals['_RELEASEREQUEST']._serialized_end=1061
-  _globals['_RELEASERESPONSE']._serialized_start=1063
-  _globals['_RELEASERESPONSE']._serialized_end=1098
-  _globals['_LEASESERVICE']._serialized_start=1101
-  _globals['_LEASESERVICE']._serialized_end=1593
+  _globals['_OPENSESSIONREQUEST']._serialized_start=100
+  _globals['_OPENSESSIONREQUEST']._serialized_end=134
+  _globals['_OPENSESSIONRESPONSE']._serialized_start=136
+  _globals['_OPENSESSIONRESPONSE']._serialized_end=191
+  _globals['_ALLOCATEREQUEST']._serialized_start=193
+  _globals['_ALLOCATEREQUEST']._serialized_end=300
+  _globals['_ALLOCATERESPONSE']._serialized_start=302
+  _globals['_ALLOCATERESPONSE']._serialized_end=359
+  _globals['_BUFFERWRITE']._serialized_start=361
+  _globals['_BUFFERWRITE']._serialized_end=420
+  _globals['_WRITEREQUEST']._serialized_start=422
+  _globals['_WRITEREQUEST']._serialized_end=497
+  _globals['_WRITERESPONSE']._serialized_start=499
+  _globals['_WRITERESPONSE']._serialized_end=514
+  _globals['_SKBSPEC']._serialized_start=517
+  _globals['_SKBSPEC']._serialized_end=659
+  _globals['_MAKESKBREQUEST']._serialized_start=661
+  _globals['_MAKESKBREQUEST']._serialized_end=732
+  _globals['_MAKESKBRESPONSE']._serialized_start=734
+  _globals['_MAKESKBRESPONSE']._serialized_end=765
+  _globals['_CLONEREQUEST']._serialized_start=767
+  _globals['_CLONEREQUEST']._serialized_end=815
+  _globals['_CLONERESPONSE']._serialized_start=817
+  _globals['_CLONERESPONSE']._serialized_end=846
+  _globals['_SLICESPEC']._serialized_start=848
+  _globals['_SLICESPEC']._serialized_end=904
+  _globals['_SLICEREQUEST']._serialized_start=906
+  _globals['_SLICEREQUEST']._serialized_end=979
+  _globals['_SLICERESPONSE']._serialized_start=981
+  _globals['_SLICERESPONSE']._serialized_end=1010
+  _globals['_DELIVERREQUEST']._serialized_start=1012
+  _globals['_DELIVERREQUEST']._serialized_end=1062
+  _globals['_DELIVERRESPONSE']._serialized_start=1064
+  _globals['_DELIVERRESPONSE']._serialized_end=1159
+  _globals['_READRANGE']._serialized_start=1161
+  _globals['_READRANGE']._serialized_end=1220
+  _globals['_READREQUEST']._serialized_start=1222
+  _globals['_READREQUEST']._serialized_end=1294
+  _globals['_READRESPONSE']._serialized_start=1296
+  _globals['_READRESPONSE']._serialized_end=1324
+  _globals['_RELEASEREQUEST']._serialized_start=1326
+  _globals['_RELEASEREQUEST']._serialized_end=1379
+  _globals['_RELEASERESPONSE']._serialized_start=1381
+  _globals['_RELEASERESPONSE']._serialized_end=1416
+  _globals['_LEASESERVICE']._serialized_start=1419
+  _globals['_LEASESERVICE']._serialized_end=2035
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Buffers and skbs lent to clients."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from skbpool.v1 import drop_reason_pb2 as _drop_reason_pb2
@@ -76,22 +77,30 @@ class AllocateRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     POOL_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The session to lend to."""
     pool: _builtins.str
     """Name of the pool; empty: the daemon's first pool."""
     count: _builtins.int
     """Number of buffers, at least 1."""
+    @_builtins.property
+    def wait(self) -> _duration_pb2.Duration:
+        """How long to wait for buffers if there are too few; unset or 0: not at all. Negative is
+        INVALID_ARGUMENT, more than limits.max_wait_seconds of the server (60 s by default) OUT_OF_RANGE.
+        """
+
     def __init__(
         self,
         *,
         session_id: _builtins.str = ...,
         pool: _builtins.str = ...,
         count: _builtins.int = ...,
+        wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "pool", b"pool", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "pool", b"pool", "session_id", b"session_id", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +306,140 @@ class MakeSkbResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MakeSkbResponse: _TypeAlias = MakeSkbResponse  # noqa: Y015
+
+@_typing.final
+class CloneRequest(_message.Message):
+    """The skbs to clone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SKBS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session that holds the skbs."""
+    @_builtins.property
+    def skbs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Handles of the skbs; one that is named twice is cloned twice."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        skbs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id", "skbs", b"skbs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneRequest: _TypeAlias = CloneRequest  # noqa: Y015
+
+@_typing.final
+class CloneResponse(_message.Message):
+    """The clones made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKBS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def skbs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A handle for each clone, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        skbs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["skbs", b"skbs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloneResponse: _TypeAlias = CloneResponse  # noqa: Y015
+
+@_typing.final
+class SliceSpec(_message.Message):
+    """Part of one skb."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKB_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    skb: _builtins.int
+    """Handle of the skb."""
+    offset: _builtins.int
+    """Where in the skb the part begins, in bytes."""
+    length: _builtins.int
+    """Bytes of the part."""
+    def __init__(
+        self,
+        *,
+        skb: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["length", b"length", "offset", b"offset", "skb", b"skb"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SliceSpec: _TypeAlias = SliceSpec  # noqa: Y015
+
+@_typing.final
+class SliceRequest(_message.Message):
+    """The parts to make views of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session that holds the skbs."""
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___SliceSpec]:
+        """The parts; they may overlap."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        slices: _abc.Iterable[Global___SliceSpec] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_id", b"session_id", "slices", b"slices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SliceRequest: _TypeAlias = SliceRequest  # noqa: Y015
+
+@_typing.final
+class SliceResponse(_message.Message):
+    """The slices made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKBS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def skbs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """A handle for each slice, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        skbs: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["skbs", b"skbs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SliceResponse: _TypeAlias = SliceResponse  # noqa: Y015
 
 @_typing.final
 class DeliverRequest(_message.Message):

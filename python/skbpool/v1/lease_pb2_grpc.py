@@ -28,9 +28,9 @@ if _version_not_supported:
 class LeaseServiceStub:
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     def __init__(self, channel):
@@ -59,6 +59,16 @@ class LeaseServiceStub:
                 request_serializer=skbpool_dot_v1_dot_lease__pb2.MakeSkbRequest.SerializeToString,
                 response_deserializer=skbpool_dot_v1_dot_lease__pb2.MakeSkbResponse.FromString,
                 _registered_method=True)
+        self.Clone = channel.unary_unary(
+                '/skbpool.v1.LeaseService/Clone',
+                request_serializer=skbpool_dot_v1_dot_lease__pb2.CloneRequest.SerializeToString,
+                response_deserializer=skbpool_dot_v1_dot_lease__pb2.CloneResponse.FromString,
+                _registered_method=True)
+        self.Slice = channel.unary_unary(
+                '/skbpool.v1.LeaseService/Slice',
+                request_serializer=skbpool_dot_v1_dot_lease__pb2.SliceRequest.SerializeToString,
+                response_deserializer=skbpool_dot_v1_dot_lease__pb2.SliceResponse.FromString,
+                _registered_method=True)
         self.Deliver = channel.unary_unary(
                 '/skbpool.v1.LeaseService/Deliver',
                 request_serializer=skbpool_dot_v1_dot_lease__pb2.DeliverRequest.SerializeToString,
@@ -79,9 +89,9 @@ class LeaseServiceStub:
 class LeaseServiceServicer:
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     def OpenSession(self, request, context):
@@ -94,10 +104,12 @@ class LeaseServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Allocate(self, request, context):
-        """Takes buffers out of a pool: all that were asked for or none. Never waits.
-        What is set aside for drivers and consumers is not lent.
-        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
-        more handles than its limit.
+        """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
+        What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
+        the order of their coming; one whose client is gone waits no longer.
+        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
+        RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
+        limit; or as many calls wait as the server's limit, with RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +126,22 @@ class LeaseServiceServicer:
         """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
         call, which uses up the buffer's handle: the buffer goes home with its last view.
         OUT_OF_RANGE: a view would end beyond its buffer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Clone(self, request, context):
+        """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
+        INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Slice(self, request, context):
+        """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
+        INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +192,16 @@ def add_LeaseServiceServicer_to_server(servicer, server):
                     request_deserializer=skbpool_dot_v1_dot_lease__pb2.MakeSkbRequest.FromString,
                     response_serializer=skbpool_dot_v1_dot_lease__pb2.MakeSkbResponse.SerializeToString,
             ),
+            'Clone': grpc.unary_unary_rpc_method_handler(
+                    servicer.Clone,
+                    request_deserializer=skbpool_dot_v1_dot_lease__pb2.CloneRequest.FromString,
+                    response_serializer=skbpool_dot_v1_dot_lease__pb2.CloneResponse.SerializeToString,
+            ),
+            'Slice': grpc.unary_unary_rpc_method_handler(
+                    servicer.Slice,
+                    request_deserializer=skbpool_dot_v1_dot_lease__pb2.SliceRequest.FromString,
+                    response_serializer=skbpool_dot_v1_dot_lease__pb2.SliceResponse.SerializeToString,
+            ),
             'Deliver': grpc.unary_unary_rpc_method_handler(
                     servicer.Deliver,
                     request_deserializer=skbpool_dot_v1_dot_lease__pb2.DeliverRequest.FromString,
@@ -190,9 +228,9 @@ def add_LeaseServiceServicer_to_server(servicer, server):
 class LeaseService:
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     @staticmethod
@@ -293,6 +331,60 @@ class LeaseService:
             '/skbpool.v1.LeaseService/MakeSkb',
             skbpool_dot_v1_dot_lease__pb2.MakeSkbRequest.SerializeToString,
             skbpool_dot_v1_dot_lease__pb2.MakeSkbResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Clone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skbpool.v1.LeaseService/Clone',
+            skbpool_dot_v1_dot_lease__pb2.CloneRequest.SerializeToString,
+            skbpool_dot_v1_dot_lease__pb2.CloneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Slice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skbpool.v1.LeaseService/Slice',
+            skbpool_dot_v1_dot_lease__pb2.SliceRequest.SerializeToString,
+            skbpool_dot_v1_dot_lease__pb2.SliceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,9 +29,9 @@ GRPC_VERSION: str
 class LeaseServiceStub:
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     @_typing.overload
@@ -44,10 +44,12 @@ class LeaseServiceStub:
     RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
     """
     Allocate: _grpc.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]
-    """Takes buffers out of a pool: all that were asked for or none. Never waits.
-    What is set aside for drivers and consumers is not lent.
-    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
-    more handles than its limit.
+    """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
+    What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
+    the order of their coming; one whose client is gone waits no longer.
+    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
+    RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
+    limit; or as many calls wait as the server's limit, with RetryInfo.
     """
     Write: _grpc.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]
     """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
@@ -55,6 +57,14 @@ class LeaseServiceStub:
     """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
     call, which uses up the buffer's handle: the buffer goes home with its last view.
     OUT_OF_RANGE: a view would end beyond its buffer.
+    """
+    Clone: _grpc.UnaryUnaryMultiCallable[_lease_pb2.CloneRequest, _lease_pb2.CloneResponse]
+    """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
+    INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    """
+    Slice: _grpc.UnaryUnaryMultiCallable[_lease_pb2.SliceRequest, _lease_pb2.SliceResponse]
+    """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
+    INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
     """
     Deliver: _grpc.UnaryUnaryMultiCallable[_lease_pb2.DeliverRequest, _lease_pb2.DeliverResponse]
     """Hands skbs to every consumer, as a driver does, and uses up their handles."""
@@ -69,9 +79,9 @@ class LeaseServiceStub:
 class LeaseServiceAsyncStub(LeaseServiceStub):
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -81,10 +91,12 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
     """
     Allocate: _aio.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]  # type: ignore[assignment]
-    """Takes buffers out of a pool: all that were asked for or none. Never waits.
-    What is set aside for drivers and consumers is not lent.
-    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
-    more handles than its limit.
+    """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
+    What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
+    the order of their coming; one whose client is gone waits no longer.
+    RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
+    RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
+    limit; or as many calls wait as the server's limit, with RetryInfo.
     """
     Write: _aio.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]  # type: ignore[assignment]
     """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
@@ -92,6 +104,14 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
     call, which uses up the buffer's handle: the buffer goes home with its last view.
     OUT_OF_RANGE: a view would end beyond its buffer.
+    """
+    Clone: _aio.UnaryUnaryMultiCallable[_lease_pb2.CloneRequest, _lease_pb2.CloneResponse]  # type: ignore[assignment]
+    """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
+    INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    """
+    Slice: _aio.UnaryUnaryMultiCallable[_lease_pb2.SliceRequest, _lease_pb2.SliceResponse]  # type: ignore[assignment]
+    """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
+    INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
     """
     Deliver: _aio.UnaryUnaryMultiCallable[_lease_pb2.DeliverRequest, _lease_pb2.DeliverResponse]  # type: ignore[assignment]
     """Hands skbs to every consumer, as a driver does, and uses up their handles."""
@@ -105,9 +125,9 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
 class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
 
-    A handle names a buffer or an skb of one session. It is an opaque number, never reused while the
-    daemon runs: one that is stale, made up, or of another session is answered with NOT_FOUND. A
-    call that fails has changed nothing.
+    A handle names a buffer or an skb of one session. It is an opaque number that the session never gives
+    twice: one that is stale, made up, or of another session is answered with NOT_FOUND. A call that fails
+    has changed nothing. A session that an administrator revoked ends with ABORTED.
     """
 
     @_abc_1.abstractmethod
@@ -127,10 +147,12 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_pb2.AllocateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.AllocateResponse, _abc.Awaitable[_lease_pb2.AllocateResponse]]:
-        """Takes buffers out of a pool: all that were asked for or none. Never waits.
-        What is set aside for drivers and consumers is not lent.
-        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, or the session would hold
-        more handles than its limit.
+        """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
+        What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
+        the order of their coming; one whose client is gone waits no longer.
+        RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
+        RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
+        limit; or as many calls wait as the server's limit, with RetryInfo.
         """
 
     @_abc_1.abstractmethod
@@ -150,6 +172,26 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
         call, which uses up the buffer's handle: the buffer goes home with its last view.
         OUT_OF_RANGE: a view would end beyond its buffer.
+        """
+
+    @_abc_1.abstractmethod
+    def Clone(
+        self,
+        request: _lease_pb2.CloneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lease_pb2.CloneResponse, _abc.Awaitable[_lease_pb2.CloneResponse]]:
+        """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
+        INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        """
+
+    @_abc_1.abstractmethod
+    def Slice(
+        self,
+        request: _lease_pb2.SliceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lease_pb2.SliceResponse, _abc.Awaitable[_lease_pb2.SliceResponse]]:
+        """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
+        INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
         """
 
     @_abc_1.abstractmethod

@@ -5,6 +5,7 @@ The daemon itself: what it is, what it allows, what it counted."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -313,10 +314,12 @@ class Holder(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
+    OLDEST_AT_LEAST_FIELD_NUMBER: _builtins.int
+    OLDEST_AT_MOST_FIELD_NUMBER: _builtins.int
     PEAK_COUNT_FIELD_NUMBER: _builtins.int
     PEAK_BYTES_FIELD_NUMBER: _builtins.int
-    OLDEST_AT_LEAST_SECONDS_FIELD_NUMBER: _builtins.int
-    OLDEST_AT_MOST_SECONDS_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The holder's name."""
     kind: Global___HolderKind.ValueType
@@ -326,15 +329,23 @@ class Holder(_message.Message):
     bytes: _builtins.int
     """Bytes those references are charged for: of each buffer its size divided by the views armed."""
     peak_count: _builtins.int
-    """Most references it was seen to hold, whenever figures were read or its quota was reached."""
+    """Most references that were seen held at a time."""
     peak_bytes: _builtins.int
-    """Most bytes it was seen to be charged for, likewise."""
-    oldest_at_least_seconds: _builtins.float
-    """Seconds for which it holds its oldest reference, at least; 0 if it holds none. The more often
-    figures are read, the closer the bounds.
-    """
-    oldest_at_most_seconds: _builtins.float
-    """The same, at most."""
+    """Most bytes that were seen held at a time."""
+    session: _builtins.int
+    """Number of the session, never used again while the daemon runs, for RevokeSession; 0: no session."""
+    gone: _builtins.bool
+    """Whether it left, and others still have what it holds."""
+    @_builtins.property
+    def oldest_at_least(self) -> _duration_pb2.Duration:
+        """The oldest reference is held for that long or longer; unset: none is held. A session tells the age
+        itself, of others it is a bound that gets closer the more often it is asked for.
+        """
+
+    @_builtins.property
+    def oldest_at_most(self) -> _duration_pb2.Duration:
+        """The oldest reference is held for that long or shorter; unset: none is held."""
+
     def __init__(
         self,
         *,
@@ -342,14 +353,16 @@ class Holder(_message.Message):
         kind: Global___HolderKind.ValueType = ...,
         count: _builtins.int = ...,
         bytes: _builtins.int = ...,
+        oldest_at_least: _duration_pb2.Duration | None = ...,
+        oldest_at_most: _duration_pb2.Duration | None = ...,
         peak_count: _builtins.int = ...,
         peak_bytes: _builtins.int = ...,
-        oldest_at_least_seconds: _builtins.float = ...,
-        oldest_at_most_seconds: _builtins.float = ...,
+        session: _builtins.int = ...,
+        gone: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_at_least", b"oldest_at_least", "oldest_at_most", b"oldest_at_most"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "count", b"count", "kind", b"kind", "name", b"name", "oldest_at_least_seconds", b"oldest_at_least_seconds", "oldest_at_most_seconds", b"oldest_at_most_seconds", "peak_bytes", b"peak_bytes", "peak_count", b"peak_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "count", b"count", "gone", b"gone", "kind", b"kind", "name", b"name", "oldest_at_least", b"oldest_at_least", "oldest_at_most", b"oldest_at_most", "peak_bytes", b"peak_bytes", "peak_count", b"peak_count", "session", b"session"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

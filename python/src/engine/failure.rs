@@ -5,9 +5,10 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use skbpool_deliver::HubError;
 use skbpool_engine::{
-    CaptureOutputError, MessageError, NicRunError, StampConsumerError, ViewError,
+    CaptureOutputError, LeaseError, MessageError, NicRunError, StampConsumerError, ViewError,
 };
 use skbpool_nic::{CaptureError, CaptureWriteError, NicError};
+use skbpool_pool::AccountsError;
 use skbpool_wire::EncodeError;
 
 /// The exception for an error of the engine.
@@ -123,6 +124,50 @@ impl IntoException for NicRunError {
             Self::Thread(_) => PyOSError::new_err(text),
         }
     }
+}
+
+impl IntoException for AccountsError {
+    fn into_exception(self, py: Python<'_>) -> PyErr {
+        exception(py, "TooManyHolders", &self.to_string(), &[])
+    }
+}
+
+impl IntoException for LeaseError {
+    fn into_exception(self, py: Python<'_>) -> PyErr {
+        let text = self.to_string();
+        match self {
+            Self::Unknown { handle } => {
+                exception(py, "UnknownHandle", &text, &[("handle", handle)])
+            }
+            Self::NeedsBuffer { handle } | Self::NeedsSkb { handle } | Self::Twice { handle } => {
+                exception(py, "WrongHandle", &text, &[("handle", handle)])
+            }
+            Self::OutOfRange { offset, length, size, .. } => {
+                let (start, end) = (u64::from(offset), u64::from(offset) + length);
+                let figures = [("start", start), ("end", end), ("size", size.into())];
+                exception(py, "OutOfRange", &text, &figures)
+            }
+            Self::Overlap { .. } => exception(py, "Overlap", &text, &[]),
+            Self::OriginalLength { .. } => exception(py, "BadView", &text, &[]),
+            Self::TooLarge { .. } => exception(py, "OutOfRange", &text, &[]),
+            Self::TooManyHandles { held, more, limit } => {
+                let figures = [("held", held.into()), ("more", more), ("limit", limit.into())];
+                exception(py, "TooManyHandles", &text, &figures)
+            }
+            Self::UsedUp => exception(py, "TooManyHandles", &text, &[]),
+            Self::Reserve(error) => Error::from(error).into(),
+            Self::Alloc(error) => Error::from(error).into(),
+            Self::Skb { error, .. } => Error::from(error).into(),
+        }
+    }
+}
+
+/// The exception for data of `length` bytes where a message has room for `limit`.
+pub(super) fn too_large(py: Python<'_>, length: u64, limit: u64) -> PyErr {
+    let text = format!(
+        "the ranges have {length} bytes together, more than the limit of {limit}: read them in several calls"
+    );
+    exception(py, "FrameTooLarge", &text, &[("length", length), ("limit", limit)])
 }
 
 /// `?` for results of the engine.

@@ -19,7 +19,7 @@ use skbpool_pool::SkbBatch;
 ///     PoolClosed: The hub is closed.
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct LeasePort {
-    port: Slot<skbpool_engine::LeasePort, DriverStats>,
+    pub(super) port: Slot<skbpool_engine::LeasePort, DriverStats>,
     name: String,
 }
 

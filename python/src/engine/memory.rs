@@ -16,6 +16,26 @@ pub(super) fn bytes_written<'py, E: Send>(
     size: usize,
     write: impl FnOnce(&mut [MaybeUninit<u8>]) -> Result<Option<usize>, E> + Send,
 ) -> PyResult<Result<Option<Bound<'py, PyBytes>>, E>> {
+    let (bytes, memory) = bytes_to_fill(py, size)?;
+    match py.detach(|| write(memory)) {
+        Ok(Some(written)) => {
+            assert_eq!(written, size, "a message is written whole or not at all");
+            Ok(Ok(Some(bytes)))
+        }
+        Ok(None) => Ok(Ok(None)),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// A bytes object of `size` bytes and its memory, not zeroed, to be filled before anybody else sees the
+/// object. The memory is the object's: whoever keeps it keeps the object.
+///
+/// # Errors
+/// MemoryError.
+pub(super) fn bytes_to_fill<'py, 'a>(
+    py: Python<'py>,
+    size: usize,
+) -> PyResult<(Bound<'py, PyBytes>, &'a mut [MaybeUninit<u8>])> {
     let Ok(length) = ffi::Py_ssize_t::try_from(size) else {
         return Err(pyo3::exceptions::PyMemoryError::new_err(()));
     };
@@ -24,20 +44,13 @@ pub(super) fn bytes_written<'py, E: Send>(
         Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(std::ptr::null(), length))?
     };
     // SAFETY: the object is a bytes object of `size` bytes that nobody else knows yet, so they may be
-    // written, and it lives until after the write.
+    // written, and it lives as long as the caller says.
     let memory = unsafe {
         let first = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<MaybeUninit<u8>>();
         std::slice::from_raw_parts_mut(first, size)
     };
-    match py.detach(|| write(memory)) {
-        Ok(Some(written)) => {
-            assert_eq!(written, size, "a message is written whole or not at all");
-            // SAFETY: made as a bytes object above.
-            Ok(Ok(Some(unsafe { bytes.cast_into_unchecked() })))
-        }
-        Ok(None) => Ok(Ok(None)),
-        Err(error) => Ok(Err(error)),
-    }
+    // SAFETY: made as a bytes object above.
+    Ok((unsafe { bytes.cast_into_unchecked() }, memory))
 }
 
 /// The bytes of any contiguous object that has a buffer.

@@ -18,6 +18,7 @@ pub(crate) mod hub;
 pub(crate) mod ingest_port;
 pub(crate) mod latency;
 pub(crate) mod lease_port;
+pub(crate) mod lease_table;
 mod memory;
 mod policy;
 pub(crate) mod pool_events;

@@ -35,6 +35,32 @@ impl<T: Send, S: Clone + Send> Slot<T, S> {
         done.ok_or_else(|| self.closed(py))
     }
 
+    /// As [`Slot::with`], for work of microseconds that runs no Python code and drops no Python object:
+    /// stays attached unless another thread has the object. Detaching costs more where threads wait for
+    /// the interpreter lock.
+    ///
+    /// # Errors
+    /// `Closed`, `ForkedPool`.
+    pub(super) fn with_briefly<R: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut T) -> R + Send,
+    ) -> PyResult<R> {
+        if self.born.is_elsewhere() {
+            return Err(self.closed(py));
+        }
+        let Ok(mut state) = self.state.try_lock() else {
+            return self.with(py, work);
+        };
+        match &mut *state {
+            State::Open(open) => Ok(work(open)),
+            State::Closed(_) => {
+                drop(state);
+                Err(self.closed(py))
+            }
+        }
+    }
+
     /// As [`Slot::with`], for a caller who has detached already; `None` if it was closed.
     pub(super) fn with_detached<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         if self.born.is_elsewhere() {

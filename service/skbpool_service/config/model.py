@@ -35,8 +35,8 @@ SPARE_HOLDERS = 32
 """Holders left to those that left and whose frames others still have, and to other uses."""
 
 MAX_ATTACHED = MAX_HOLDERS - SPARE_HOLDERS
-"""Most streams and sessions together: each may attach a driver or consumer, which is accounted by
-name."""
+"""Most streams, and sessions counted twice, together: a stream may attach a driver or consumer, a
+session is a holder and may attach a driver, and each of these is accounted by name."""
 
 
 class _Table(BaseModel):
@@ -68,9 +68,9 @@ class Limits(_Table):
     """Largest message in either direction, in bytes."""
     max_frame_bytes: int = Field(default=262_144, ge=64, le=262_144)
     """Largest frame, in bytes."""
-    max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 1)
+    max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 2)
     """Most long streams at a time: Ingest, Subscribe, stamp readers. Each may need a thread, and
-    together with max_sessions they are 224 at most."""
+    with two for each of max_sessions they are 224 at most."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
     """Most streams at a time that watch the health or use reflection."""
     max_unary_workers: int = Field(default=64, ge=1, le=1024)
@@ -80,10 +80,15 @@ class Limits(_Table):
     """Most calls at a time, on each listener, that run or wait for a thread."""
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time on one connection; a client waits with further ones."""
-    max_sessions: int = Field(default=64, ge=1, le=MAX_ATTACHED - 1)
-    """Most lease sessions at a time; together with max_streams 224 at most."""
+    max_sessions: int = Field(default=64, ge=1, le=(MAX_ATTACHED - 1) // 2)
+    """Most lease sessions at a time; counted twice, together with max_streams 224 at most."""
     max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
     """Most handles, of buffers and skbs together, that a session may hold."""
+    max_waiting_calls: int = Field(default=32, ge=0, le=512)
+    """Most calls at a time that wait for buffers; never more than half of max_unary_workers, whose
+    threads they hold."""
+    max_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
+    """Longest that a call may wait for buffers, in seconds."""
     max_quota: int | None = Field(default=None, ge=1, le=1 << 24)
     """Largest quota a consumer may ask for, in views; at most, and if unset, the buffers of the
     pool."""
@@ -100,6 +105,11 @@ class Limits(_Table):
     ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
 
+    @property
+    def waiting_calls(self) -> int:
+        """Most calls at a time that wait for buffers."""
+        return min(self.max_waiting_calls, self.max_unary_workers // 2)
+
     @field_validator("max_frame_bytes")
     @classmethod
     def _frame_fits_message(cls, value: int, info: ValidationInfo) -> int:
@@ -115,10 +125,10 @@ class Limits(_Table):
     @classmethod
     def _holders_suffice(cls, value: int, info: ValidationInfo) -> int:
         streams = info.data.get("max_streams")
-        if streams is not None and streams + value > MAX_ATTACHED:
+        if streams is not None and streams + 2 * value > MAX_ATTACHED:
             raise ValueError(
-                f"{value} sessions and max_streams = {streams} are more than the {MAX_ATTACHED} "
-                "drivers and consumers that can be accounted by name; lower one of them"
+                f"{value} sessions, each with a driver, and max_streams = {streams} are more than "
+                f"the {MAX_ATTACHED} holders that can be accounted by name; lower one of them"
             )
         return value
 

@@ -228,13 +228,32 @@ def unary(
     max_message_bytes: int,
 ) -> Handler:
     """Return the handler of a method with one request and one response."""
+    return waiting_unary(
+        method,
+        kind,
+        lambda request, _context: answer(request),
+        recorder,
+        laggards,
+        max_message_bytes,
+    )
+
+
+def waiting_unary(
+    method: str,
+    kind: type[Request],
+    answer: Callable[[Request, grpc.ServicerContext], Message],
+    recorder: Recorder,
+    laggards: Laggards,
+    max_message_bytes: int,
+) -> Handler:
+    """As `unary`, for an `answer` that looks whether the client is still there."""
 
     def behaviour(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = Call(method, context, recorder)
         try:
             message = first(laggards.watch(requests, context), max_message_bytes)
             request = parse(kind, message)
-            response = answer(request).SerializeToString()
+            response = answer(request, context).SerializeToString()
             if len(response) > max_message_bytes:
                 text = f"the response has {len(response)} bytes; ask for less at a time"
                 raise over_limit("max_message_bytes", text, max_message_bytes, retry=False)

@@ -6,6 +6,9 @@ from typing import Any
 import skbpool
 from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
 
+from skbpool_service.holders import SESSION, Holding
+from skbpool_service.ledger import CONSUMER, DRIVER
+
 _STATES = {
     "open": pool_pb2.POOL_STATE_OPEN,
     "orphaned": pool_pb2.POOL_STATE_ORPHANED,
@@ -40,6 +43,31 @@ def copies() -> list[server_pb2.CopyCount]:
         )
         for stage, count in skbpool.copies().items()
     ]
+
+
+_KINDS = {
+    DRIVER: server_pb2.HOLDER_KIND_DRIVER,
+    CONSUMER: server_pb2.HOLDER_KIND_CONSUMER,
+    SESSION: server_pb2.HOLDER_KIND_SESSION,
+}
+
+
+def holder_message(holding: Holding) -> server_pb2.Holder:
+    """Return what one holder has as a message."""
+    message = server_pb2.Holder(
+        name=holding.name,
+        kind=_KINDS[holding.kind],
+        count=holding.count,
+        bytes=holding.bytes,
+        peak_count=holding.peak_count,
+        peak_bytes=holding.peak_bytes,
+        session=holding.session,
+        gone=holding.gone,
+    )
+    if holding.count:
+        message.oldest_at_least.FromNanoseconds(int(holding.oldest_at_least * 1e9))
+        message.oldest_at_most.FromNanoseconds(int(holding.oldest_at_most * 1e9))
+    return message
 
 
 def pool_message(pool: skbpool.Pool) -> pool_pb2.Pool:

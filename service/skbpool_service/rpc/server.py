@@ -6,21 +6,14 @@ from skbpool.v1 import server_pb2
 from skbpool_service import __version__
 from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
-from skbpool_service.holders import SESSION, holders
-from skbpool_service.ledger import CONSUMER, DRIVER
-from skbpool_service.rpc.convert import copies, drops, pool_statistics
+from skbpool_service.holders import holders
+from skbpool_service.rpc.convert import copies, drops, holder_message, pool_statistics
 from skbpool_service.rpc.table import MethodTable
 from skbpool_service.sessions import Sessions
 
 SERVICE = server_pb2.DESCRIPTOR.services_by_name["ServerService"].full_name
 API_VERSION = "v1"
 FEATURES = ("leases", "reflection", "stamp-reader")
-
-_KINDS = {
-    DRIVER: server_pb2.HOLDER_KIND_DRIVER,
-    CONSUMER: server_pb2.HOLDER_KIND_CONSUMER,
-    SESSION: server_pb2.HOLDER_KIND_SESSION,
-}
 
 
 class ServerService:
@@ -69,19 +62,7 @@ class ServerService:
         hub = self._engine.hub.stats()
         return server_pb2.GetStatisticsResponse(
             pools=[pool_statistics(pool) for pool in self._engine.pools.all()],
-            holders=[
-                server_pb2.Holder(
-                    name=holder.name,
-                    kind=_KINDS[holder.kind],
-                    count=holder.count,
-                    bytes=holder.bytes,
-                    peak_count=holder.peak_count,
-                    peak_bytes=holder.peak_bytes,
-                    oldest_at_least_seconds=holder.oldest_at_least,
-                    oldest_at_most_seconds=holder.oldest_at_most,
-                )
-                for holder in holders(self._sessions)
-            ],
+            holders=map(holder_message, holders(self._sessions)),
             drivers=[
                 server_pb2.DriverStatistics(
                     name=driver["name"],

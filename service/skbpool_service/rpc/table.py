@@ -16,6 +16,7 @@ from skbpool_service.rpc.call import (
     refusing,
     streaming,
     unary,
+    waiting_unary,
 )
 from skbpool_service.rpc.laggards import Laggards
 
@@ -55,6 +56,20 @@ class MethodTable(grpc.GenericRpcHandler):
         """Add a method with one request and one response."""
         method = f"{service}/{name}"
         handler = unary(
+            method, kind, answer, self._recorder, self._laggards, self._max_message_bytes
+        )
+        self._handlers[f"/{method}"] = (method, handler)
+
+    def add_waiting(
+        self,
+        service: str,
+        name: str,
+        kind: type[Request],
+        answer: Callable[[Request, grpc.ServicerContext], Message],
+    ) -> None:
+        """As `add_unary`, for an answer that may wait and sees whether the client still does."""
+        method = f"{service}/{name}"
+        handler = waiting_unary(
             method, kind, answer, self._recorder, self._laggards, self._max_message_bytes
         )
         self._handlers[f"/{method}"] = (method, handler)

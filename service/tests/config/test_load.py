@@ -270,12 +270,12 @@ def test_set_without_a_key_says_how_it_is_written(pair: str) -> None:
 
 
 def test_streams_and_sessions_together_can_be_accounted() -> None:
-    fitting = {"max_streams": 200, "max_sessions": 24}
+    fitting = {"max_streams": 176, "max_sessions": 24}
     assert load_settings({"limits": fitting}).limits.max_sessions == 24
-    with pytest.raises(ConfigError, match=r"limits.max_sessions: 25 .* max_streams = 200 .* 224"):
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 25 .* max_streams = 176 .* 224"):
         load_settings({"limits": {**fitting, "max_sessions": 25}})
-    with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_streams = 161"):
-        load_settings({"limits": {"max_streams": 161}})
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_streams = 97"):
+        load_settings({"limits": {"max_streams": 97}})
 
 
 def test_the_sample_file_says_what_holds_without_it() -> None:

@@ -1,54 +1,15 @@
 """LeaseService: what can be done with handles, and what cannot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import grpc
 import pytest
 from batches import frames_of
 from daemon_support import Stubs, eventually, refusal
-from skbpool.v1 import frame_pb2, lease_pb2, server_pb2
+from lease_support import BUFFER, Lease
+from skbpool.v1 import frame_pb2, server_pb2
 
 Code = grpc.StatusCode
-BUFFER = 4096
-
-
-class Lease:
-    """A session and its verbs, short enough for tests."""
-
-    def __init__(self, stubs: Stubs, name: str = ""):
-        self.stubs = stubs
-        self.stream = stubs.lease.OpenSession(lease_pb2.OpenSessionRequest(name=name))
-        self.opened = next(self.stream)
-        self.id = self.opened.session_id
-
-    def allocate(self, count: int) -> list[int]:
-        request = lease_pb2.AllocateRequest(session_id=self.id, count=count)
-        return list(self.stubs.lease.Allocate(request).buffers)
-
-    def write(self, *writes: tuple[int, int, bytes]) -> None:
-        parts = [lease_pb2.BufferWrite(buffer=b, offset=o, data=d) for b, o, d in writes]
-        self.stubs.lease.Write(lease_pb2.WriteRequest(session_id=self.id, writes=parts))
-
-    def make(self, *views: tuple[int, int, int], **fields: int) -> list[int]:
-        specs = [
-            lease_pb2.SkbSpec(buffer=b, offset=o, length=n, **{"link_type": 1, **fields})
-            for b, o, n in views
-        ]
-        request = lease_pb2.MakeSkbRequest(session_id=self.id, skbs=specs)
-        return list(self.stubs.lease.MakeSkb(request).skbs)
-
-    def deliver(self, skbs: Sequence[int]) -> lease_pb2.DeliverResponse:
-        request = lease_pb2.DeliverRequest(session_id=self.id, skbs=skbs)
-        return self.stubs.lease.Deliver(request)
-
-    def read(self, *ranges: tuple[int, int, int]) -> list[bytes]:
-        parts = [lease_pb2.ReadRange(handle=h, offset=o, length=n) for h, o, n in ranges]
-        request = lease_pb2.ReadRequest(session_id=self.id, ranges=parts)
-        return list(self.stubs.lease.Read(request).data)
-
-    def release(self, *handles: int) -> int:
-        request = lease_pb2.ReleaseRequest(session_id=self.id, handles=handles)
-        return self.stubs.lease.Release(request).released
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar, cast
 import grpc
 from skbpool.v1 import (
     frame_pb2_grpc,
+    holder_pb2_grpc,
     lease_pb2_grpc,
     pool_pb2,
     pool_pb2_grpc,
@@ -49,6 +50,7 @@ class Stubs:
         self.channel = grpc.insecure_channel(address, options=options)
         self.server = server_pb2_grpc.ServerServiceStub(self.channel)
         self.pool = pool_pb2_grpc.PoolServiceStub(self.channel)
+        self.holder = holder_pb2_grpc.HolderServiceStub(self.channel)
         self.lease = lease_pb2_grpc.LeaseServiceStub(self.channel)
         self.frame = frame_pb2_grpc.FrameServiceStub(self.channel)
         self.stamp = stamp_pb2_grpc.StampServiceStub(self.channel)

@@ -49,7 +49,7 @@ impl<T> Slots<T> {
             slots: Vec::new(),
             free: Vec::new(),
             first_generation: first_generation.max(1),
-            most: most.min(NONE),
+            most,
             count: 0,
             oldest: NONE,
             youngest: NONE,

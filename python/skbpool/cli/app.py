@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import skbpool
-from skbpool.cli import nic, stat, subscribe
+from skbpool.cli import holder, lease, nic, stat, subscribe
 from skbpool.cli.failure import explain
 from skbpool.cli.plugins import Command, CommandGroup
 from skbpool.cli.reader_gone import ReaderGone
@@ -23,6 +23,7 @@ Examples:
   skbpool nic -r trace.pcap                      replay a capture into it
   skbpool subscribe -w out.pcapng -c 1000        take 1000 frames out of it
   skbpool stat --json                            its pools, holders and drops
+  skbpool holder list                            who holds its buffers, and for how long
 """
 
 EPILOG = """\b
@@ -60,6 +61,8 @@ for function, text in (
     app.command(cls=Command, help=text, epilog="Exit codes and environment: skbpool --help.")(
         function
     )
+app.add_typer(holder.app)
+app.add_typer(lease.app)
 
 
 def _version(wanted: bool) -> None:

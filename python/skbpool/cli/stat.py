@@ -63,7 +63,7 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
         "holders": [
             {
                 "name": holder.name,
-                "kind": _enum(server_pb2.HolderKind.Name, holder.kind, "HOLDER_KIND_"),
+                "kind": enum_name(server_pb2.HolderKind.Name, holder.kind, "HOLDER_KIND_"),
                 "count": holder.count,
                 "bytes": holder.bytes,
                 "peak_count": holder.peak_count,
@@ -117,7 +117,7 @@ def _pool(statistics: "pool_pb2.PoolStatistics") -> dict[str, Any]:
         "cached": statistics.cached,
         "in_flight": statistics.in_flight,
         "reserved": statistics.reserved,
-        "state": _enum(pool_pb2.PoolState.Name, pool.state, "POOL_STATE_"),
+        "state": enum_name(pool_pb2.PoolState.Name, pool.state, "POOL_STATE_"),
         "alloc_fast": statistics.alloc_fast,
         "alloc_slow": statistics.alloc_slow,
         "alloc_empty": statistics.alloc_empty,
@@ -138,7 +138,7 @@ def _drops(counts: "Iterable[drop_reason_pb2.DropCount]") -> dict[str, int]:
     return frames_by_reason(drops_of(counts))
 
 
-def _enum(name_of: Any, number: int, prefix: str) -> str:
+def enum_name(name_of: Any, number: int, prefix: str) -> str:
     """Return an enum's value in lower case without its prefix; a newer daemon's as a number."""
     try:
         return str(name_of(number)).removeprefix(prefix).lower()

@@ -16,11 +16,14 @@ else:
     del google.protobuf, grpc
 
 from skbpool.client.client import Client
+from skbpool.client.details import RefusalDetails
 from skbpool.client.drops import Drops
 from skbpool.client.errors import (
+    Aborted,
     AlreadyExists,
     Cancelled,
     DeadlineExceeded,
+    FailedPrecondition,
     InvalidRequest,
     NotFound,
     PermissionDenied,
@@ -36,16 +39,19 @@ from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
 
 __all__ = [
+    "Aborted",
     "Acknowledgement",
     "AlreadyExists",
     "Cancelled",
     "Client",
     "DeadlineExceeded",
     "Drops",
+    "FailedPrecondition",
     "Frame",
     "InvalidRequest",
     "NotFound",
     "PermissionDenied",
+    "RefusalDetails",
     "RequestOutOfRange",
     "ResourceExhausted",
     "ServerUnavailable",

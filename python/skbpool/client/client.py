@@ -11,7 +11,15 @@ from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
-from skbpool.v1 import frame_pb2, pool_pb2, pool_pb2_grpc, server_pb2, server_pb2_grpc
+from skbpool.v1 import (
+    frame_pb2,
+    holder_pb2,
+    holder_pb2_grpc,
+    pool_pb2,
+    pool_pb2_grpc,
+    server_pb2,
+    server_pb2_grpc,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -41,6 +49,7 @@ class Client:
         self._connection = Connection(self.address, timeout)
         self._server = server_pb2_grpc.ServerServiceStub(self._connection.channel)
         self._pool = pool_pb2_grpc.PoolServiceStub(self._connection.channel)
+        self._holder = holder_pb2_grpc.HolderServiceStub(self._connection.channel)
 
     def __repr__(self) -> str:
         return f"Client({str(self.address)!r})"
@@ -147,6 +156,29 @@ class Client:
             ResourceExhausted: The daemon has as many sessions as it may.
         """
         return Session(self._connection, name)
+
+    def holders(self) -> list[server_pb2.Holder]:
+        """Return who holds references: drivers, consumers, sessions; who has most bytes first."""
+        request = holder_pb2.ListHoldersRequest()
+        return list(self._connection.call(self._holder.ListHolders, request).holders)
+
+    def revoke_session(
+        self, name: str = "", *, session: int = 0, reason: str = ""
+    ) -> holder_pb2.RevokeSessionResponse:
+        """End somebody's lease session: its handles are dead, what it holds comes home.
+
+        Args:
+            name: Name of the session; empty: the number says which.
+            session: Its number, as `holders` tells it; 0: the name says which.
+            reason: Why, which the session's client is told.
+
+        Raises:
+            NotFound: There is no such session.
+            FailedPrecondition: It is a driver or consumer, whose views are never revoked; or
+                several sessions have that name.
+        """
+        request = holder_pb2.RevokeSessionRequest(name=name, session=session, reason=reason)
+        return self._connection.call(self._holder.RevokeSession, request)
 
     def stamp_reader(self, stream: int, *, quota: int = 0) -> StampReader:
         """Attach a consumer in the daemon that reads the stamps of `stream`.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import grpc
 
@@ -47,11 +47,14 @@ class Connection:
         """Whether a daemon has answered, so that a connection which fails is lost."""
 
     def call(
-        self, method: "UnaryUnaryMultiCallable[Request, Response]", request: Request
+        self,
+        method: "UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        wait: float = 0.0,
     ) -> Response:
-        """Make a unary call within the timeout."""
+        """Make a unary call within the timeout, and `wait` seconds more for the daemon to wait."""
         with self.translated():
-            response = method(request, timeout=self.timeout)
+            response = method(request, timeout=self.timeout + wait)
         self.answered = True
         return response
 
@@ -103,6 +106,16 @@ class ServerStream(Generic[Response]):
     def closed(self) -> bool:
         """Whether this side has ended it."""
         return self._closed
+
+    def ended_by(self, code: grpc.StatusCode) -> ServiceError | None:
+        """Return the error with which the daemon ended it, if that has `code`."""
+        # Its end comes through another queue than the answers of calls.
+        self._connection.round_trip()
+        if self._call.is_active() or self._call.code() is not code:
+            return None
+        connection = self._connection
+        error = cast("grpc.RpcError", self._call)  # an error too, once it has ended
+        return service_error(error, connection.address, answered=connection.answered)
 
     def wait_open(self) -> None:
         """Wait until the daemon has set everything up, which it tells by its initial metadata.

@@ -5,15 +5,28 @@ import re
 import grpc
 
 from skbpool import SkbpoolError
+from skbpool.client.details import RefusalDetails, refusal_details
 
 
 class ServiceError(SkbpoolError):
     """A call to the daemon failed; the text says what happened and what to do."""
 
-    def __init__(self, message: str, code: grpc.StatusCode) -> None:
+    def __init__(
+        self, message: str, code: grpc.StatusCode, details: RefusalDetails | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
         """The gRPC status."""
+        self.details = details or RefusalDetails()
+        """What the daemon says about it for programs."""
+
+
+class FailedPrecondition(ServiceError):
+    """It cannot be done as things stand: a driver is to be revoked, a name is not unique."""
+
+
+class Aborted(ServiceError):
+    """What the daemon ended on somebody's behalf: a session that an administrator revoked."""
 
 
 class ServerUnavailable(ServiceError):
@@ -45,7 +58,10 @@ class PermissionDenied(ServiceError):
 
 
 class ResourceExhausted(ServiceError):
-    """A limit is reached or a pool is empty; trying again later may succeed."""
+    """A limit is reached or a pool is empty; trying again later may succeed.
+
+    `details.retry_after` tells when; `details.exhaustion` who has the buffers of an empty pool.
+    """
 
 
 class Cancelled(ServiceError):
@@ -71,6 +87,8 @@ _CLASSES: dict[grpc.StatusCode, type[ServiceError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.CANCELLED: Cancelled,
     grpc.StatusCode.UNIMPLEMENTED: Unimplemented,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
+    grpc.StatusCode.ABORTED: Aborted,
 }
 
 
@@ -114,7 +132,8 @@ def service_error(
         )
     else:
         message = details
-    return _CLASSES.get(code, ServiceError)(message, code)
+    told = refusal_details(bytes(refused[0].value)) if refused else None
+    return _CLASSES.get(code, ServiceError)(message, code, told)
 
 
 def _cause(details: str) -> str:

@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from skbpool.client.connection import Connection, ServerStream
+import grpc
+
+from skbpool.client.connection import Connection, Request, Response, ServerStream
 from skbpool.client.drops import Drops, drops_of
+from skbpool.client.errors import NotFound
 from skbpool.client.ingest import ETHERNET
 from skbpool.v1 import lease_pb2, lease_pb2_grpc
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+    from grpc import UnaryUnaryMultiCallable
 
 
 class View(NamedTuple):
@@ -47,7 +51,8 @@ class Session:
     """A lease session: whatever it holds goes home when it ends, however it ends.
 
     Buffers and skbs are named by handles, numbers that mean something in this session only. Every
-    call raises ServiceError, and one that fails has changed nothing.
+    call raises ServiceError, and one that fails has changed nothing. After an administrator revoked
+    the session, calls raise Aborted.
 
     >>> with client.session() as session:  # doctest: +SKIP
     ...     (buffer,) = session.allocate(1)
@@ -67,14 +72,23 @@ class Session:
         self.buffer_bytes = 0
         """Size of the buffers allocated last, in bytes."""
 
-    def allocate(self, count: int = 1, pool: str = "") -> list[int]:
+    def allocate(self, count: int = 1, pool: str = "", *, timeout: float = 0.0) -> list[int]:
         """Take `count` buffers out of a pool, the daemon's first unless named; all or none.
 
+        Args:
+            count: Number of buffers.
+            pool: Name of the pool.
+            timeout: Seconds to wait for buffers if there are too few.
+
         Raises:
-            ResourceExhausted: The pool is empty, or the session holds as much as it may.
+            ResourceExhausted: The pool has too few, also after that time, or the session holds as
+                much as it may; its `details` tell who has the buffers and when to try again.
+            RequestOutOfRange: The daemon lets nobody wait for so long.
         """
         request = lease_pb2.AllocateRequest(session_id=self._id, pool=pool, count=count)
-        response = self._connection.call(self._stub.Allocate, request)
+        if timeout:
+            request.wait.FromNanoseconds(int(timeout * 1e9))
+        response = self._call(self._stub.Allocate, request, timeout)
         self.buffer_bytes = response.buffer_bytes
         return list(response.buffers)
 
@@ -87,7 +101,7 @@ class Session:
         request = lease_pb2.WriteRequest(session_id=self._id)
         for buffer, data, offset in writes:
             request.writes.add(buffer=buffer, data=bytes(data), offset=offset)
-        self._connection.call(self._stub.Write, request)
+        self._call(self._stub.Write, request)
 
     def make_skb(self, buffer: int, length: int, offset: int = 0) -> list[int]:
         """Make one skb of a buffer, arrived now; uses up the buffer's handle."""
@@ -98,24 +112,65 @@ class Session:
         request = lease_pb2.MakeSkbRequest(session_id=self._id)
         for view in views:
             request.skbs.add(**view._asdict())
-        return list(self._connection.call(self._stub.MakeSkb, request).skbs)
+        return list(self._call(self._stub.MakeSkb, request).skbs)
+
+    def clone(self, skbs: Iterable[int]) -> list[int]:
+        """Make another view of the same bytes of each skb."""
+        request = lease_pb2.CloneRequest(session_id=self._id, skbs=skbs)
+        return list(self._call(self._stub.Clone, request).skbs)
+
+    def slice(self, skb: int, offset: int, length: int) -> int:
+        """Make a view of `length` bytes of an skb, from `offset` on."""
+        return self.slice_all([(skb, offset, length)])[0]
+
+    def slice_all(self, slices: Iterable[tuple[int, int, int]]) -> list[int]:
+        """Make many views of parts of skbs (skb, offset, length) in one call."""
+        request = lease_pb2.SliceRequest(session_id=self._id)
+        for skb, offset, length in slices:
+            request.slices.add(skb=skb, offset=offset, length=length)
+        return list(self._call(self._stub.Slice, request).skbs)
 
     def deliver(self, skbs: Iterable[int]) -> Delivered:
         """Hand skbs to every consumer; uses up their handles."""
         request = lease_pb2.DeliverRequest(session_id=self._id, skbs=skbs)
-        response = self._connection.call(self._stub.Deliver, request)
+        response = self._call(self._stub.Deliver, request)
         return Delivered(response.delivered, response.unclaimed, drops_of(response.dropped))
 
     def read(self, handle: int, offset: int = 0, length: int = 0) -> bytes:
         """Return bytes of a buffer or an skb; `length` 0: to its end."""
+        return self.read_all([(handle, offset, length)])[0]
+
+    def read_all(self, ranges: Iterable[tuple[int, int, int]]) -> list[bytes]:
+        """Return many ranges (handle, offset, length) in one call; length 0: to the end.
+
+        Raises:
+            ResourceExhausted: Together they are more than a message holds.
+        """
         request = lease_pb2.ReadRequest(session_id=self._id)
-        request.ranges.add(handle=handle, offset=offset, length=length)
-        return self._connection.call(self._stub.Read, request).data[0]
+        for handle, offset, length in ranges:
+            request.ranges.add(handle=handle, offset=offset, length=length)
+        return list(self._call(self._stub.Read, request).data)
 
     def release(self, handles: Iterable[int]) -> int:
         """Let go of buffers and skbs; returns how many."""
         request = lease_pb2.ReleaseRequest(session_id=self._id, handles=handles)
-        return self._connection.call(self._stub.Release, request).released
+        return self._call(self._stub.Release, request).released
+
+    def _call(
+        self,
+        method: "UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        wait: float = 0.0,
+    ) -> Response:
+        """Make a call; if the session is gone, say why."""
+        try:
+            return self._connection.call(method, request, wait)
+        except NotFound as error:
+            if error.details.reason == "UNKNOWN_SESSION":
+                revoked = self._stream.ended_by(grpc.StatusCode.ABORTED)
+                if revoked:
+                    raise revoked from None
+            raise
 
     def close(self) -> None:
         """End the session; the daemon brings home what it holds."""

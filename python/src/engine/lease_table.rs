@@ -15,7 +15,7 @@ use skbpool_pool::Accounts;
 
 /// Copying or clearing up to so many bytes takes less than giving up the interpreter lock may, which
 /// another thread then keeps for milliseconds.
-const BRIEF_BYTES: usize = 64 << 10;
+const BRIEF_BYTES: usize = 256 << 10;
 
 /// Likewise for handles.
 const BRIEF_HANDLES: usize = 512;

@@ -27,17 +27,17 @@ def test_the_table_fits_a_terminal_of_80_columns(
     holder = server_pb2.Holder(
         name="session-12",
         kind=server_pb2.HOLDER_KIND_SESSION,
-        count=131_072,
-        bytes=1 << 29,
-        peak_count=131_072,
-        peak_bytes=1 << 29,
+        count=10_000,
+        bytes=40_960_000,
+        peak_count=10_000,
+        peak_bytes=40_960_000,
         session=12,
     )
     holder.oldest_at_least.FromSeconds(42)
     gone = server_pb2.Holder(name="old", kind=server_pb2.HOLDER_KIND_CONSUMER, gone=True)
     show("Holders", as_dicts([holder, gone]))
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
-    many, size = "131,072", "536,870,912"
+    many, size = "10,000", "40,960,000"
     assert ["session-12", "session", "12", many, size, "42", "s", many, size] in printed
     assert ["old", "(gone)", "consumer", "0", "0", "0", "0"] in printed
     assert len(COLUMNS) == 5

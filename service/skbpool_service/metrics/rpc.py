@@ -31,17 +31,31 @@ class RpcMetrics:
             registry=registry,
         )
 
+        # Looking a series up by its labels costs more than counting in it. Methods are those of the
+        # table and codes are gRPC's, so there are so many at most.
+        self._begun: dict[str, Counter] = {}
+        self._over: dict[tuple[str, grpc.StatusCode], tuple[Counter, Histogram]] = {}
+
     def expect(self, methods: list[str]) -> None:
         """Have every method appear from the start, with nothing counted."""
         for method in methods:
-            self._started.labels(method)
+            self._begun[method] = self._started.labels(method)
             self._handled.labels(method, grpc.StatusCode.OK.name)
 
     def started(self, method: str) -> None:
         """Count a call that came in."""
-        self._started.labels(method).inc()
+        begun = self._begun.get(method)
+        if begun is None:
+            begun = self._begun[method] = self._started.labels(method)
+        begun.inc()
 
     def ended(self, method: str, code: grpc.StatusCode, seconds: float) -> None:
         """Count a call that is over."""
-        self._handled.labels(method, code.name).inc()
-        self._seconds.labels(method, code.name).observe(seconds)
+        over = self._over.get((method, code))
+        if over is None:
+            labels = (method, code.name)
+            over = self._handled.labels(*labels), self._seconds.labels(*labels)
+            self._over[method, code] = over
+        handled, took = over
+        handled.inc()
+        took.observe(seconds)

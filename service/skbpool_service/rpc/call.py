@@ -191,7 +191,11 @@ def first(requests: Iterator[bytes], most: int) -> bytes:
     Raises:
         Refusal: There is none, or it is larger than `most` bytes.
     """
-    message = next(requests, None)
+    return check_first(next(requests, None), most)
+
+
+def check_first(message: bytes | None, most: int) -> bytes:
+    """Return the first message of a call, or raise Refusal as `first` does."""
     if message is None:
         raise bad_request("the call has no request message")
     return check_size(message, most)
@@ -251,8 +255,8 @@ def waiting_unary(
     def behaviour(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = Call(method, context, recorder)
         try:
-            message = first(laggards.watch(requests, context), max_message_bytes)
-            request = parse(kind, message)
+            message = laggards.first(requests, context)
+            request = parse(kind, check_first(message, max_message_bytes))
             response = answer(request, context).SerializeToString()
             if len(response) > max_message_bytes:
                 text = f"the response has {len(response)} bytes; ask for less at a time"

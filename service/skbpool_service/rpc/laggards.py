@@ -31,8 +31,7 @@ class Laggards:
         self._seconds = seconds
         self._workers = workers
         self._numbers = itertools.count()
-        self._lock = threading.Lock()
-        # In the order of their coming, hence of their deadlines.
+        # In the order of their coming, hence nearly of their deadlines.
         self._waiting: dict[int, tuple[float, grpc.ServicerContext]] = {}
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -50,16 +49,19 @@ class Laggards:
         self._wake.set()
         self._thread.join()
 
+    def first(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes | None:
+        """Return the first of `requests`, and cancel the call if it does not come in time."""
+        number = next(self._numbers)
+        # One step of the interpreter each, so nobody needs a lock.
+        self._waiting[number] = (time.monotonic(), context)
+        try:
+            return next(requests, None)
+        finally:
+            del self._waiting[number]
+
     def watch(self, requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """Return `requests`, and cancel the call if the first one does not come in time."""
-        number = next(self._numbers)
-        with self._lock:
-            self._waiting[number] = (time.monotonic(), context)
-        try:
-            message = next(requests, None)
-        finally:
-            with self._lock:
-                self._waiting.pop(number, None)
+        message = self.first(requests, context)
         if message is not None:
             yield message
             yield from requests
@@ -77,11 +79,8 @@ class Laggards:
     def _cancel(self, seconds: float) -> None:
         """End the calls that have waited for longer than `seconds`."""
         begin = time.monotonic() - seconds
-        late = []
-        with self._lock:
-            for since, context in self._waiting.values():
-                if since > begin:
-                    break
-                late.append(context)
-        for context in late:
+        # A copy is made in one step of the interpreter.
+        for since, context in list(self._waiting.values()):
+            if since > begin:
+                break
             context.cancel()

@@ -7,6 +7,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 from skbpool.v1 import (
@@ -39,6 +40,58 @@ def session(channel: grpc.Channel, number: int) -> None:
     stub.MakeSkb(lease_pb2.MakeSkbRequest(session_id=session_id, skbs=specs))
     ready()
     next(stream, None)
+
+
+def sleeper(channel: grpc.Channel, number: int) -> None:
+    """Hold buffers until the stream ends; print how it did, and what the handles are worth then."""
+    stub = lease_pb2_grpc.LeaseServiceStub(channel)
+    stream = stub.OpenSession(lease_pb2.OpenSessionRequest(name="child"))
+    session_id = next(stream).session_id
+    request = lease_pb2.AllocateRequest(session_id=session_id, count=number)
+    buffers = stub.Allocate(request).buffers
+    ready()
+    ends = []
+    release = lease_pb2.ReleaseRequest(session_id=session_id, handles=buffers)
+    for wait in (lambda: next(stream), lambda: stub.Release(release, wait_for_ready=True)):
+        try:
+            wait()
+        except grpc.RpcError as error:
+            ends.append(error.code().name)
+    print(*ends, flush=True)
+
+
+def waiter(channel: grpc.Channel, number: int) -> None:
+    """Hold half of the pool, and wait for more than there is."""
+    stub = lease_pb2_grpc.LeaseServiceStub(channel)
+    stream = stub.OpenSession(lease_pb2.OpenSessionRequest(name="child"))
+    session_id = next(stream).session_id
+    request = lease_pb2.AllocateRequest(session_id=session_id, count=number // 2)
+    stub.Allocate(request)
+    request.count = number
+    request.wait.FromSeconds(60)
+    call = stub.Allocate.future(request)
+    ready()
+    call.result()
+
+
+def churn(channel: grpc.Channel, number: int) -> None:
+    """Use every verb of a lease session without end, with half of what it makes left lying."""
+    stub = lease_pb2_grpc.LeaseServiceStub(channel)
+    stream = stub.OpenSession(lease_pb2.OpenSessionRequest(name="child"))
+    of: dict[str, Any] = {"session_id": next(stream).session_id}
+    ready()
+    kept: list[int] = []
+    while True:
+        buffers = stub.Allocate(lease_pb2.AllocateRequest(**of, count=number)).buffers
+        writes = [lease_pb2.BufferWrite(buffer=buffer, data=bytes(1000)) for buffer in buffers]
+        stub.Write(lease_pb2.WriteRequest(**of, writes=writes))
+        specs = [lease_pb2.SkbSpec(buffer=buffer, length=1000, link_type=1) for buffer in buffers]
+        skbs = stub.MakeSkb(lease_pb2.MakeSkbRequest(**of, skbs=specs)).skbs
+        kept += stub.Clone(lease_pb2.CloneRequest(**of, skbs=skbs)).skbs
+        stub.Deliver(lease_pb2.DeliverRequest(**of, skbs=skbs))
+        if len(kept) > 10 * number:
+            stub.Release(lease_pb2.ReleaseRequest(**of, handles=kept))
+            kept = []
 
 
 def subscribe(channel: grpc.Channel, quota: int) -> None:
@@ -100,6 +153,9 @@ if __name__ == "__main__":
     what, address, number = sys.argv[1:]
     programs = {
         "session": session,
+        "sleeper": sleeper,
+        "waiter": waiter,
+        "churn": churn,
         "subscribe": subscribe,
         "pause": pause,
         "ingest": ingest,

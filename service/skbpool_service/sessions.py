@@ -16,22 +16,6 @@ GENERATION_BITS = 31
 """Bits of the random number with which the handles of a session begin."""
 
 
-@dataclass(frozen=True)
-class Held:
-    """What a session holds now, and had."""
-
-    count: int
-    """References."""
-    bytes: int
-    """What those references are charged for."""
-    peak_count: int
-    """Most references it ever held."""
-    peak_bytes: int
-    """Most bytes it was seen to be charged for."""
-    oldest: float
-    """Seconds for which it holds its oldest reference; 0 if it holds none."""
-
-
 class Session:
     """What one client was lent."""
 

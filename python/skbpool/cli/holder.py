@@ -125,7 +125,7 @@ def show(title: str, holders: Sequence[dict[str, Any]]) -> None:
 
 def as_dicts(holders: "Iterable[server_pb2.Holder]") -> list[dict[str, Any]]:
     """Return holders under their documented keys."""
-    from skbpool.cli.stat import enum_name
+    from skbpool.cli.output import enum_name
     from skbpool.v1 import server_pb2
 
     return [

@@ -105,3 +105,11 @@ def seconds(duration: float) -> str:
         if duration >= factor:
             return f"{duration / factor:.3g} {unit}"
     return f"{duration / 1e-9:.3g} ns"
+
+
+def enum_name(name_of: Any, number: int, prefix: str) -> str:
+    """Return an enum's value in lower case without its prefix; a newer daemon's as a number."""
+    try:
+        return str(name_of(number)).removeprefix(prefix).lower()
+    except ValueError:
+        return str(number)

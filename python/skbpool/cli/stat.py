@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from skbpool.cli.drop_reasons import MEANINGS
+from skbpool.cli.holder import age, as_dicts
 from skbpool.cli.options import Json, Server, server_address
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ Keys of --json:
                low_watermark, high_watermark (free buffers), is_low,
                low_crossings, high_crossings, exhaustions (since it was made)
   holders[]    name, kind ("driver", "consumer", "session"), count (references held), bytes,
-               peak_count, peak_bytes (most seen), oldest_at_least, oldest_at_most (seconds it has
-               had its oldest reference)
+               oldest_at_least, oldest_at_most (seconds that the oldest is held; null: none is),
+               peak_count, peak_bytes (the most at a time), session (number; 0: it is none),
+               gone (it left, and others have what it holds)
   drivers[]    name, frames, bytes, unclaimed (frames no consumer wanted), drops
   consumers[]  name, frames, bytes, held, quota (views), drops (frames it missed)
   copies       payload that each stage copied: {"land": {"frames": 12, "bytes": 720}}
@@ -60,19 +62,7 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
 
     return {
         "pools": [_pool(pool) for pool in statistics.pools],
-        "holders": [
-            {
-                "name": holder.name,
-                "kind": enum_name(server_pb2.HolderKind.Name, holder.kind, "HOLDER_KIND_"),
-                "count": holder.count,
-                "bytes": holder.bytes,
-                "peak_count": holder.peak_count,
-                "peak_bytes": holder.peak_bytes,
-                "oldest_at_least": holder.oldest_at_least_seconds,
-                "oldest_at_most": holder.oldest_at_most_seconds,
-            }
-            for holder in statistics.holders
-        ],
+        "holders": as_dicts(statistics.holders),
         "drivers": [
             {
                 "name": driver.name,
@@ -106,6 +96,7 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
 
 
 def _pool(statistics: "pool_pb2.PoolStatistics") -> dict[str, Any]:
+    from skbpool.cli.output import enum_name
     from skbpool.v1 import pool_pb2
 
     pool = statistics.pool
@@ -138,14 +129,6 @@ def _drops(counts: "Iterable[drop_reason_pb2.DropCount]") -> dict[str, int]:
     return frames_by_reason(drops_of(counts))
 
 
-def enum_name(name_of: Any, number: int, prefix: str) -> str:
-    """Return an enum's value in lower case without its prefix; a newer daemon's as a number."""
-    try:
-        return str(name_of(number)).removeprefix(prefix).lower()
-    except ValueError:
-        return str(number)
-
-
 def show(figures: dict[str, Any]) -> None:
     """Print the figures as tables; tables without rows are left out."""
     from skbpool.cli.output import count, print_tables, reasons, table
@@ -159,8 +142,8 @@ def show(figures: dict[str, Any]) -> None:
     holders = table("Holders", "holder", "kind", *heads)
     for holder in figures["holders"]:
         numbers = [holder[key] for key in ("count", "bytes", "peak_count", "peak_bytes")]
-        age = f"{holder['oldest_at_least']:,.1f} s" if holder["count"] else "-"
-        holders.add_row(holder["name"], holder["kind"], *map(count, numbers), age)
+        oldest = age(holder["oldest_at_least"])
+        holders.add_row(holder["name"], holder["kind"], *map(count, numbers), oldest)
     drivers = table("Drivers", "driver", "frames", "bytes", "unclaimed", "dropped")
     for driver in figures["drivers"]:
         numbers = [driver[key] for key in ("frames", "bytes", "unclaimed")]

@@ -1,6 +1,7 @@
 """What `skbpool stat` shows to people."""
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from skbpool.cli.drop_reasons import MEANINGS
 from skbpool.cli.stat import HELP, as_dict, show
 from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
@@ -44,8 +45,9 @@ def test_people_see_who_held_what_what_was_copied_and_that_a_pool_is_low(
         count=3,
         peak_count=7,
         peak_bytes=28_672,
-        oldest_at_least_seconds=12.3,
-        oldest_at_most_seconds=13.0,
+        oldest_at_least=Duration(seconds=12, nanos=300_000_000),
+        oldest_at_most=Duration(seconds=13),
+        session=4,
     )
     idle = server_pb2.Holder(name="idle", kind=server_pb2.HOLDER_KIND_DRIVER)
     copies = [
@@ -64,6 +66,8 @@ def test_people_see_who_held_what_what_was_copied_and_that_a_pool_is_low(
         "peak_bytes": 28_672,
         "oldest_at_least": 12.3,
         "oldest_at_most": 13.0,
+        "session": 4,
+        "gone": False,
     }
     assert figures["copies"] == {
         "land": {"frames": 12, "bytes": 720},
@@ -109,7 +113,7 @@ def test_the_tables_fit_a_terminal_of_80_columns(
         bytes=32_768 * 4096,
         peak_count=32_768,
         peak_bytes=32_768 * 4096,
-        oldest_at_least_seconds=1234.5,
+        oldest_at_least=Duration(seconds=1234),
     )
     shown = as_dict(
         server_pb2.GetStatisticsResponse(pools=[pool], consumers=[consumer], holders=[holder])
@@ -120,7 +124,7 @@ def test_the_tables_fit_a_terminal_of_80_columns(
     assert heads in printed
     row = ["default", "1,000,000", "4,096", *["1,000,000"] * 4, "open"]
     assert row in printed
-    row = ["consumer-12", "consumer", *["32,768", "134,217,728"] * 2, "1,234.5", "s"]
+    row = ["consumer-12", "consumer", *["32,768", "134,217,728"] * 2, "21", "min"]
     assert row in printed
     assert ["consumer", "frames", "bytes", "held", "quota", "missed"] in printed
     figures = ["1,000,000,000", "1,000,000,000,000", "32,768", "32,768", "0"]

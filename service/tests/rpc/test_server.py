@@ -41,10 +41,10 @@ def test_statistics_tell_who_holds_what(stubs: Stubs) -> None:
     assert holders["holder"].kind == server_pb2.HOLDER_KIND_SESSION
     assert (holders["holder"].count, holders["holder"].bytes) == (3, 3 * 4096)
     assert (holders["holder"].peak_count, holders["holder"].peak_bytes) == (3, 3 * 4096)
-    age = holders["holder"].oldest_at_least_seconds
-    assert 0 < age == holders["holder"].oldest_at_most_seconds
+    age = holders["holder"].oldest_at_least.ToNanoseconds()
+    assert 0 < age == holders["holder"].oldest_at_most.ToNanoseconds()
     again = stubs.server.GetStatistics(server_pb2.GetStatisticsRequest())
-    ages = {holder.name: holder.oldest_at_least_seconds for holder in again.holders}
+    ages = {holder.name: holder.oldest_at_least.ToNanoseconds() for holder in again.holders}
     assert ages["holder"] > age
     assert [pool.pool.name for pool in answer.pools] == ["default"]
     assert answer.pools[0].in_flight == 3

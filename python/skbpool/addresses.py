@@ -1,7 +1,8 @@
 """Addresses of the daemon: how they are written, and where the default one is.
 
-An address is `unix:PATH` or `HOST:PORT`, an IPv6 host in brackets: `[::1]:50051`. The default is a
-Unix socket, at the first of these places that can be used:
+An address is `unix:PATH` or `HOST:PORT`, an IPv6 host in brackets: `[::1]:50051`. A port that
+speaks TLS is `grpcs://HOST:PORT`. The default is a Unix socket, at the first of these places that
+can be used:
 
 1. `/run/skbpool/skbpool.sock`
 2. `$XDG_RUNTIME_DIR/skbpool.sock`
@@ -22,6 +23,9 @@ from pathlib import Path
 
 SERVER_VARIABLE = "SKBPOOL_SERVER"
 """Environment variable that names the daemon for clients."""
+
+TLS_SCHEME = "grpcs://"
+"""What an address of a port that speaks TLS begins with."""
 
 SOCKET_NAME = "skbpool.sock"
 SYSTEM_FOLDER = Path("/run/skbpool")
@@ -62,15 +66,17 @@ class TcpAddress:
     """Host name or address, without brackets."""
     port: int
     """Port; 0: one that the system chooses."""
+    tls: bool = False
+    """Whether it speaks TLS."""
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{TLS_SCHEME if self.tls else ''}{self.target}"
 
     @property
     def target(self) -> str:
         """The address as gRPC takes it."""
-        return str(self)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @property
     def is_local(self) -> bool:
@@ -90,20 +96,21 @@ Address = UnixAddress | TcpAddress
 
 
 def parse_address(text: str) -> Address:
-    """Read an address as people write it: `unix:PATH` or `HOST:PORT`.
+    """Read an address as people write it: `unix:PATH`, `HOST:PORT` or `grpcs://HOST:PORT`.
 
     Raises:
         AddressError: It is neither; the text shows both forms.
     """
     if text.startswith("unix:"):
         return _unix(text, text.removeprefix("unix:"))
-    found = re.fullmatch(r"(?:\[([^\[\]]*:[^\[\]]*)\]|([^\[\]:/\s]+)):([0-9]{1,5})", text)
+    place = text.removeprefix(TLS_SCHEME)
+    found = re.fullmatch(r"(?:\[([^\[\]]*:[^\[\]]*)\]|([^\[\]:/\s]+)):([0-9]{1,5})", place)
     if not found or int(found[3]) > 65535 or not _is_host(found[1] or found[2]):
         raise AddressError(
             f"{text!r} is not an address: write unix:PATH or HOST:PORT, as in "
             "unix:/run/skbpool/skbpool.sock, 127.0.0.1:50051 or [::1]:50051"
         )
-    return TcpAddress(found[1] or found[2], int(found[3]))
+    return TcpAddress(found[1] or found[2], int(found[3]), tls=place != text)
 
 
 def _is_host(host: str) -> bool:

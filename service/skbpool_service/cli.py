@@ -92,11 +92,20 @@ def serve(
     json_: Annotated[
         bool, typer.Option("--json", help="Print one JSON object when ready.")
     ] = False,
+    check_config: Annotated[
+        bool,
+        typer.Option("--check-config", help="Say whether the configuration can be used, and end."),
+    ] = False,
+    print_config: Annotated[
+        bool,
+        typer.Option("--print-config", help="Print the configuration in force as TOML, and end."),
+    ] = False,
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; a second one ends it at once.
 
     Flags go before environment variables (SKBPOOL_LISTEN, SKBPOOL_POOL__BUFFERS,
-    SKBPOOL_LIMITS__MAX_STREAMS), those before the TOML file.
+    SKBPOOL_LIMITS__MAX_STREAMS), those before the TOML file. Lists of tables are JSON there, as in
+    --set 'listener=[{"address": "127.0.0.1:50051", "roles": ["observe"]}]'.
 
     \b
     Keys of --json:
@@ -110,6 +119,7 @@ def serve(
     Examples:
       skbpool serve --listen unix:/tmp/skbpool.sock --metrics 127.0.0.1:0
       skbpool serve --buffers 4096 --json
+      skbpool serve --config skbpool.toml --check-config
     """  # noqa: D301  # \b keeps lines as they are written
     flags = {
         "listen": listen or None,
@@ -120,13 +130,18 @@ def serve(
         "log": {"format": log_format, "level": log_level},
     }
     # pydantic is slow to import, and `--help` can do without.
-    from skbpool_service.config import ConfigError, load_settings, merge, nest
+    from skbpool_service.config import ConfigError, as_toml, load_settings, merge, nest
 
     try:
         settings = load_settings(merge(_given(flags), nest(set_ or [])), config)
     except ConfigError as error:
         raise _fail(str(error), ExitCode.USAGE) from None
-    raise typer.Exit(run(settings, as_json=json_))
+    if print_config:
+        print(as_toml(settings), end="")
+    elif check_config:
+        print("the configuration can be used")
+    else:
+        raise typer.Exit(run(settings, as_json=json_))
 
 
 def run(settings: "Settings", *, as_json: bool) -> ExitCode:

@@ -11,7 +11,8 @@ import structlog
 from skbpool.addresses import TcpAddress, default_listen_address, parse_address
 
 from skbpool_service import __version__
-from skbpool_service.config import Settings
+from skbpool_service.config import ListenerSettings, Settings
+from skbpool_service.config.listeners import ROLES
 from skbpool_service.connections import Stalled, close_all
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
@@ -130,9 +131,8 @@ class Daemon:
             assert isinstance(address, TcpAddress)  # the configuration was checked
             self.metrics = Endpoint(address, registry)
             self._undo.append(self.metrics.close)
-        addresses = [parse_address(text) for text in settings.listen]
-        for address in addresses or [default_listen_address()]:
-            listener = bind(address, settings, [table], workers)
+        for wanted in settings.listeners or [_default_listener()]:
+            listener = bind(wanted, settings, [table], workers)
             self.listeners.append(listener)
             self._undo.append(listener.remove_socket)
             self._undo.append(partial(_end, listener))
@@ -225,6 +225,11 @@ class Daemon:
                 undo()
             except Exception:
                 log.exception("stopping failed in part")
+
+
+def _default_listener() -> ListenerSettings:
+    """Choose where a daemon listens that was told nothing; raise AddressError if it cannot."""
+    return ListenerSettings(address=str(default_listen_address()), roles=list(ROLES))
 
 
 def _end(listener: Listener) -> None:

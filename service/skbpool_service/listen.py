@@ -16,10 +16,8 @@ from pathlib import Path
 import grpc
 from skbpool.addresses import MAX_SOCKET_PATH, Address, TcpAddress, UnixAddress
 
-from skbpool_service.config import Settings
-
-SOCKET_MODE = 0o660
-"""Who may connect to a Unix socket: its owner and its group."""
+from skbpool_service.config import ListenerSettings, Settings
+from skbpool_service.tls import Certificates, TlsError
 
 LOCK_SECONDS = 2.0
 """How long a daemon that starts waits for another one that does, in the same folder."""
@@ -44,6 +42,8 @@ class Listener:
     """Where gRPC bound it; another path than the address for a Unix socket."""
     _identity: tuple[int, int] | None = None
     """Device and inode of the socket file, so that no other daemon's is removed."""
+    certificates: Certificates | None = None
+    """What it speaks TLS with; None: plaintext."""
 
     def remove_socket(self) -> None:
         """Remove the socket file if it is still this listener's."""
@@ -54,12 +54,12 @@ class Listener:
 
 
 def bind(
-    address: Address,
+    listener: ListenerSettings,
     settings: Settings,
     handlers: list[grpc.GenericRpcHandler],
     threads: ThreadPoolExecutor,
 ) -> Listener:
-    """Return a listener on `address` that is bound and not started.
+    """Return a listener that is bound and not started.
 
     Raises:
         ListenError: The address is busy, or may not or cannot be used.
@@ -70,9 +70,10 @@ def bind(
         options=_options(settings),
         maximum_concurrent_rpcs=settings.limits.max_concurrent_rpcs,
     )
+    address = listener.where
     if isinstance(address, UnixAddress):
-        return _bind_unix(server, address)
-    return _bind_tcp(server, address)
+        return _bind_unix(server, address, _Access.of(listener))
+    return _bind_tcp(server, address, listener)
 
 
 def _options(settings: Settings) -> list[tuple[str, int]]:
@@ -96,7 +97,19 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     ]
 
 
-def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
+@dataclass(frozen=True)
+class _Access:
+    """Who may connect to a Unix socket."""
+
+    mode: int
+    group: int | None
+
+    @classmethod
+    def of(cls, listener: ListenerSettings) -> "_Access":
+        return cls(listener.socket_mode, listener.socket_group)
+
+
+def _bind_unix(server: grpc.Server, address: UnixAddress, access: _Access) -> Listener:
     path = Path(address.path)
     if not path.parent.is_dir():
         raise ListenError(
@@ -109,24 +122,35 @@ def _bind_unix(server: grpc.Server, address: UnixAddress) -> Listener:
         )
     with _alone(path.parent):
         _clear(path)
-        return _bind_beside(server, address, path)
+        return _bind_beside(server, address, path, access)
 
 
-def _bind_beside(server: grpc.Server, address: UnixAddress, path: Path) -> Listener:
+def _bind_beside(
+    server: grpc.Server, address: UnixAddress, path: Path, access: _Access
+) -> Listener:
     # gRPC removes the path that it bound when it ends, whoever's file that is by then. So it binds
     # a name of its own, which is nowhere any more once the socket has the name asked for; tools
     # that list sockets, as ss does, show that one.
     room = MAX_SOCKET_PATH - len(os.fsencode(path.parent)) - len("/.")
     name = secrets.token_hex(8)[: max(room, 1)]
     bound = UnixAddress(str(path.with_name(f".{name}")))
-    # The mode is right from the first moment on.
-    with _umask(0o777 & ~SOCKET_MODE):
+    # Nobody but the owner may connect before group and mode are right.
+    with _umask(0o777 & ~(access.mode & 0o700)):
         try:
             server.add_insecure_port(bound.target)
         except RuntimeError:
             raise _why_not_unix(bound, address) from None
+    try:
+        if access.group is not None:
+            os.chown(bound.path, -1, access.group)
+        Path(bound.path).chmod(access.mode)
+    except OSError as error:
+        Path(bound.path).unlink(missing_ok=True)
+        raise ListenError(
+            f"{address}: may not be given to group {access.group}: {error.strerror}; run the "
+            "daemon as a member of that group, or name another"
+        ) from None
     _give_name(Path(bound.path), path)
-    path.chmod(SOCKET_MODE)
     return Listener(server, address, bound, _identity(path))
 
 
@@ -214,16 +238,25 @@ def _clear(path: Path) -> None:
     raise ListenError(f"unix:{path}: is in use by a running daemon; stop that, or listen elsewhere")
 
 
-def _bind_tcp(server: grpc.Server, address: TcpAddress) -> Listener:
+def _bind_tcp(server: grpc.Server, address: TcpAddress, listener: ListenerSettings) -> Listener:
+    certificates = None
+    if listener.tls is not None:
+        try:
+            certificates = Certificates(str(address), listener.tls.files)
+        except TlsError as error:  # changed since the configuration was read
+            raise ListenError(f"{address}: {error}") from None
     _probe_tcp(address)
     try:
-        port = server.add_insecure_port(address.target)
+        if certificates is None:
+            port = server.add_insecure_port(address.target)
+        else:
+            port = server.add_secure_port(address.target, certificates.credentials())
     except RuntimeError:
         # It could be bound a moment ago.
         text = f"{address}: cannot be listened on: somebody else was faster; choose another port"
         raise ListenError(text) from None
-    where = TcpAddress(address.host, port)
-    return Listener(server, where, where)
+    where = TcpAddress(address.host, port, tls=address.tls)
+    return Listener(server, where, where, certificates=certificates)
 
 
 def _probe_tcp(address: TcpAddress) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,39 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from skbpool_service.config.allowed import allowed
+from skbpool_service.config.allowed import allowed, known
 from skbpool_service.config.lines import line_of, line_of_long_number
 from skbpool_service.config.model import Settings
 
 Location = Sequence[str | int]
 
+WRITTEN_AS_JSON = ("listener", "roles")
+"""Keys that flags and the environment give as a whole, as JSON."""
+
 
 class ConfigError(ValueError):
     """A configuration that cannot be used; each line names a key and says what to do."""
+
+
+_written: ContextVar[dict[str, Any]] = ContextVar("written")
+"""What the file holds that is being loaded."""
+
+
+class _Sourced(Settings):
+    """Settings from all three sources. One class, since making one costs more than filling it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What was read and checked is what counts, whatever is in the file by now.
+        file = InitSettingsSource(settings_cls, _written.get())
+        return init_settings, env_settings, file
 
 
 def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Settings:
@@ -34,26 +59,11 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
     Raises:
         ConfigError: An unknown key or a value that cannot be used, or a file that cannot be read.
     """
-
-    class Sourced(Settings):
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,
-            env_settings: PydanticBaseSettingsSource,
-            dotenv_settings: PydanticBaseSettingsSource,
-            file_secret_settings: PydanticBaseSettingsSource,
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            sources = [init_settings, env_settings]
-            # What was read and checked is what counts, whatever is in the file by now.
-            sources.append(InitSettingsSource(settings_cls, written))
-            return tuple(sources)
-
     text, written = _read(file) if file is not None else ("", {})
     _check_tables(file, text, written)
+    token = _written.set(written)
     try:
-        return Sourced(**flags)
+        return _Sourced(**flags)
     except RecursionError:
         raise ConfigError("a value in the environment is nested too deeply to be read") from None
     except ValidationError as error:
@@ -65,6 +75,8 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
         raise ConfigError(
             f"environment variable {variable}: is a table: set {variable}__KEY, or write JSON"
         ) from None
+    finally:
+        _written.reset(token)
 
 
 def nest(pairs: Iterable[str]) -> dict[str, Any]:
@@ -139,25 +151,36 @@ def _describe(
     detail: Mapping[str, Any], flags: Mapping[str, Any], file: Path | None, text: str
 ) -> str:
     """Say in one line which key is wrong, where it was set, and what is allowed."""
-    loc: Location = detail["loc"]
-    names = [str(part) for part in loc if isinstance(part, str)]
+    names: Location = detail["loc"]
     kind = detail["type"]
     if kind == "extra_forbidden":
-        reason = f"there is no such key; known are {_known(names)}"
+        reason = f"there is no such key; known are {', '.join(known(names)) or 'none'}"
     elif kind == "wrong_key":
-        names = detail["ctx"]["key"].split(".")
+        named = detail["ctx"]["key"].split(".")
+        names = [int(name) if name.isdigit() else name for name in named]
         reason = str(detail["msg"])
     elif kind == "value_error":
         reason = str(detail["msg"]).removeprefix("Value error, ")
+    elif kind == "missing":
+        reason = f"is missing: it is {allowed(names)}"
     else:
         reason = f"{_short(detail['input'])} is not {allowed(names)}"
     return f"{_place(names, flags, file, text)}{_key(names)}: {reason}"
 
 
-def _key(names: Sequence[str]) -> str:
-    """A key as TOML has it: what is no bare key in quotes, so that it stays in its line."""
-    bare = (name if re.fullmatch(r"[\w-]+", name) else json.dumps(name) for name in names)
-    return ".".join(bare)
+def _key(names: Location) -> str:
+    """A key as TOML has it, what is no bare key in quotes, so that it stays in its line.
+
+    Places in lists of tables stand in brackets, from 0 on.
+    """
+    key = ""
+    for name in names:
+        if isinstance(name, int):
+            key += f"[{name}]"
+        else:
+            key += "." if key else ""
+            key += name if re.fullmatch(r"[\w-]+", name) else json.dumps(name)
+    return key
 
 
 def _short(value: object) -> str:
@@ -168,31 +191,26 @@ def _short(value: object) -> str:
     return shown if len(shown) <= 60 else f"{shown[:57]}..."
 
 
-def _known(names: Sequence[str]) -> str:
-    """The keys beside an unknown one."""
-    if len(names) == 2 and names[0] in Settings.model_fields:
-        table = Settings.model_fields[names[0]].annotation
-        fields = getattr(table, "model_fields", {})
-        return ", ".join(fields) or "none"
-    return ", ".join(Settings.model_fields)
-
-
-def _place(names: Sequence[str], flags: Mapping[str, Any], file: Path | None, text: str) -> str:
+def _place(names: Location, flags: Mapping[str, Any], file: Path | None, text: str) -> str:
     """Where the value came from, with ": " behind; empty for a flag, whose name says it."""
     if _holds(flags, names):
         return ""
-    variable = "SKBPOOL_" + "__".join(names).upper()
+    variable = "SKBPOOL_" + "__".join(name for name in names if isinstance(name, str)).upper()
     if variable in os.environ:
         return f"environment variable {variable}: "
+    whole = f"SKBPOOL_{str(names[0]).upper()}" if names else ""
+    if whole in os.environ and names[0] in WRITTEN_AS_JSON:
+        return f"environment variable {whole}: "
     if file is not None:
         line = line_of(names, text)
         return f"{file}:{line}: " if line else ""
     return ""
 
 
-def _holds(table: Mapping[str, Any], names: Sequence[str]) -> bool:
+def _holds(table: Mapping[str, Any], names: Location) -> bool:
     found: Any = table
-    for name in names:
+    # Lists of tables come from one place as a whole.
+    for name in names[:1] if names[0] in WRITTEN_AS_JSON else names:
         if not isinstance(found, Mapping) or name not in found:
             return False
         found = found[name]

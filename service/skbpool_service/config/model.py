@@ -7,13 +7,26 @@ the environment variable `SKBPOOL_LIMITS__MAX_STREAMS=8`, and in TOML `max_strea
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from skbpool._native import MAX_HOLDERS
-from skbpool.addresses import Address, AddressError, TcpAddress, parse_address
+from skbpool.addresses import AddressError, TcpAddress, parse_address
 
 from skbpool_service.config import admission
+from skbpool_service.config.listeners import (
+    MAX_LISTENERS,
+    ListenerSettings,
+    Roles,
+    check_distinct,
+    check_names,
+    check_reach,
+    check_short,
+    completed,
+    from_json,
+    split,
+    wrong_key,
+)
+from skbpool_service.config.table import Table
 
 MAX_BUFFERS = (1 << 24) - 1
 """Most buffers of one pool (an index has 24 bits, one value means none)."""
@@ -39,11 +52,7 @@ MAX_ATTACHED = MAX_HOLDERS - SPARE_HOLDERS
 session is a holder and may attach a driver, and each of these is accounted by name."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
-
-
-class PoolSettings(_Table):
+class PoolSettings(Table):
     """The pool that drivers and consumers share; it exists from the start."""
 
     name: str = Field(default="default", pattern=NAME_PATTERN)
@@ -61,7 +70,7 @@ class PoolSettings(_Table):
         return 4096 << self.order
 
 
-class Limits(_Table):
+class Limits(Table):
     """What the daemon allows; whatever goes beyond is refused."""
 
     max_message_bytes: int = Field(default=4 << 20, ge=1 << 12, le=1 << 30)
@@ -141,18 +150,13 @@ class Limits(_Table):
         return value
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """How the daemon logs, to standard error."""
 
     format: Literal["console", "json"] = "console"
     """Lines for people, or one JSON object a line."""
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important level that is written."""
-
-
-def wrong_key(key: str, text: str) -> PydanticCustomError:
-    """Return the error for `key`, written in full, of what is looked at as a whole."""
-    return PydanticCustomError("wrong_key", "{text}", {"text": text, "key": key})
 
 
 def _check_room(pool: PoolSettings, max_frame_bytes: int) -> None:
@@ -168,12 +172,6 @@ def _check_room(pool: PoolSettings, max_frame_bytes: int) -> None:
         )
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
-
-
 class Settings(BaseSettings):
     """Everything that can be configured. Flags go before the environment, that before the file."""
 
@@ -184,9 +182,15 @@ class Settings(BaseSettings):
     # Above the addresses, whose checks look at it.
     insecure_any_address: bool = False
     """Listen without TLS on addresses that other machines can reach."""
-    listen: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
-    """Where to listen: `unix:PATH` or `HOST:PORT`, port 0 for one that the system chooses. Empty: a
-    Unix socket at the default place."""
+    listen: Annotated[list[str], NoDecode, BeforeValidator(split)] = []
+    """Where to listen: `unix:PATH` or `HOST:PORT`, port 0 for one that the system chooses, each
+    with the defaults of a listener. Empty, and no listener: a Unix socket at the default place."""
+    listener: Annotated[list[ListenerSettings], NoDecode, BeforeValidator(from_json)] = Field(
+        default=[], max_length=MAX_LISTENERS
+    )
+    """Where to listen beside those, with roles, mode and group, or certificates."""
+    roles: Annotated[dict[str, Roles], NoDecode, BeforeValidator(from_json)] = {}
+    """What clients may do by a name of their certificate, as far as the listener grants it."""
     metrics: str = "127.0.0.1:9464"
     """Where /metrics is served, as `HOST:PORT`; empty: nowhere."""
     shutdown_deadline: float = Field(default=10.0, gt=0, le=3600)
@@ -206,7 +210,31 @@ class Settings(BaseSettings):
     @classmethod
     def _check_listen(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for text in value:
-            cls._check_reach(parse_address(text), info)
+            check_short(text)
+            check_reach(parse_address(text), bool(info.data.get("insecure_any_address")))
+        check_distinct([("listen", ListenerSettings(address=text)) for text in value])
+        return value
+
+    @field_validator("listener")
+    @classmethod
+    def _complete(
+        cls, value: list[ListenerSettings], info: ValidationInfo
+    ) -> list[ListenerSettings]:
+        insecure = bool(info.data.get("insecure_any_address"))
+        full = [
+            completed(listener, f"listener.{place}", insecure_any_address=insecure)
+            for place, listener in enumerate(value)
+        ]
+        short = [("listen", ListenerSettings(address=text)) for text in info.data.get("listen", ())]
+        check_distinct(
+            short + [(f"listener.{place}.address", each) for place, each in enumerate(full)]
+        )
+        return full
+
+    @field_validator("roles")
+    @classmethod
+    def _check_roles(cls, value: dict[str, Roles], info: ValidationInfo) -> dict[str, Roles]:
+        check_names(value, info)
         return value
 
     @field_validator("metrics")
@@ -217,22 +245,13 @@ class Settings(BaseSettings):
                 address = parse_address(value)
             except AddressError:
                 address = None
-            if not isinstance(address, TcpAddress):
+            if not isinstance(address, TcpAddress) or address.tls:
                 raise ValueError(
                     f"{value!r} is not HOST:PORT, where /metrics is served: write for instance "
                     "127.0.0.1:9464 or [::1]:9464, or nothing for nowhere"
                 )
-            cls._check_reach(address, info)
+            check_reach(address, bool(info.data.get("insecure_any_address")))
         return value
-
-    @staticmethod
-    def _check_reach(address: Address, info: ValidationInfo) -> None:
-        if not address.is_local and not info.data.get("insecure_any_address"):
-            raise ValueError(
-                f"{address} can be reached from other machines, and this daemon does not encrypt "
-                "(it has no TLS): listen on a Unix socket or a loopback address, or say "
-                "--insecure-any-address if you want plaintext on the network"
-            )
 
     @field_validator("limits")
     @classmethod
@@ -255,6 +274,15 @@ class Settings(BaseSettings):
         return limits.model_copy(
             update={"max_quota": most, "default_quota": limits.default_quota or fallback}
         )
+
+    @property
+    def listeners(self) -> list[ListenerSettings]:
+        """Every listener, those of `listen` first; none: one at the default place."""
+        short = (ListenerSettings(address=text) for text in self.listen)
+        return [
+            *(completed(each, "listen", insecure_any_address=True) for each in short),
+            *self.listener,
+        ]
 
     @property
     def max_quota(self) -> int:

@@ -20,7 +20,8 @@ ROUNDS = 25
 WORDS = [
     *(f"{key} = " for key in [*Settings.model_fields, *PoolSettings.model_fields]),
     *(f"limits.{key} = " for key in Limits.model_fields),
-    *("[pool]\n", "[limits]\n", "[[log]]\n", "'pool'.", "{ a = 1 }", "[1, 2]", '""\n', "# "),
+    *("[[listener]]\n", "address = ", "mode = ", "[listener.tls]\n", "[roles]\n", "[pool]\n"),
+    *("[limits]\n", "[[log]]\n", "'pool'.", "{ a = 1 }", "[1, 2]", '""\n', "# "),
     *("0", "-1", "65536", "1e400", "nan", "0x" + "f" * 5000, "9" * 5000, "1979-05-27", "true"),
     *('"unix:/a"', '"[::1]:1"', '"a..b:1"', "'''", '"\\u0000"', '"try"'),
 ]

@@ -1,0 +1,63 @@
+"""The configuration as the command shows it, and sockets as it asks for them."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from daemon_support import DaemonProcess, Stubs
+from skbpool.exit_codes import ExitCode
+
+pytestmark = pytest.mark.e2e
+
+TEXT = 'metrics = ""\n[pool]\nbuffers = 256\n[[listener]]\naddress = "unix:{}/d.sock"\n{}\n'
+
+
+def serve(*arguments: str) -> tuple[int, str, str]:
+    """Run the command, which ends by itself."""
+    command = [sys.executable, "-m", "skbpool_service", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_configuration_is_checked_without_being_used(tmp_path: Path) -> None:
+    file = tmp_path / "skbpool.toml"
+    file.write_text(TEXT.format(tmp_path, 'mode = "0600"'))
+    found = serve("--config", str(file), "--check-config")
+    assert found == (ExitCode.OK, "the configuration can be used\n", "")
+    file.write_text(TEXT.format(tmp_path, 'mode = "x"'))
+    code, output, errors = serve("--config", str(file), "--check-config")
+    assert (code, output) == (ExitCode.USAGE, "")
+    assert errors.startswith(f"skbpool serve: {file}:6: listener[0].mode: 'x' is not three or four")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_is_printed_is_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "skbpool.toml"
+    file.write_text(TEXT.format(tmp_path, 'roles = ["observe"]'))
+    flags = ("--set", "limits.max_streams=9")
+    code, printed, errors = serve("--config", str(file), *flags, "--print-config")
+    assert (code, errors) == (ExitCode.OK, "")
+    assert "max_streams = 9" in printed
+    file.write_text(printed)
+    assert serve("--config", str(file), "--print-config") == (ExitCode.OK, printed, "")
+    with DaemonProcess("--config", str(file)) as daemon, Stubs(f"unix:{tmp_path}/d.sock") as stubs:
+        daemon.await_ready()
+        assert stubs.statistics().pool.buffers == 256
+
+
+def test_a_socket_has_the_mode_and_group_asked_for(tmp_path: Path) -> None:
+    # One that the user belongs to besides its own, if there is one; root may take any.
+    group = next((each for each in os.getgroups() if each != os.getgid()), os.getgid())
+    group = group if os.getuid() else 1
+    file = tmp_path / "skbpool.toml"
+    file.write_text(TEXT.format(tmp_path, f'mode = "0640"\ngroup = "{group}"'))
+    with DaemonProcess("--config", str(file)) as daemon:
+        daemon.await_ready()
+        found = (tmp_path / "d.sock").stat()
+        assert (found.st_mode & 0o777, found.st_gid) == (0o640, group)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.finish()[0] == ExitCode.OK
+    assert list(tmp_path.iterdir()) == [file]

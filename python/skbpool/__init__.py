@@ -83,6 +83,7 @@ from skbpool.stats import (
 
 if TYPE_CHECKING:
     from skbpool.client import Client as Client
+    from skbpool.client import Tls as Tls
 
 __all__ = [
     "Armed",
@@ -165,9 +166,9 @@ def get_include() -> str:
 
 
 def __getattr__(name: str) -> object:
-    """Import `Client` when it is first asked for: it needs grpcio, nothing else here does."""
-    if name == "Client":
-        from skbpool.client import Client
+    """Import `Client` and `Tls` when first asked for: they need grpcio, nothing else here does."""
+    if name in ("Client", "Tls"):
+        import skbpool.client
 
-        return Client
+        return getattr(skbpool.client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,7 +40,9 @@ Exit codes, of every subcommand:
 
 \b
 Environment:
-  SKBPOOL_SERVER   address of the daemon, as --server
+  SKBPOOL_SERVER   address of the daemon, as --server; grpcs://HOST:PORT speaks TLS
+  SKBPOOL_TLS_CA, SKBPOOL_TLS_CERTIFICATE, SKBPOOL_TLS_PRIVATE_KEY
+                   files for TLS, as --tls-ca, --tls-certificate and --tls-private-key
   NO_COLOR         no colours
 """
 
@@ -78,7 +80,20 @@ def _root(
         bool,
         typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    tls_ca: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Speak TLS, and trust what these authorities signed."),
+    ] = None,
+    tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Speak TLS, and show this certificate.")
+    ] = None,
+    tls_private_key: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Key of that certificate.")
+    ] = None,
 ) -> None:
+    # Flags go before the environment, which whatever connects looks at.
+    files = {"CA": tls_ca, "CERTIFICATE": tls_certificate, "PRIVATE_KEY": tls_private_key}
+    os.environ.update({f"SKBPOOL_TLS_{key}": file for key, file in files.items() if file})
     if context.invoked_subcommand is None:
         print(context.get_help())
 

@@ -37,6 +37,7 @@ from skbpool.client.ingest import Acknowledgement, Frame
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
+from skbpool.client.tls import Tls, TlsError
 
 __all__ = [
     "Aborted",
@@ -59,5 +60,7 @@ __all__ = [
     "Session",
     "StampReader",
     "Subscription",
+    "Tls",
+    "TlsError",
     "Unimplemented",
 ]

@@ -11,6 +11,7 @@ from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
+from skbpool.client.tls import Tls, secured
 from skbpool.v1 import (
     frame_pb2,
     holder_pb2,
@@ -36,17 +37,28 @@ class Client:
     without a daemon that is ServerUnavailable, which names the address that was tried.
 
     Args:
-        address: `unix:PATH` or `HOST:PORT`. None: what SKBPOOL_SERVER says, else the default
-            daemon's socket.
+        address: `unix:PATH`, `HOST:PORT`, or `grpcs://HOST:PORT` for TLS. None: what
+            SKBPOOL_SERVER says, else the default daemon's socket.
         timeout: Seconds that a call may take which is answered at once. Streams have no limit.
 
+        tls: Certificates to speak TLS with. None: those that SKBPOOL_TLS_CA, _CERTIFICATE and
+            _PRIVATE_KEY name; TLS is spoken to a TCP address with these, or if the address says so.
+
     Raises:
-        AddressError: `address` is none.
+        AddressError: `address` is none, or TLS cannot be spoken to it with these files.
     """
 
-    def __init__(self, address: str | None = None, *, timeout: float = DEFAULT_TIMEOUT) -> None:
-        self.address: Address = find_server() if address is None else parse_address(address)
-        self._connection = Connection(self.address, timeout)
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        tls: Tls | None = None,
+    ) -> None:
+        found = find_server() if address is None else parse_address(address)
+        self.address: Address
+        self.address, tls = secured(found, tls)
+        self._connection = Connection(self.address, timeout, tls)
         self._server = server_pb2_grpc.ServerServiceStub(self._connection.channel)
         self._pool = pool_pb2_grpc.PoolServiceStub(self._connection.channel)
         self._holder = holder_pb2_grpc.HolderServiceStub(self._connection.channel)

@@ -8,6 +8,7 @@ import grpc
 
 from skbpool.addresses import Address
 from skbpool.client.errors import ServiceError, service_error
+from skbpool.client.tls import Tls, open_channel
 
 if TYPE_CHECKING:
     from grpc import UnaryUnaryMultiCallable, _CallIterator
@@ -39,10 +40,10 @@ Response = TypeVar("Response")
 class Connection:
     """A channel and what every call over it needs: the timeout, and what errors are to tell."""
 
-    def __init__(self, address: Address, timeout: float) -> None:
+    def __init__(self, address: Address, timeout: float, tls: Tls | None = None) -> None:
         self.address = str(address)
         self.timeout = timeout
-        self.channel = grpc.insecure_channel(address.target, options=_OPTIONS)
+        self.channel = open_channel(address, tls, _OPTIONS)
         self.answered = False
         """Whether a daemon has answered, so that a connection which fails is lost."""
 

@@ -5,6 +5,7 @@ import re
 import grpc
 
 from skbpool import SkbpoolError
+from skbpool.addresses import TLS_SCHEME
 from skbpool.client.details import RefusalDetails, refusal_details
 
 
@@ -119,9 +120,10 @@ def service_error(
             f"{kept and f'; {kept}'}; see its log for why"
         )
     elif code is grpc.StatusCode.UNAVAILABLE:
+        trust = ", and do you trust each other's certificates" * address.startswith(TLS_SCHEME)
         message = (
-            f"no daemon answers at {address} ({_cause(details)}): is it running? Start it with "
-            "'skbpool serve', or name another with --server or SKBPOOL_SERVER"
+            f"no daemon answers at {address} ({_cause(details)}): is it running{trust}? Start it "
+            "with 'skbpool serve', or name another with --server or SKBPOOL_SERVER"
         )
     elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
         message = f"the daemon at {address} did not answer in time: is it overloaded or stopped?"
@@ -140,6 +142,9 @@ def _cause(details: str) -> str:
     """Shorten what gRPC says about a failed connection to what the system said."""
     # "failed to connect to all addresses; last error: UNKNOWN: unix:/x: connect: No such file (2)"
     last = details.rpartition("last error: ")[2]
+    # "Tls handshake failed (…): …:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: why: OK"
+    if found := re.search(r"OPENSSL_internal:(.+?)(?:: OK)?$", last):
+        return found[1]
     # "Stream removed (recvmsg:Connection reset by peer (104))"
     if found := re.search(r":\s*([^:()]+) \(\d+\)", last):
         return found[1]

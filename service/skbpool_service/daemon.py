@@ -21,6 +21,7 @@ from skbpool_service.metrics.collector import EngineCollector
 from skbpool_service.metrics.endpoint import Endpoint, new_registry
 from skbpool_service.metrics.rpc import RpcMetrics
 from skbpool_service.rpc.call import Gate
+from skbpool_service.rpc.door import Door, Rules
 from skbpool_service.rpc.frame import FrameService
 from skbpool_service.rpc.health import HealthService
 from skbpool_service.rpc.holder import HolderService
@@ -66,6 +67,8 @@ class Daemon:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.listeners: list[Listener] = []
+        self.doors: list[Door] = []
+        """What clients may do at each of them."""
         self.metrics: Endpoint | None = None
         # What `stop` undoes, the last first.
         self._undo: list[Callable[[], object]] = []
@@ -81,6 +84,11 @@ class Daemon:
     def addresses(self) -> list[str]:
         """Where it listens, chosen ports included."""
         return [str(listener.address) for listener in self.listeners]
+
+    @property
+    def methods(self) -> list[str]:
+        """Every method it answers, as `package.Service/Method`."""
+        return self._table.methods
 
     @property
     def metrics_url(self) -> str | None:
@@ -125,6 +133,7 @@ class Daemon:
         table = MethodTable(
             recorder, laggards, stream_laggards, stream_threads, reaper, limits.max_message_bytes
         )
+        self._table = table
         # Addresses come first: they cost nothing and are wrong more often than the pool.
         if settings.metrics:
             address = parse_address(settings.metrics)
@@ -132,7 +141,9 @@ class Daemon:
             self.metrics = Endpoint(address, registry)
             self._undo.append(self.metrics.close)
         for wanted in settings.listeners or [_default_listener()]:
-            listener = bind(wanted, settings, [table], workers)
+            door = Door(table, str(wanted.where), Rules.of(wanted, settings.roles))
+            listener = bind(wanted, settings, [door], workers)
+            self.doors.append(door)
             self.listeners.append(listener)
             self._undo.append(listener.remove_socket)
             self._undo.append(partial(_end, listener))

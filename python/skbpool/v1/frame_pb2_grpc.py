@@ -58,6 +58,7 @@ class FrameServiceServicer:
         then acknowledges what it has handled, at the latest when the credit runs low and at the end.
         A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
         accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+        Role: ingest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,6 +71,7 @@ class FrameServiceServicer:
         A subscriber that reads too slowly misses frames and is told how many and why; it never slows
         others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
         small for another consumer with that quota.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,6 +40,7 @@ class FrameServiceStub:
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
     accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+    Role: ingest.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]
     """Takes frames out of the daemon, as a consumer: every frame that any driver delivers from now
@@ -48,6 +49,7 @@ class FrameServiceStub:
     A subscriber that reads too slowly misses frames and is told how many and why; it never slows
     others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
     small for another consumer with that quota.
+    Role: observe.
     """
 
 @_typing.type_check_only
@@ -62,6 +64,7 @@ class FrameServiceAsyncStub(FrameServiceStub):
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
     accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+    Role: ingest.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]  # type: ignore[assignment]
     """Takes frames out of the daemon, as a consumer: every frame that any driver delivers from now
@@ -70,6 +73,7 @@ class FrameServiceAsyncStub(FrameServiceStub):
     A subscriber that reads too slowly misses frames and is told how many and why; it never slows
     others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
     small for another consumer with that quota.
+    Role: observe.
     """
 
 class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -87,6 +91,7 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         then acknowledges what it has handled, at the latest when the credit runs low and at the end.
         A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
         accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+        Role: ingest.
         """
 
     @_abc_1.abstractmethod
@@ -101,6 +106,7 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         A subscriber that reads too slowly misses frames and is told how many and why; it never slows
         others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
         small for another consumer with that quota.
+        Role: observe.
         """
 
 def add_FrameServiceServicer_to_server(servicer: FrameServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,6 +54,7 @@ class HolderServiceServicer:
     def ListHolders(self, request, context):
         """Lists drivers, consumers and sessions, and those that left and whose references others still have:
         the one with the most bytes first.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -65,6 +66,7 @@ class HolderServiceServicer:
         who reads them. What the session delivered is the consumers'.
         NOT_FOUND: there is no such session. FAILED_PRECONDITION: the name is a driver's or consumer's,
         or several sessions have it. INVALID_ARGUMENT: neither name nor number, or an unfit reason.
+        Role: administer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

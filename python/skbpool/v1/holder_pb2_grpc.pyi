@@ -36,6 +36,7 @@ class HolderServiceStub:
     ListHolders: _grpc.UnaryUnaryMultiCallable[_holder_pb2.ListHoldersRequest, _holder_pb2.ListHoldersResponse]
     """Lists drivers, consumers and sessions, and those that left and whose references others still have:
     the one with the most bytes first.
+    Role: observe.
     """
     RevokeSession: _grpc.UnaryUnaryMultiCallable[_holder_pb2.RevokeSessionRequest, _holder_pb2.RevokeSessionResponse]
     """Ends a lease session from outside: its handles are dead, its buffers and skbs come home, its stream
@@ -43,6 +44,7 @@ class HolderServiceStub:
     who reads them. What the session delivered is the consumers'.
     NOT_FOUND: there is no such session. FAILED_PRECONDITION: the name is a driver's or consumer's,
     or several sessions have it. INVALID_ARGUMENT: neither name nor number, or an unfit reason.
+    Role: administer.
     """
 
 @_typing.type_check_only
@@ -53,6 +55,7 @@ class HolderServiceAsyncStub(HolderServiceStub):
     ListHolders: _aio.UnaryUnaryMultiCallable[_holder_pb2.ListHoldersRequest, _holder_pb2.ListHoldersResponse]  # type: ignore[assignment]
     """Lists drivers, consumers and sessions, and those that left and whose references others still have:
     the one with the most bytes first.
+    Role: observe.
     """
     RevokeSession: _aio.UnaryUnaryMultiCallable[_holder_pb2.RevokeSessionRequest, _holder_pb2.RevokeSessionResponse]  # type: ignore[assignment]
     """Ends a lease session from outside: its handles are dead, its buffers and skbs come home, its stream
@@ -60,6 +63,7 @@ class HolderServiceAsyncStub(HolderServiceStub):
     who reads them. What the session delivered is the consumers'.
     NOT_FOUND: there is no such session. FAILED_PRECONDITION: the name is a driver's or consumer's,
     or several sessions have it. INVALID_ARGUMENT: neither name nor number, or an unfit reason.
+    Role: administer.
     """
 
 class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,6 +77,7 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_holder_pb2.ListHoldersResponse, _abc.Awaitable[_holder_pb2.ListHoldersResponse]]:
         """Lists drivers, consumers and sessions, and those that left and whose references others still have:
         the one with the most bytes first.
+        Role: observe.
         """
 
     @_abc_1.abstractmethod
@@ -86,6 +91,7 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         who reads them. What the session delivered is the consumers'.
         NOT_FOUND: there is no such session. FAILED_PRECONDITION: the name is a driver's or consumer's,
         or several sessions have it. INVALID_ARGUMENT: neither name nor number, or an unfit reason.
+        Role: administer.
         """
 
 def add_HolderServiceServicer_to_server(servicer: HolderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -98,6 +98,7 @@ class LeaseServiceServicer:
         """Opens a session, which lives as long as this stream: the server sends one response and then
         waits. However the stream ends, every buffer and skb of the session goes home.
         RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,6 +111,7 @@ class LeaseServiceServicer:
         RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
         RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
         limit; or as many calls wait as the server's limit, with RetryInfo.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +119,7 @@ class LeaseServiceServicer:
 
     def Write(self, request, context):
         """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +129,7 @@ class LeaseServiceServicer:
         """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
         call, which uses up the buffer's handle: the buffer goes home with its last view.
         OUT_OF_RANGE: a view would end beyond its buffer.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +138,7 @@ class LeaseServiceServicer:
     def Clone(self, request, context):
         """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
         INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -142,6 +147,7 @@ class LeaseServiceServicer:
     def Slice(self, request, context):
         """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
         INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +155,7 @@ class LeaseServiceServicer:
 
     def Deliver(self, request, context):
         """Hands skbs to every consumer, as a driver does, and uses up their handles.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +164,7 @@ class LeaseServiceServicer:
     def Read(self, request, context):
         """Reads bytes of buffers and skbs. OUT_OF_RANGE: a range ends beyond its buffer or skb.
         RESOURCE_EXHAUSTED: the ranges together exceed max_message_bytes.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -164,6 +172,7 @@ class LeaseServiceServicer:
 
     def Release(self, request, context):
         """Lets go of buffers and skbs and uses up their handles.
+        Role: allocate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

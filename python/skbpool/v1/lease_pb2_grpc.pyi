@@ -42,6 +42,7 @@ class LeaseServiceStub:
     """Opens a session, which lives as long as this stream: the server sends one response and then
     waits. However the stream ends, every buffer and skb of the session goes home.
     RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
+    Role: allocate.
     """
     Allocate: _grpc.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]
     """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
@@ -50,30 +51,41 @@ class LeaseServiceStub:
     RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
     RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
     limit; or as many calls wait as the server's limit, with RetryInfo.
+    Role: allocate.
     """
     Write: _grpc.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]
-    """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
+    """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer.
+    Role: allocate.
+    """
     MakeSkb: _grpc.UnaryUnaryMultiCallable[_lease_pb2.MakeSkbRequest, _lease_pb2.MakeSkbResponse]
     """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
     call, which uses up the buffer's handle: the buffer goes home with its last view.
     OUT_OF_RANGE: a view would end beyond its buffer.
+    Role: allocate.
     """
     Clone: _grpc.UnaryUnaryMultiCallable[_lease_pb2.CloneRequest, _lease_pb2.CloneResponse]
     """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
     INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    Role: allocate.
     """
     Slice: _grpc.UnaryUnaryMultiCallable[_lease_pb2.SliceRequest, _lease_pb2.SliceResponse]
     """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
     INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    Role: allocate.
     """
     Deliver: _grpc.UnaryUnaryMultiCallable[_lease_pb2.DeliverRequest, _lease_pb2.DeliverResponse]
-    """Hands skbs to every consumer, as a driver does, and uses up their handles."""
+    """Hands skbs to every consumer, as a driver does, and uses up their handles.
+    Role: allocate.
+    """
     Read: _grpc.UnaryUnaryMultiCallable[_lease_pb2.ReadRequest, _lease_pb2.ReadResponse]
     """Reads bytes of buffers and skbs. OUT_OF_RANGE: a range ends beyond its buffer or skb.
     RESOURCE_EXHAUSTED: the ranges together exceed max_message_bytes.
+    Role: allocate.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_lease_pb2.ReleaseRequest, _lease_pb2.ReleaseResponse]
-    """Lets go of buffers and skbs and uses up their handles."""
+    """Lets go of buffers and skbs and uses up their handles.
+    Role: allocate.
+    """
 
 @_typing.type_check_only
 class LeaseServiceAsyncStub(LeaseServiceStub):
@@ -89,6 +101,7 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     """Opens a session, which lives as long as this stream: the server sends one response and then
     waits. However the stream ends, every buffer and skb of the session goes home.
     RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
+    Role: allocate.
     """
     Allocate: _aio.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]  # type: ignore[assignment]
     """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
@@ -97,30 +110,41 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
     RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
     limit; or as many calls wait as the server's limit, with RetryInfo.
+    Role: allocate.
     """
     Write: _aio.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]  # type: ignore[assignment]
-    """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
+    """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer.
+    Role: allocate.
+    """
     MakeSkb: _aio.UnaryUnaryMultiCallable[_lease_pb2.MakeSkbRequest, _lease_pb2.MakeSkbResponse]  # type: ignore[assignment]
     """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
     call, which uses up the buffer's handle: the buffer goes home with its last view.
     OUT_OF_RANGE: a view would end beyond its buffer.
+    Role: allocate.
     """
     Clone: _aio.UnaryUnaryMultiCallable[_lease_pb2.CloneRequest, _lease_pb2.CloneResponse]  # type: ignore[assignment]
     """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
     INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    Role: allocate.
     """
     Slice: _aio.UnaryUnaryMultiCallable[_lease_pb2.SliceRequest, _lease_pb2.SliceResponse]  # type: ignore[assignment]
     """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
     INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+    Role: allocate.
     """
     Deliver: _aio.UnaryUnaryMultiCallable[_lease_pb2.DeliverRequest, _lease_pb2.DeliverResponse]  # type: ignore[assignment]
-    """Hands skbs to every consumer, as a driver does, and uses up their handles."""
+    """Hands skbs to every consumer, as a driver does, and uses up their handles.
+    Role: allocate.
+    """
     Read: _aio.UnaryUnaryMultiCallable[_lease_pb2.ReadRequest, _lease_pb2.ReadResponse]  # type: ignore[assignment]
     """Reads bytes of buffers and skbs. OUT_OF_RANGE: a range ends beyond its buffer or skb.
     RESOURCE_EXHAUSTED: the ranges together exceed max_message_bytes.
+    Role: allocate.
     """
     Release: _aio.UnaryUnaryMultiCallable[_lease_pb2.ReleaseRequest, _lease_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """Lets go of buffers and skbs and uses up their handles."""
+    """Lets go of buffers and skbs and uses up their handles.
+    Role: allocate.
+    """
 
 class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
     """Lends buffers to clients, which write frames into them, cut skbs and deliver those.
@@ -139,6 +163,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Opens a session, which lives as long as this stream: the server sends one response and then
         waits. However the stream ends, every buffer and skb of the session goes home.
         RESOURCE_EXHAUSTED: the server has as many sessions as its limit.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -153,6 +178,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
         RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
         limit; or as many calls wait as the server's limit, with RetryInfo.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -161,7 +187,9 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_pb2.WriteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.WriteResponse, _abc.Awaitable[_lease_pb2.WriteResponse]]:
-        """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer."""
+        """Writes into buffers. OUT_OF_RANGE: the data would end beyond the buffer.
+        Role: allocate.
+        """
 
     @_abc_1.abstractmethod
     def MakeSkb(
@@ -172,6 +200,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes skbs: views of what was written, without copying. All views of a buffer are cut in one
         call, which uses up the buffer's handle: the buffer goes home with its last view.
         OUT_OF_RANGE: a view would end beyond its buffer.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -182,6 +211,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lease_pb2.CloneResponse, _abc.Awaitable[_lease_pb2.CloneResponse]]:
         """Makes another view of the same bytes of each skb. A buffer goes home with the last of its views.
         INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -192,6 +222,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lease_pb2.SliceResponse, _abc.Awaitable[_lease_pb2.SliceResponse]]:
         """Makes views of parts of skbs, without copying. OUT_OF_RANGE: a part ends beyond its skb.
         INVALID_ARGUMENT: a handle is of a buffer. RESOURCE_EXHAUSTED: more handles than the limit.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -200,7 +231,9 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_pb2.DeliverRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.DeliverResponse, _abc.Awaitable[_lease_pb2.DeliverResponse]]:
-        """Hands skbs to every consumer, as a driver does, and uses up their handles."""
+        """Hands skbs to every consumer, as a driver does, and uses up their handles.
+        Role: allocate.
+        """
 
     @_abc_1.abstractmethod
     def Read(
@@ -210,6 +243,7 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lease_pb2.ReadResponse, _abc.Awaitable[_lease_pb2.ReadResponse]]:
         """Reads bytes of buffers and skbs. OUT_OF_RANGE: a range ends beyond its buffer or skb.
         RESOURCE_EXHAUSTED: the ranges together exceed max_message_bytes.
+        Role: allocate.
         """
 
     @_abc_1.abstractmethod
@@ -218,6 +252,8 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lease_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.ReleaseResponse, _abc.Awaitable[_lease_pb2.ReleaseResponse]]:
-        """Lets go of buffers and skbs and uses up their handles."""
+        """Lets go of buffers and skbs and uses up their handles.
+        Role: allocate.
+        """
 
 def add_LeaseServiceServicer_to_server(servicer: LeaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -60,6 +60,7 @@ class PoolServiceServicer:
         """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
         OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
         is not to be had, or the server has as many pools as its limit.
+        Role: administer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -67,6 +68,7 @@ class PoolServiceServicer:
 
     def ListPools(self, request, context):
         """Lists all pools, orphaned ones included, in the order of their making.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,6 +76,7 @@ class PoolServiceServicer:
 
     def GetPoolStatistics(self, request, context):
         """Tells the counters of one pool. NOT_FOUND: there is no pool of that name.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,11 +37,16 @@ class PoolServiceStub:
     """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
     OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
     is not to be had, or the server has as many pools as its limit.
+    Role: administer.
     """
     ListPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.ListPoolsRequest, _pool_pb2.ListPoolsResponse]
-    """Lists all pools, orphaned ones included, in the order of their making."""
+    """Lists all pools, orphaned ones included, in the order of their making.
+    Role: observe.
+    """
     GetPoolStatistics: _grpc.UnaryUnaryMultiCallable[_pool_pb2.GetPoolStatisticsRequest, _pool_pb2.GetPoolStatisticsResponse]
-    """Tells the counters of one pool. NOT_FOUND: there is no pool of that name."""
+    """Tells the counters of one pool. NOT_FOUND: there is no pool of that name.
+    Role: observe.
+    """
 
 @_typing.type_check_only
 class PoolServiceAsyncStub(PoolServiceStub):
@@ -52,11 +57,16 @@ class PoolServiceAsyncStub(PoolServiceStub):
     """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
     OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
     is not to be had, or the server has as many pools as its limit.
+    Role: administer.
     """
     ListPools: _aio.UnaryUnaryMultiCallable[_pool_pb2.ListPoolsRequest, _pool_pb2.ListPoolsResponse]  # type: ignore[assignment]
-    """Lists all pools, orphaned ones included, in the order of their making."""
+    """Lists all pools, orphaned ones included, in the order of their making.
+    Role: observe.
+    """
     GetPoolStatistics: _aio.UnaryUnaryMultiCallable[_pool_pb2.GetPoolStatisticsRequest, _pool_pb2.GetPoolStatisticsResponse]  # type: ignore[assignment]
-    """Tells the counters of one pool. NOT_FOUND: there is no pool of that name."""
+    """Tells the counters of one pool. NOT_FOUND: there is no pool of that name.
+    Role: observe.
+    """
 
 class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     """Makes pools and tells their state."""
@@ -70,6 +80,7 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
         OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
         is not to be had, or the server has as many pools as its limit.
+        Role: administer.
         """
 
     @_abc_1.abstractmethod
@@ -78,7 +89,9 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pool_pb2.ListPoolsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.ListPoolsResponse, _abc.Awaitable[_pool_pb2.ListPoolsResponse]]:
-        """Lists all pools, orphaned ones included, in the order of their making."""
+        """Lists all pools, orphaned ones included, in the order of their making.
+        Role: observe.
+        """
 
     @_abc_1.abstractmethod
     def GetPoolStatistics(
@@ -86,6 +99,8 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pool_pb2.GetPoolStatisticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.GetPoolStatisticsResponse, _abc.Awaitable[_pool_pb2.GetPoolStatisticsResponse]]:
-        """Tells the counters of one pool. NOT_FOUND: there is no pool of that name."""
+        """Tells the counters of one pool. NOT_FOUND: there is no pool of that name.
+        Role: observe.
+        """
 
 def add_PoolServiceServicer_to_server(servicer: PoolServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -53,6 +53,7 @@ class ServerServiceServicer:
 
     def GetServerInfo(self, request, context):
         """Tells version, limits and features. Clients ask once, before they send batches.
+        Role: any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +62,7 @@ class ServerServiceServicer:
     def GetStatistics(self, request, context):
         """Tells all counters. Sinks are read before sources, so that under load the sums differ by no
         more than the batches in motion.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,10 +34,13 @@ class ServerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ServerServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]
-    """Tells version, limits and features. Clients ask once, before they send batches."""
+    """Tells version, limits and features. Clients ask once, before they send batches.
+    Role: any.
+    """
     GetStatistics: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetStatisticsRequest, _server_pb2.GetStatisticsResponse]
     """Tells all counters. Sinks are read before sources, so that under load the sums differ by no
     more than the batches in motion.
+    Role: observe.
     """
 
 @_typing.type_check_only
@@ -46,10 +49,13 @@ class ServerServiceAsyncStub(ServerServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Tells version, limits and features. Clients ask once, before they send batches."""
+    """Tells version, limits and features. Clients ask once, before they send batches.
+    Role: any.
+    """
     GetStatistics: _aio.UnaryUnaryMultiCallable[_server_pb2.GetStatisticsRequest, _server_pb2.GetStatisticsResponse]  # type: ignore[assignment]
     """Tells all counters. Sinks are read before sources, so that under load the sums differ by no
     more than the batches in motion.
+    Role: observe.
     """
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -61,7 +67,9 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _server_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_pb2.GetServerInfoResponse, _abc.Awaitable[_server_pb2.GetServerInfoResponse]]:
-        """Tells version, limits and features. Clients ask once, before they send batches."""
+        """Tells version, limits and features. Clients ask once, before they send batches.
+        Role: any.
+        """
 
     @_abc_1.abstractmethod
     def GetStatistics(
@@ -71,6 +79,7 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_server_pb2.GetStatisticsResponse, _abc.Awaitable[_server_pb2.GetStatisticsResponse]]:
         """Tells all counters. Sinks are read before sources, so that under load the sums differ by no
         more than the batches in motion.
+        Role: observe.
         """
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,6 +55,7 @@ class StampServiceServicer:
         """Attaches a stamp reader, which lives as long as this stream: the server sends one response and
         then waits. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is
         too small for another consumer with that quota.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +63,7 @@ class StampServiceServicer:
 
     def GetStampReport(self, request, context):
         """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended.
+        Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

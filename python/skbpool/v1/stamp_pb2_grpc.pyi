@@ -37,9 +37,12 @@ class StampServiceStub:
     """Attaches a stamp reader, which lives as long as this stream: the server sends one response and
     then waits. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is
     too small for another consumer with that quota.
+    Role: observe.
     """
     GetStampReport: _grpc.UnaryUnaryMultiCallable[_stamp_pb2.GetStampReportRequest, _stamp_pb2.GetStampReportResponse]
-    """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended."""
+    """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended.
+    Role: observe.
+    """
 
 @_typing.type_check_only
 class StampServiceAsyncStub(StampServiceStub):
@@ -50,9 +53,12 @@ class StampServiceAsyncStub(StampServiceStub):
     """Attaches a stamp reader, which lives as long as this stream: the server sends one response and
     then waits. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is
     too small for another consumer with that quota.
+    Role: observe.
     """
     GetStampReport: _aio.UnaryUnaryMultiCallable[_stamp_pb2.GetStampReportRequest, _stamp_pb2.GetStampReportResponse]  # type: ignore[assignment]
-    """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended."""
+    """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended.
+    Role: observe.
+    """
 
 class StampServiceServicer(metaclass=_abc_1.ABCMeta):
     """Attaches consumers that read the stamps the NIC emulator writes into its frames."""
@@ -66,6 +72,7 @@ class StampServiceServicer(metaclass=_abc_1.ABCMeta):
         """Attaches a stamp reader, which lives as long as this stream: the server sends one response and
         then waits. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is
         too small for another consumer with that quota.
+        Role: observe.
         """
 
     @_abc_1.abstractmethod
@@ -74,6 +81,8 @@ class StampServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stamp_pb2.GetStampReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stamp_pb2.GetStampReportResponse, _abc.Awaitable[_stamp_pb2.GetStampReportResponse]]:
-        """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended."""
+        """Tells what a stamp reader saw so far. NOT_FOUND: there is no such reader, or its stream ended.
+        Role: observe.
+        """
 
 def add_StampServiceServicer_to_server(servicer: StampServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -272,12 +272,19 @@ def waiting_unary(
     return grpc.stream_unary_rpc_method_handler(behaviour)
 
 
+def refuse(
+    method: str, context: grpc.ServicerContext, refusal: Refusal, recorder: Recorder
+) -> NoReturn:
+    """End a call that nothing was done for yet, and record it."""
+    Call(method, context, recorder).conclude(refusal.code)
+    _abort(context, refusal)
+
+
 def refusing(method: str, refusal: Refusal, recorder: Recorder) -> Handler:
     """Return a handler that refuses every call, without reading a request."""
 
     def behaviour(_requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        Call(method, context, recorder).conclude(refusal.code)
-        _abort(context, refusal)
+        refuse(method, context, refusal, recorder)
 
     return grpc.stream_unary_rpc_method_handler(behaviour)
 

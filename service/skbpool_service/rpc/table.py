@@ -36,7 +36,7 @@ class MethodTable(grpc.GenericRpcHandler):
         reaper: Executor,
         max_message_bytes: int,
     ):
-        self._recorder = recorder
+        self.recorder = recorder
         self._laggards = laggards
         self._stream_laggards = stream_laggards
         self._threads = threads
@@ -56,7 +56,7 @@ class MethodTable(grpc.GenericRpcHandler):
         """Add a method with one request and one response."""
         method = f"{service}/{name}"
         handler = unary(
-            method, kind, answer, self._recorder, self._laggards, self._max_message_bytes
+            method, kind, answer, self.recorder, self._laggards, self._max_message_bytes
         )
         self._handlers[f"/{method}"] = (method, handler)
 
@@ -90,7 +90,7 @@ class MethodTable(grpc.GenericRpcHandler):
         laggards = None if may_idle else self._stream_laggards
         method = f"{service}/{name}"
         handler = streaming(
-            method, serve, self._recorder, laggards, gate, self._threads, self._reaper
+            method, serve, self.recorder, laggards, gate, self._threads, self._reaper
         )
         self._handlers[f"/{method}"] = (method, handler)
 
@@ -101,7 +101,10 @@ class MethodTable(grpc.GenericRpcHandler):
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Return the handler of a call that came in. Runs on grpcio's own thread."""
-        found = self._handlers.get(handler_call_details.method)
-        method, handler = found or (UNKNOWN, self._unknown)
-        self._recorder.started(method)
-        return handler
+        return self.find(handler_call_details.method)[1]
+
+    def find(self, path: str) -> tuple[str, Handler]:
+        """Return name and handler of a call to `/package.Service/Method`, and count it."""
+        method, handler = self._handlers.get(path) or (UNKNOWN, self._unknown)
+        self.recorder.started(method)
+        return method, handler

@@ -32,6 +32,11 @@ def port(authority: Authority, *, client_ca: bool = False, **keys: Any) -> dict[
     return {"address": "127.0.0.1:0", "tls": tls, **keys}
 
 
+def nameless(authority: Authority) -> Tls:
+    """Return what a client speaks TLS with whose certificate says nothing of who it is."""
+    return Tls(authority.client_ca, *authority.nameless())
+
+
 def named(authority: Authority, *names: str, common_name: str | None = None) -> Tls:
     """Return what a client speaks TLS with whose certificate has these names."""
     leaf = authority.ca.issue_cert(*names, common_name=common_name)

@@ -3,9 +3,9 @@
 import json
 import os
 import signal
-import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from skbpool_service import __version__
 
 if TYPE_CHECKING:
     from skbpool_service.config import Settings
+    from skbpool_service.config.change import Load, Tables
 
 HUGE_PAGE_BYTES = 2 << 20
 """Bytes of the huge pages that pools use."""
@@ -103,6 +104,8 @@ def serve(
 ) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; a second one ends it at once.
 
+    SIGHUP has it read its configuration and certificates again.
+
     Flags go before environment variables (SKBPOOL_LISTEN, SKBPOOL_POOL__BUFFERS,
     SKBPOOL_LIMITS__MAX_STREAMS), those before the TOML file. Lists of tables are JSON there, as in
     --set 'listener=[{"address": "127.0.0.1:50051", "roles": ["observe"]}]'.
@@ -133,7 +136,8 @@ def serve(
     from skbpool_service.config import ConfigError, as_toml, load_settings, merge, nest
 
     try:
-        settings = load_settings(merge(_given(flags), nest(set_ or [])), config)
+        given = merge(_given(flags), nest(set_ or []))
+        settings = load_settings(given, config)
     except ConfigError as error:
         raise _fail(str(error), ExitCode.USAGE) from None
     if print_config:
@@ -141,10 +145,18 @@ def serve(
     elif check_config:
         print("the configuration can be used")
     else:
-        raise typer.Exit(run(settings, as_json=json_))
+        load = partial(_load_again, given, config)
+        raise typer.Exit(run(settings, load, as_json=json_))
 
 
-def run(settings: "Settings", *, as_json: bool) -> ExitCode:
+def _load_again(given: "Tables", config: Path | None, over: "Tables") -> "Settings":
+    """Read everything that settings come from once more, and lay `over` over it."""
+    from skbpool_service.config import load_settings, merge
+
+    return load_settings(merge(over, given), config)
+
+
+def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     """Run the daemon in this process and return its exit code."""
     # gRPC's own messages about addresses; the daemon says it in one line.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -155,9 +167,11 @@ def run(settings: "Settings", *, as_json: bool) -> ExitCode:
     from skbpool_service.listen import ListenError
     from skbpool_service.logs import configure_logs
     from skbpool_service.notify import notify
+    from skbpool_service.reload import reload
+    from skbpool_service.signals import Signals
 
     configure_logs(settings.log)
-    stop = _Stop()
+    signals = Signals()
     daemon = Daemon(settings)
     try:
         daemon.start()
@@ -170,7 +184,8 @@ def run(settings: "Settings", *, as_json: bool) -> ExitCode:
     _tell_quota(settings)
     _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
     notify(READY=1, STATUS=f"Listening on {', '.join(daemon.addresses)}")
-    stop.wait()
+    while signals.next() == signal.SIGHUP:
+        reload(daemon, load)
     notify(STOPPING=1)
     _end_if_it_hangs(settings.shutdown_deadline + GRACE)
     daemon.stop()
@@ -208,34 +223,6 @@ def _tell_quota(settings: "Settings") -> None:
             quota=settings.default_quota,
             buffers=settings.pool.buffers,
         )
-
-
-class _Stop:
-    """Waits for SIGTERM or SIGINT; the second one ends the process at once.
-
-    A handler in Python runs in the main thread between any two steps, where it may find every lock
-    taken by the very thread it interrupts, and it does not run while that thread is blocked in C.
-    So the interpreter only writes a byte for each signal, and a thread reads them.
-    """
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self._reader, self._writer = socket.socketpair()
-        self._writer.setblocking(False)
-        signal.set_wakeup_fd(self._writer.fileno())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        threading.Thread(target=self._read, name="signals", daemon=True).start()
-
-    def wait(self) -> None:
-        """Return after the first signal."""
-        self._event.wait()
-
-    def _read(self) -> None:
-        self._reader.recv(1)
-        self._event.set()
-        self._reader.recv(1)
-        os._exit(ExitCode.FORCED)
 
 
 def _end_if_it_hangs(seconds: float) -> None:

@@ -150,7 +150,7 @@ class Daemon:
         engine = Engine(settings)
         self._undo.append(engine.close)
         dispatcher = Dispatcher(stream_threads)
-        sessions = Sessions(limits.max_handles_per_session)
+        self._sessions = sessions = Sessions(limits.max_handles_per_session)
         self._engine = engine
         self._frames = FrameService(engine, dispatcher, gates["max_streams"])
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
@@ -180,6 +180,19 @@ class Daemon:
             self._undo.append(thread.stop)
         for listener in self.listeners:
             listener.server.start()
+
+    def take_over_settings(self) -> None:
+        """Have what changed in the settings hold for whatever begins from now on."""
+        self._sessions.max_handles = self.settings.limits.max_handles_per_session
+        # Without any, there is the one at the default place, where nothing changes.
+        wanted = self.settings.listeners
+        for settings, listener, door in zip(
+            wanted, self.listeners, self.doors, strict=bool(wanted)
+        ):
+            door.rules = Rules.of(settings, self.settings.roles)
+            if listener.certificates is not None and settings.tls is not None:
+                listener.certificates.move(settings.tls.files)
+                listener.certificates.refresh()
 
     def stop(self) -> None:
         """Refuse what is new, let what is open end until the deadline, then end it, and leave.

@@ -22,8 +22,13 @@ def configure_logs(settings: LogSettings) -> None:
     else:
         render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(settings.level),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        # Loggers are kept; what may change, the level, is the standard library's.
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -36,4 +41,14 @@ def configure_logs(settings: LogSettings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.level.upper())
+    set_level(settings.level)
+
+
+def level_number(level: str) -> int:
+    """Return the standard library's number for a level: the lower, the more is written."""
+    return logging.getLevelNamesMapping()[level.upper()]
+
+
+def set_level(level: str) -> None:
+    """Write what is at least as important as `level`, from now on."""
+    logging.getLogger().setLevel(level.upper())

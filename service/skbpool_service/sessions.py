@@ -65,7 +65,8 @@ class Sessions:
     """The sessions that are open, by identity."""
 
     def __init__(self, max_handles: int):
-        self._max_handles = max_handles
+        self.max_handles = max_handles
+        """Most handles of a session that is opened from now on."""
         self._numbers = itertools.count(1)
         self._open: dict[str, Session] = {}
 
@@ -74,7 +75,7 @@ class Sessions:
 
     def open(self, name: str, end: Callable[[Refusal], None]) -> Session:
         """Open a session whose client's stream `end` ends. Raises skbpool.TooManyHolders."""
-        session = Session(next(self._numbers), name, self._max_handles, end)
+        session = Session(next(self._numbers), name, self.max_handles, end)
         self._open[session.id] = session
         return session
 

@@ -164,6 +164,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     from skbpool import PoolMemory, SkbpoolError
 
     from skbpool_service.daemon import Daemon
+    from skbpool_service.files import raise_file_limit
     from skbpool_service.listen import ListenError
     from skbpool_service.logs import configure_logs
     from skbpool_service.notify import notify
@@ -171,6 +172,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     from skbpool_service.signals import Signals
 
     configure_logs(settings.log)
+    raise_file_limit(settings)
     signals = Signals()
     daemon = Daemon(settings)
     try:

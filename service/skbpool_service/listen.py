@@ -82,6 +82,12 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.max_message_bytes * HARD_LIMIT_FACTOR),
         ("grpc.max_send_message_length", limits.max_message_bytes * HARD_LIMIT_FACTOR),
         ("grpc.max_concurrent_streams", limits.max_rpcs_per_connection),
+        ("grpc.max_allowed_incoming_connections", limits.max_connections),
+        # Between the two, gRPC refuses the more of them the larger they are.
+        ("grpc.max_metadata_size", limits.max_metadata_bytes // 2),
+        ("grpc.absolute_max_metadata_size", limits.max_metadata_bytes),
+        ("grpc.server_handshake_timeout_ms", int(settings.handshake_timeout * 1000)),
+        ("grpc.max_connection_idle_ms", int(settings.idle_timeout * 1000)),
         # A second daemon on a port shall be told, not given half of the calls.
         ("grpc.so_reuseport", 0),
         # Identity only: a small message cannot become a large one.

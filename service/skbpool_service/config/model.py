@@ -87,6 +87,11 @@ class Limits(Table):
     holds one while it waits for its request."""
     max_concurrent_rpcs: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time, on each listener, that run or wait for a thread."""
+    max_connections: int = Field(default=512, ge=1, le=1 << 16)
+    """Most connections at a time on each listener. A further one is closed at once, whoever has the
+    others: where clients that do not trust each other share a listener, one can keep others out."""
+    max_metadata_bytes: int = Field(default=16_384, ge=8192, le=1 << 20)
+    """Bytes of the headers of a call over which it is refused; some are from half of it on."""
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time on one connection; a client waits with further ones."""
     max_sessions: int = Field(default=64, ge=1, le=(MAX_ATTACHED - 1) // 2)
@@ -199,6 +204,10 @@ class Settings(BaseSettings):
     """Seconds without traffic after which a connection is asked for a sign of life."""
     keepalive_timeout: float = Field(default=20.0, ge=1, le=7200)
     """Seconds for that sign of life; then the connection, and what it held, is given up."""
+    handshake_timeout: float = Field(default=10.0, gt=0, le=600)
+    """Seconds that a new connection has to begin to speak HTTP/2, or TLS and then HTTP/2."""
+    idle_timeout: float = Field(default=600.0, ge=1, le=86_400)
+    """Seconds without a call after which a connection is closed; the next call opens another."""
     request_timeout: float = Field(default=10.0, gt=0, le=3600)
     """Seconds that a call has to send its request; Ingest may wait. While calls wait for a thread
     it is a tenth of a second."""

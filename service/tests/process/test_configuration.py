@@ -1,6 +1,7 @@
 """The configuration as the command shows it, and sockets as it asks for them."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -46,6 +47,21 @@ def test_what_is_printed_is_a_configuration(tmp_path: Path) -> None:
     with DaemonProcess("--config", str(file)) as daemon, Stubs(f"unix:{tmp_path}/d.sock") as stubs:
         daemon.await_ready()
         assert stubs.statistics().pool.buffers == 256
+
+
+def test_connections_have_the_files_that_they_need(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    listen = ("--metrics", "", "--buffers", "256", "--listen", f"unix:{tmp_path}/d.sock")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        daemon = DaemonProcess(*listen, "--set", "limits.max_connections=300")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with daemon:
+        daemon.await_ready()
+        text = Path(f"/proc/{daemon.process.pid}/limits").read_text()
+        [line] = [line for line in text.splitlines() if line.startswith("Max open files")]
+        assert int(line.split()[3]) == 300 + 256
 
 
 def test_a_socket_has_the_mode_and_group_asked_for(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """How a call is refused: one status code, one sentence, and a reason for programs.
 
+What a client should do about each is in ERRORS.md beside this package.
+
 | what happened | code | reason |
 | --- | --- | --- |
 | a message that is no message, or misses something | INVALID_ARGUMENT | BAD_REQUEST |
@@ -19,6 +21,8 @@
 | no memory for another pool | RESOURCE_EXHAUSTED | OUT_OF_MEMORY |
 | no thread for another stamp reader | RESOURCE_EXHAUSTED | OUT_OF_THREADS |
 | a stream that ended while it was asked about | NOT_FOUND | GONE |
+| a role that the listener or certificate does not grant | PERMISSION_DENIED | ROLE_MISSING |
+| a certificate that names nobody | UNAUTHENTICATED | NO_CERTIFICATE_NAME |
 | an unknown method | UNIMPLEMENTED | UNKNOWN_METHOD |
 | the daemon is stopping | UNAVAILABLE | STOPPING |
 | a fault of the daemon, logged | INTERNAL | BUG |
@@ -72,6 +76,11 @@ class Refusal(Exception):
         status.details.add().Pack(
             error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=self.metadata)
         )
+        if limit := self.metadata.get("limit"):
+            violation = error_details_pb2.QuotaFailure.Violation(
+                subject=f"limits.{limit}", description=self.text
+            )
+            status.details.add().Pack(error_details_pb2.QuotaFailure(violations=[violation]))
         if self.retry_after is not None:
             delay = Duration()
             delay.FromNanoseconds(int(self.retry_after * 1e9))

@@ -193,7 +193,7 @@ def test_headers_without_end_end_the_connection(attacked: Attacked) -> None:
         http2.send(peer, http2.frame(http2.HEADERS, stream=1, payload=fields))
         piece = http2.literal(b"x" * 60, b"y" * 60) * 100
         more = http2.frame(http2.CONTINUATION, stream=1, payload=piece)
-        # What gRPC keeps of such headers has no end (ERRORS.md); others are served beside it.
+        # What gRPC keeps of such headers has no bound (service/ERRORS.md); others are served.
         for _ in range(400):
             http2.send(peer, more)
         peer.shutdown(socket.SHUT_WR)

@@ -1,6 +1,7 @@
 """Every RPC with every role, over real listeners: sockets with roles, and names of certificates."""
 
 import re
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from typing import Any
 import grpc
 import pytest
 from certificates import Authority
-from daemon_support import PATIENCE
+from daemon_support import PATIENCE, eventually
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health_pb2
+from prometheus_client.parser import text_string_to_metric_families
 from secure_daemon import daemon_with, named, nameless, port
 from skbpool.addresses import parse_address
 from skbpool.client import Tls
@@ -173,6 +175,39 @@ def test_a_listener_grants_no_name_more_than_its_own_roles(authority: Authority)
         ):
             with connect(address, tls) as channel:
                 assert refused(channel, methods) == expected(methods, *roles)
+
+
+def ended(daemon: Daemon) -> dict[str, tuple[float, float]]:
+    """Return how many calls of each method began, and how many were refused for their role."""
+    assert daemon.metrics_url
+    with urllib.request.urlopen(daemon.metrics_url) as response:
+        text = response.read().decode()
+    samples = {
+        (sample.name, sample.labels["method"], sample.labels.get("code")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in ("skbpool_rpc_started_total", "skbpool_rpc_handled_total")
+    }
+    return {
+        method: (value, samples.get(("skbpool_rpc_handled_total", method, "PERMISSION_DENIED"), 0))
+        for (name, method, _), value in samples.items()
+        if name == "skbpool_rpc_started_total"
+    }
+
+
+@pytest.mark.parametrize("by", ["listener", "certificate"])
+def test_refused_calls_are_counted_once_each(authority: Authority, tmp_path: Path, by: str) -> None:
+    plain = {"address": f"unix:{tmp_path}/s", "roles": []}
+    listener = plain if by == "listener" else port(authority, client_ca=True)
+    tls = None if by == "listener" else named(authority, "stranger.example")
+    with (
+        daemon_with(listener, metrics="127.0.0.1:0") as daemon,
+        connect(daemon.addresses[0], tls) as channel,
+    ):
+        methods = methods_of(daemon)
+        denied = refused(channel, methods)
+        counted = dict.fromkeys(denied, (1.0, 1.0))
+        eventually(lambda: {method: ended(daemon)[method] for method in denied}, counted.__eq__)
 
 
 def test_a_certificate_without_a_name_says_nobody_who_it_is(authority: Authority) -> None:

@@ -106,6 +106,15 @@ impl<'py> FromPyObject<'_, 'py> for Timeout {
     }
 }
 
+/// Seconds that something may take at most: a finite number, 0 or more.
+///
+/// # Errors
+/// ValueError, which names `what`.
+pub(crate) fn duration(what: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("{what} is 0 or more seconds, not {seconds}")))
+}
+
 /// A function for Python to call back, checked when it is given and not when it is called.
 pub(crate) fn callable<'py>(
     object: Option<Bound<'py, PyAny>>,

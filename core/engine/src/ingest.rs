@@ -1,6 +1,7 @@
 //! A driver whose frames come in messages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skbpool_deliver::{DriverConfig, DriverStats, Hub, HubError};
 use skbpool_pool::Pool;
@@ -19,18 +20,27 @@ pub struct IngestConfig {
     pub max_frame_bytes: u32,
     /// Bytes of frames that the client may send beyond what was acknowledged.
     pub credit_bytes: u64,
+    /// The longest that a delivery may wait for consumers that ask for it ([`Policy::Block`]); 0: it never
+    /// waits.
+    ///
+    /// [`Policy::Block`]: skbpool_deliver::Policy::Block
+    pub may_block: Duration,
 }
 
 impl Default for IngestConfig {
     fn default() -> Self {
-        Self { max_frame_bytes: MAX_FRAME, credit_bytes: DEFAULT_CREDIT_BYTES }
+        Self {
+            max_frame_bytes: MAX_FRAME,
+            credit_bytes: DEFAULT_CREDIT_BYTES,
+            may_block: Duration::ZERO,
+        }
     }
 }
 
 /// One ingest stream: `IngestRequest` in, `IngestResponse` out.
 ///
 /// Every frame of a message is copied once into pool buffers and delivered. Frames that find no
-/// buffer are dropped and counted; nothing waits. Dropping it detaches the driver.
+/// buffer are dropped and counted; nothing waits, unless it may be blocked. Dropping it detaches the driver.
 pub struct Ingest {
     landing: Landing,
     config: IngestConfig,
@@ -47,7 +57,8 @@ impl Ingest {
         let config =
             IngestConfig { max_frame_bytes: config.max_frame_bytes.min(MAX_FRAME), ..config };
         let buffers = Landing::worst_case(hub.pool(), config.max_frame_bytes);
-        let port = hub.attach_driver(name, DriverConfig::with_buffers(buffers))?;
+        let may_block = config.may_block;
+        let port = hub.attach_driver(name, DriverConfig { buffers, may_block })?;
         Ok(Self { landing: Landing::new(port, hub.pool()), config, acked_through: 0 })
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError};
+use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy};
 use skbpool_nic::{StampReader, StampReport};
 use skbpool_pool::fork::Birthplace;
 use skbpool_pool::{LocalCache, SkbBatch, clock};
@@ -76,12 +76,27 @@ impl StampConsumer {
         stream: u32,
         quota: u32,
     ) -> Result<Self, StampConsumerError> {
+        Self::attach_with(hub, name, stream, quota, Policy::DropNewest)
+    }
+
+    /// As [`Self::attach`], with a `policy` for frames beyond the quota.
+    ///
+    /// # Errors
+    /// [`StampConsumerError`].
+    pub fn attach_with(
+        hub: &Arc<Hub>,
+        name: &str,
+        stream: u32,
+        quota: u32,
+        policy: Policy,
+    ) -> Result<Self, StampConsumerError> {
         let pool = hub.pool().clone();
         let what = format!("the cache of consumer \"{name}\"");
         let reservation = pool.reserve(pool.cache_capacity(), &what).map_err(HubError::from)?;
         let bell = Bell::new();
         let config = ConsumerConfig {
             bell: Some((Arc::clone(&bell), 0)),
+            policy,
             ..ConsumerConfig::with_quota(quota)
         };
         let consumer = hub.attach_consumer(name, config)?;

@@ -22,7 +22,7 @@ fn run(pool: &Pool, input: &mut Numbers<'_>) {
     let max_message_bytes = 600 + usize::from(input.u16());
     let config = SubscriptionConfig { quota, max_message_bytes, bell: None };
     let mut subscription = Subscription::attach(&hub, "reader", config).expect("there is room");
-    let config = IngestConfig { max_frame_bytes, credit_bytes: 7 };
+    let config = IngestConfig { max_frame_bytes, credit_bytes: 7, ..IngestConfig::default() };
     let mut ingest = Ingest::attach(&hub, "driver", config).expect("there is room");
     let (mut landed, mut acked) = (Vec::new(), 0);
     let mut told = Told::default();

@@ -27,21 +27,28 @@ class AttachStampReaderRequest(_message.Message):
 
     STREAM_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
+    BLOCK_MS_FIELD_NUMBER: _builtins.int
     stream: _builtins.int
     """Number of the stamped stream, as the sender writes it into each frame."""
     quota: _builtins.int
     """Most frames the reader may hold at a time; 0: the server's default_quota. OUT_OF_RANGE above
     the server's max_quota.
     """
+    block_ms: _builtins.int
+    """Longest time in milliseconds that a delivery of an Ingest stream waits until this reader has
+    room, so that it misses nothing and the sender is slowed; 0: nothing waits, and frames beyond the
+    quota are missed. OUT_OF_RANGE above the server's limits.max_block_seconds.
+    """
     def __init__(
         self,
         *,
         stream: _builtins.int = ...,
         quota: _builtins.int = ...,
+        block_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["quota", b"quota", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_ms", b"block_ms", "quota", b"quota", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +114,7 @@ class GetStampReportResponse(_message.Message):
     LATENCY_P99_SECONDS_FIELD_NUMBER: _builtins.int
     LATENCY_MAX_SECONDS_FIELD_NUMBER: _builtins.int
     LATENCY_COUNT_FIELD_NUMBER: _builtins.int
+    LATENCY_P999_SECONDS_FIELD_NUMBER: _builtins.int
     received: _builtins.int
     """Frames of the stream, duplicates included."""
     lost: _builtins.int
@@ -127,6 +135,8 @@ class GetStampReportResponse(_message.Message):
     """Largest of the same, in seconds."""
     latency_count: _builtins.int
     """Frames whose latency was measured."""
+    latency_p999_seconds: _builtins.float
+    """99.9th percentile of the same, in seconds."""
     @_builtins.property
     def dropped(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
         """Frames that this reader missed as a consumer, by reason."""
@@ -144,10 +154,11 @@ class GetStampReportResponse(_message.Message):
         latency_p99_seconds: _builtins.float = ...,
         latency_max_seconds: _builtins.float = ...,
         latency_count: _builtins.int = ...,
+        latency_p999_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "duplicated", b"duplicated", "foreign", b"foreign", "latency_count", b"latency_count", "latency_max_seconds", b"latency_max_seconds", "latency_p50_seconds", b"latency_p50_seconds", "latency_p99_seconds", b"latency_p99_seconds", "lost", b"lost", "received", b"received", "reordered", b"reordered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "duplicated", b"duplicated", "foreign", b"foreign", "latency_count", b"latency_count", "latency_max_seconds", b"latency_max_seconds", "latency_p50_seconds", b"latency_p50_seconds", "latency_p999_seconds", b"latency_p999_seconds", "latency_p99_seconds", b"latency_p99_seconds", "lost", b"lost", "received", b"received", "reordered", b"reordered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

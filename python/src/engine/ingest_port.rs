@@ -3,6 +3,7 @@
 use super::failure::{IntoException, OrRaise};
 use super::hub::{Hub, driver_dict};
 use super::slot::Slot;
+use crate::arguments::duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use skbpool_deliver::DriverStats;
@@ -19,6 +20,7 @@ use skbpool_wire::{IngestRequestView, MAX_FRAME};
 ///     name: What the frames are accounted under.
 ///     max_frame_bytes: Largest frame, at most 262,144.
 ///     credit_bytes: What the client may send beyond what was acknowledged.
+///     may_block: The longest that a delivery may wait for consumers that ask for it, in seconds.
 ///
 /// Raises:
 ///     PoolTooSmall: The pool has no room for another driver's worst case.
@@ -32,16 +34,19 @@ pub(crate) struct IngestPort {
 #[pymethods]
 impl IngestPort {
     #[new]
-    #[pyo3(signature = (hub, name, *, max_frame_bytes = MAX_FRAME, credit_bytes = DEFAULT_CREDIT_BYTES),
-           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608)")]
+    #[pyo3(signature = (hub, name, *, max_frame_bytes = MAX_FRAME, credit_bytes = DEFAULT_CREDIT_BYTES,
+                        may_block = 0.0),
+           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608, may_block=0.0)")]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
         name: String,
         max_frame_bytes: u32,
         credit_bytes: u64,
+        may_block: f64,
     ) -> PyResult<Self> {
-        let config = IngestConfig { max_frame_bytes, credit_bytes };
+        let may_block = duration("may_block", may_block)?;
+        let config = IngestConfig { max_frame_bytes, credit_bytes, may_block };
         let hub = &hub.get().hub;
         let ingest = py.detach(|| Ingest::attach(hub, &name, config)).or_raise(py)?;
         Ok(Self { ingest: Slot::new("port", ingest), name })

@@ -4,9 +4,11 @@ use super::drops::drops_dict;
 use super::failure::OrRaise;
 use super::hub::Hub;
 use super::slot::Slot;
+use crate::arguments::duration;
 use crate::record::fields;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use skbpool_deliver::Policy;
 use skbpool_engine::StampConsumerReport;
 use skbpool_nic::LatencySummary;
 
@@ -21,11 +23,13 @@ use skbpool_nic::LatencySummary;
 ///     name: What it is accounted under.
 ///     stream: Number of the stamped stream; other frames are foreign.
 ///     quota: Most views it may hold; as many buffers are reserved, and one cache of them.
+///     block: The longest that a driver which may be blocked waits for it to have room, in seconds; 0:
+///         frames beyond the quota are missed.
 ///
 /// Raises:
 ///     PoolTooSmall: The pool has no room for another consumer with that quota.
 ///     PoolClosed: The hub is closed.
-///     ValueError: The quota is 0, or more than a ring can have.
+///     ValueError: The quota is 0, or more than a ring can have, or `block` is negative.
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct StampConsumer {
     consumer: Slot<skbpool_engine::StampConsumer, Option<StampConsumerReport>>,
@@ -34,17 +38,20 @@ pub(crate) struct StampConsumer {
 #[pymethods]
 impl StampConsumer {
     #[new]
-    #[pyo3(signature = (hub, name, *, stream, quota))]
+    #[pyo3(signature = (hub, name, *, stream, quota, block = 0.0))]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
         name: &str,
         stream: u32,
         quota: u32,
+        block: f64,
     ) -> PyResult<Self> {
         let hub = &hub.get().hub;
+        let at_most = duration("block", block)?;
+        let policy = if at_most.is_zero() { Policy::DropNewest } else { Policy::Block { at_most } };
         let consumer = py
-            .detach(|| skbpool_engine::StampConsumer::attach(hub, name, stream, quota))
+            .detach(|| skbpool_engine::StampConsumer::attach_with(hub, name, stream, quota, policy))
             .or_raise(py)?;
         Ok(Self { consumer: Slot::new("stamp consumer", consumer) })
     }
@@ -53,8 +60,8 @@ impl StampConsumer {
     ///
     /// Returns:
     ///     A dict of `received` (copies included), `lost`, `duplicated`, `reordered`, `foreign`
-    ///     frames; what it missed as a consumer in `dropped`; `latency_seconds` with `p50`, `p99`
-    ///     and `max`, or None; and `latency_count`, the frames that gave a latency.
+    ///     frames; what it missed as a consumer in `dropped`; `latency_seconds` with `p50`, `p99`,
+    ///     `p999` and `max`, or None; and `latency_count`, the frames that gave a latency.
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let report = self.consumer.figures(py, skbpool_engine::StampConsumer::report)?;
         let report = report.ok_or_else(|| self.consumer.closed(py))?;
@@ -99,6 +106,7 @@ fn seconds<'py>(py: Python<'py>, latency: &LatencySummary) -> PyResult<Bound<'py
     Ok(fields!(py,
         p50: seconds(latency.p50_ns),
         p99: seconds(latency.p99_ns),
+        p999: seconds(latency.p999_ns),
         max: seconds(latency.max_ns),
     ))
 }

@@ -76,6 +76,7 @@ class FrameService:
             name,
             max_frame_bytes=self._limits.max_frame_bytes,
             credit_bytes=credit,
+            may_block=self._limits.max_block_seconds,
         )
         log.info("ingest begins", driver=name)
         error: Exception | None = None

@@ -11,7 +11,7 @@ from skbpool.v1 import stamp_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, STAMPS
-from skbpool_service.refusal import Refusal, not_found
+from skbpool_service.refusal import Refusal, not_found, out_of_range
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
 from skbpool_service.rpc.farewell import Farewell
@@ -43,9 +43,18 @@ class StampService:
         most = self._engine.settings.limits.max_message_bytes
         request = parse(stamp_pb2.AttachStampReaderRequest, first(requests, most))
         quota = self._engine.quota(request.quota)
+        block = request.block_ms / 1000
+        most_block = self._engine.settings.limits.max_block_seconds
+        if block > most_block:
+            raise out_of_range(
+                f"block_ms = {request.block_ms} is longer than deliveries may wait here "
+                f"(limits.max_block_seconds = {most_block:g})"
+            )
         name = self._engine.name("", STAMPS)
         try:
-            reader = StampConsumer(self._engine.hub, name, stream=request.stream, quota=quota)
+            reader = StampConsumer(
+                self._engine.hub, name, stream=request.stream, quota=quota, block=block
+            )
         except OSError as error:
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             raise Refusal(code, "OUT_OF_THREADS", str(error)) from None
@@ -75,7 +84,7 @@ class StampService:
             text = "there is no such stamp reader, or its stream has ended; attach another one"
             raise not_found("READER", text)
         report = found.report()
-        latency = report["latency_seconds"] or {"p50": 0.0, "p99": 0.0, "max": 0.0}
+        latency = report["latency_seconds"] or dict.fromkeys(("p50", "p99", "p999", "max"), 0.0)
         return stamp_pb2.GetStampReportResponse(
             received=report["received"],
             lost=report["lost"],
@@ -85,6 +94,7 @@ class StampService:
             dropped=drops(report["dropped"]),
             latency_p50_seconds=latency["p50"],
             latency_p99_seconds=latency["p99"],
+            latency_p999_seconds=latency["p999"],
             latency_max_seconds=latency["max"],
             latency_count=report["latency_count"],
         )

@@ -74,3 +74,24 @@ def test_readers_count_as_streams(start) -> None:
     call, _ = attach(stubs)
     assert refusal(lambda: attach(stubs))[0] == Code.RESOURCE_EXHAUSTED
     call.cancel()
+
+
+def test_a_reader_that_asks_for_it_misses_nothing(start: Any) -> None:
+    _, stubs = start(limits={"max_block_seconds": 30.0})
+    asked = stamp_pb2.AttachStampReaderRequest(stream=1, quota=8, block_ms=30_000)
+    call = stubs.stamp.AttachStampReader(asked)
+    wanted = stamp_pb2.GetStampReportRequest(reader_id=next(call).reader_id)
+    sent = [request(numbered(500), number) for number in range(1, 21)]
+    assert list(stubs.frame.Ingest(iter(sent)))[-1].accepted == 10_000
+    report = eventually(lambda: stubs.stamp.GetStampReport(wanted), lambda r: r.foreign == 10_000)
+    assert list(report.dropped) == []
+    call.cancel()
+    stubs.await_home()
+
+
+def test_deliveries_wait_no_longer_than_the_daemon_allows(stubs: Stubs) -> None:
+    asked = stamp_pb2.AttachStampReaderRequest(stream=1, block_ms=1)
+    code, text = refusal(lambda: stubs.stamp.AttachStampReader(asked))
+    assert code is Code.OUT_OF_RANGE
+    assert "limits.max_block_seconds = 0" in text
+    stubs.await_home()

@@ -1,5 +1,8 @@
 //! A consumer that reads stamps in a thread of its own.
 
+use std::time::Duration;
+
+use skbpool_deliver::Policy;
 use skbpool_engine::{Ingest, IngestConfig, StampConsumer};
 use skbpool_nic::{StampedTraffic, TrafficConfig};
 use skbpool_pool::clock::monotonic_ns;
@@ -118,4 +121,21 @@ fn in_a_forked_child_it_tells_nothing_and_locks_nothing() {
         .join();
     }
     assert!(reader.unwrap().close().is_some());
+}
+
+#[test]
+fn a_driver_that_may_be_blocked_waits_for_a_reader_that_asks() {
+    let (pool, hub) = hub(2048);
+    let at_most = Duration::from_secs(60);
+    let policy = Policy::Block { at_most };
+    let reader = StampConsumer::attach_with(&hub, "stamps", 7, 16, policy).unwrap();
+    let config = IngestConfig { may_block: at_most, ..IngestConfig::default() };
+    let mut ingest = Ingest::attach(&hub, "in", config).unwrap();
+    for _ in 0..20 {
+        ingest.submit(&message(&stamped(7, 1000))).unwrap();
+    }
+    let report = reader.close().unwrap();
+    assert_eq!((report.stamps.received, report.consumer.frames), (20_000, 20_000));
+    drop(ingest);
+    assert_all_home(&pool);
 }

@@ -102,6 +102,14 @@ bench-core: $(STAMPS)/requirements ## Measure the core beside DPDK: ROUNDS=5 OPS
 bench-python: setup ## Measure the Python API beside memoryview, bytes and dpkt: ROUNDS=5
 	$(PYTHON) bench/python_api.py $(BENCH_OPTIONS)
 
+.PHONY: bench-grpc
+bench-grpc: setup ## Measure the daemon beside a bare grpcio server: ROUNDS=5 OPS=ingest_64_unix,start
+	$(PYTHON) bench/over_grpc.py $(BENCH_OPTIONS) $(if $(OPS),--paths $(OPS))
+
+.PHONY: bench-grpc-memory
+bench-grpc-memory: setup ## Show the daemon's memory at full rate, then the bare server's: SECONDS=600 each
+	$(PYTHON) bench/over_grpc.py --paths memory --soak $(or $(SECONDS),600) --no-write
+
 .PHONY: charts
 charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench/results
 	$(PYTHON) bench/charts.py

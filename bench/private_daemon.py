@@ -15,6 +15,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 SKBPOOL = (sys.executable, "-m", "skbpool.cli")
+SERVE = ("serve", "--json", "--metrics", "127.0.0.1:0")
 START_LIMIT = 60.0
 """Seconds a daemon may take until it listens."""
 STOP_LIMIT = 20.0
@@ -63,12 +64,17 @@ class Signals:
 class PrivateDaemon:
     """Starts `skbpool serve` on a Unix socket in a temporary folder; leaves nothing behind.
 
+    Args:
+        signals: What ends the program.
+        flags: Further arguments of `skbpool serve`.
+
     Raises:
         DaemonError: It does not listen.
     """
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, signals: Signals, flags: Sequence[str] = ()) -> None:
         self._signals = signals
+        self._flags = flags
         self._folder = tempfile.TemporaryDirectory(prefix="skbpool-")
         self._log = Path(self._folder.name) / "daemon.log"
         self.address = f"unix:{self._folder.name}/skbpool.sock"
@@ -80,7 +86,7 @@ class PrivateDaemon:
         try:
             with self._log.open("wb") as log:
                 daemon = self.start(
-                    ["serve", "--json", "--listen", self.address, "--metrics", "127.0.0.1:0"],
+                    [*SERVE, "--listen", self.address, *self._flags],
                     stdout=subprocess.PIPE,
                     stderr=log,
                 )

@@ -1,0 +1,1 @@
+"""What `bench/over_grpc.py` is made of: frames, a client, the two servers, rows."""

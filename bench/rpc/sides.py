@@ -17,8 +17,6 @@ HERE = Path(__file__).resolve().parent
 STREAMS = 64
 """Streams of the widest sample."""
 READER_QUOTA = 16_384
-BLOCK = 10
-"""Seconds that the daemon holds a sender up for the counting consumer: nothing shall be missed."""
 PATIENCE = 30.0
 ROUNDING = 0.01
 
@@ -164,7 +162,7 @@ class Ours:
     leases = True
 
     def __init__(self, _folder: Path, signals: Signals) -> None:
-        settings = [f"limits.max_streams={STREAMS + 16}", f"limits.max_block_seconds={BLOCK:g}"]
+        settings = [f"limits.max_streams={STREAMS + 16}"]
         options = [flag for setting in settings for flag in ("--set", setting)]
         self._daemon = PrivateDaemon(signals, ["--listen", "127.0.0.1:0", *options])
         self._stack = ExitStack()
@@ -191,9 +189,7 @@ class Ours:
     @contextmanager
     def counted(self) -> Iterator[Counter]:
         """Attach a consumer that gets every frame as an skb and reads its header."""
-        request = stamp_pb2.AttachStampReaderRequest(
-            stream=STREAM, quota=READER_QUOTA, block_ms=BLOCK * 1000
-        )
+        request = stamp_pb2.AttachStampReaderRequest(stream=STREAM, quota=READER_QUOTA, inline=True)
         stream = self._stamps.AttachStampReader(request)
         try:
             yield FrameCounter(self._stamps, next(stream).reader_id)

@@ -300,7 +300,14 @@ class LeaseTable:
 @final
 class StampConsumer:
     def __new__(
-        cls, hub: Hub, name: str, *, stream: int, quota: int, block: float = 0.0
+        cls,
+        hub: Hub,
+        name: str,
+        *,
+        stream: int,
+        quota: int,
+        block: float = 0.0,
+        inline: bool = False,
     ) -> StampConsumer: ...
     def report(self) -> dict[str, Any]: ...
     def stop(self) -> None: ...

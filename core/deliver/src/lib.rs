@@ -17,6 +17,7 @@ mod sync;
 
 pub use hub::{
     Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,
-    DriverStats, Drops, Hub, HubError, HubStats, Policy, QuotaEvent, QuotaEvents, Token,
+    DriverStats, Drops, Hub, HubError, HubStats, Policy, QuotaEvent, QuotaEvents, RunToCompletion,
+    Token,
 };
 pub use spsc::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

@@ -1,13 +1,18 @@
 //! Prints what ingest costs a frame in processor time: 60 bytes and 1514 bytes in memory, messages of
-//! 64 KiB and 1 MiB, without a consumer and with a stamp consumer in a thread of its own.
+//! 64 KiB and 1 MiB, without a consumer, with a stamp consumer in a thread of its own, and with one
+//! that the ingesting thread runs.
 //!
 //!     cargo run --release -p skbpool-engine --example ingest_cost [PART OF A LINE]
 
+use std::sync::Arc;
+
 use skbpool_deliver::Hub;
-use skbpool_engine::{FrameComposer, Ingest, IngestConfig, StampConsumer};
+use skbpool_engine::{FrameComposer, Ingest, IngestConfig, StampConsumer, StampConsumerError};
 use skbpool_nic::{StampedTraffic, TrafficConfig};
 use skbpool_pool::{Pool, clock};
 use skbpool_wire::Frame;
+
+type Attach = fn(&Arc<Hub>, &str, u32, u32) -> Result<StampConsumer, StampConsumerError>;
 
 const FRAMES: usize = 20_000_000;
 const BYTES_OF_SET: u64 = 2 << 20;
@@ -40,14 +45,14 @@ fn messages(max_bytes: usize, frame_size: u32) -> Vec<(Vec<u8>, usize)> {
     messages
 }
 
-fn measure(what: &str, max_bytes: usize, frame_size: u32, stamps: bool) {
+fn measure(what: &str, max_bytes: usize, frame_size: u32, reader: Option<Attach>) {
     if std::env::args().nth(1).is_some_and(|wanted| !what.contains(&wanted)) {
         return;
     }
     let pool = Pool::builder(8192).build().expect("a pool");
     let hub = Hub::new(pool.clone());
     let mut ingest = Ingest::attach(&hub, "bench", IngestConfig::default()).expect("room");
-    let reader = stamps.then(|| StampConsumer::attach(&hub, "stamps", 1, 4096).expect("room"));
+    let reader = reader.map(|attach| attach(&hub, "stamps", 1, 4096).expect("room"));
     let messages = messages(max_bytes, frame_size);
     let (mut frames, started) = (0, cpu_ns());
     'all: loop {
@@ -79,8 +84,11 @@ fn cpu_ns() -> u64 {
 fn main() {
     for (name, bytes) in [("64 KiB", 64 << 10), ("1 MiB", 1 << 20)] {
         for size in [64, 1518] {
-            measure(&format!("{name}, {size} B, no consumer"), bytes, size, false);
-            measure(&format!("{name}, {size} B, stamp reader"), bytes, size, true);
+            measure(&format!("{name}, {size} B, no consumer"), bytes, size, None);
+            let attach: Attach = StampConsumer::attach;
+            measure(&format!("{name}, {size} B, stamp reader"), bytes, size, Some(attach));
+            let attach: Attach = StampConsumer::attach_inline;
+            measure(&format!("{name}, {size} B, inline reader"), bytes, size, Some(attach));
         }
     }
 }

@@ -1,11 +1,13 @@
 //! A consumer with a thread of its own that reads every frame's stamp.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy};
+use skbpool_deliver::{
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy, RunToCompletion,
+};
 use skbpool_nic::{StampReader, StampReport};
 use skbpool_pool::fork::Birthplace;
 use skbpool_pool::{LocalCache, SkbBatch, clock};
@@ -51,6 +53,27 @@ struct Shared {
 struct Seen {
     reader: StampReader,
     consumer: Consumer,
+    /// Empty between two runs by a driver.
+    batch: SkbBatch,
+}
+
+impl Seen {
+    fn new(reader: StampReader, consumer: Consumer) -> Mutex<Self> {
+        Mutex::new(Self { reader, consumer, batch: SkbBatch::new() })
+    }
+
+    /// Reads up to `most` frames, which are then in `batch`; returns how many.
+    #[inline]
+    fn read(&mut self, batch: &mut SkbBatch, most: usize) -> usize {
+        let taken = self.consumer.poll(batch, most);
+        if taken != 0 {
+            let now_ns = clock::monotonic_ns();
+            for skb in batch.as_slice() {
+                self.reader.observe_part(skb.data(), u64::from(skb.len()), now_ns);
+            }
+        }
+        taken
+    }
 }
 
 /// Why a stamp consumer could not be attached.
@@ -104,7 +127,7 @@ impl StampConsumer {
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             bell,
-            seen: Mutex::new(Seen { reader, consumer }),
+            seen: Seen::new(reader, consumer),
         });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -115,6 +138,33 @@ impl StampConsumer {
             })
             .map_err(StampConsumerError::Thread)?;
         Ok(Self { shared, thread: Some(thread), born: Birthplace::here() })
+    }
+
+    /// As [`Self::attach`], without a thread: whoever delivers reads the stamps of what it delivered before
+    /// it goes on ([`RunToCompletion`]). Costs less in all, and nothing is missed for want of quota unless
+    /// drivers deliver as many views at a time.
+    ///
+    /// # Errors
+    /// [`StampConsumerError`].
+    pub fn attach_inline(
+        hub: &Arc<Hub>,
+        name: &str,
+        stream: u32,
+        quota: u32,
+    ) -> Result<Self, StampConsumerError> {
+        let inline = Arc::<Inline>::default();
+        let run: Arc<dyn RunToCompletion> = Arc::clone(&inline) as _;
+        let config = ConsumerConfig { run: Some(run), ..ConsumerConfig::with_quota(quota) };
+        let consumer = hub.attach_consumer(name, config)?;
+        let reader = StampReader::starting_at(stream, 0);
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            bell: Bell::new(),
+            seen: Seen::new(reader, consumer),
+        });
+        // What was delivered in between stays queued until the next delivery.
+        *inline.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&shared);
+        Ok(Self { shared, thread: None, born: Birthplace::here() })
     }
 
     /// What it saw so far; `None` in a forked child, where whoever reads stamps is not. Waits for at
@@ -157,7 +207,36 @@ impl Drop for StampConsumer {
     }
 }
 
+/// A reader that drivers run.
+#[derive(Debug, Default)]
+struct Inline {
+    /// Locked by the driver that runs it.
+    shared: Mutex<Weak<Shared>>,
+}
+
+impl RunToCompletion for Inline {
+    fn run(&self, cache: &mut LocalCache) {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(shared) = shared.upgrade() else { return };
+        shared.read_all(cache);
+    }
+}
+
 impl Shared {
+    /// Reads everything that is queued, unless it was stopped.
+    fn read_all(&self, cache: &mut LocalCache) {
+        let mut seen = self.seen();
+        // SYNC: pairs with `stop`.
+        if self.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let mut batch = std::mem::take(&mut seen.batch);
+        while seen.read(&mut batch, POLL) != 0 {
+            batch.release(cache);
+        }
+        seen.batch = batch;
+    }
+
     fn run(&self, cache: &mut LocalCache) {
         let mut batch = SkbBatch::with_capacity(POLL);
         let mut idle_since = None;
@@ -194,16 +273,7 @@ impl Shared {
     /// Reads up to `most` frames, which are then in `batch`; returns how many.
     #[inline]
     fn read(&self, batch: &mut SkbBatch, most: usize) -> usize {
-        let mut seen = self.seen();
-        let Seen { reader, consumer } = &mut *seen;
-        let taken = consumer.poll(batch, most);
-        if taken != 0 {
-            let now_ns = clock::monotonic_ns();
-            for skb in batch.as_slice() {
-                reader.observe_part(skb.data(), u64::from(skb.len()), now_ns);
-            }
-        }
-        taken
+        self.seen().read(batch, most)
     }
 
     /// Sleeps until frames arrive, somebody rings, or [`SLEEP`] has passed. The lock is free meanwhile.

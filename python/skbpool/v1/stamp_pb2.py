@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from skbpool.v1 import drop_reason_pb2 as skbpool_dot_v1_dot_drop__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/stamp.proto\x12\nskbpool.v1\x1a\x1cskbpool/v1/drop_reason.proto\"K\n\x18\x41ttachStampReaderRequest\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\r\n\x05quota\x18\x02 \x01(\r\x12\x10\n\x08\x62lock_ms\x18\x03 \x01(\r\".\n\x19\x41ttachStampReaderResponse\x12\x11\n\treader_id\x18\x01 \x01(\t\"*\n\x15GetStampReportRequest\x12\x11\n\treader_id\x18\x01 \x01(\t\"\xa4\x02\n\x16GetStampReportResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\x12\x0c\n\x04lost\x18\x02 \x01(\x04\x12\x12\n\nduplicated\x18\x03 \x01(\x04\x12\x11\n\treordered\x18\x04 \x01(\x04\x12\x0f\n\x07\x66oreign\x18\x05 \x01(\x04\x12&\n\x07\x64ropped\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12\x1b\n\x13latency_p50_seconds\x18\x07 \x01(\x01\x12\x1b\n\x13latency_p99_seconds\x18\x08 \x01(\x01\x12\x1b\n\x13latency_max_seconds\x18\t \x01(\x01\x12\x15\n\rlatency_count\x18\n \x01(\x04\x12\x1c\n\x14latency_p999_seconds\x18\x0b \x01(\x01\x32\xcb\x01\n\x0cStampService\x12\x62\n\x11\x41ttachStampReader\x12$.skbpool.v1.AttachStampReaderRequest\x1a%.skbpool.v1.AttachStampReaderResponse0\x01\x12W\n\x0eGetStampReport\x12!.skbpool.v1.GetStampReportRequest\x1a\".skbpool.v1.GetStampReportResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/stamp.proto\x12\nskbpool.v1\x1a\x1cskbpool/v1/drop_reason.proto\"[\n\x18\x41ttachStampReaderRequest\x12\x0e\n\x06stream\x18\x01 \x01(\r\x12\r\n\x05quota\x18\x02 \x01(\r\x12\x10\n\x08\x62lock_ms\x18\x03 \x01(\r\x12\x0e\n\x06inline\x18\x04 \x01(\x08\".\n\x19\x41ttachStampReaderResponse\x12\x11\n\treader_id\x18\x01 \x01(\t\"*\n\x15GetStampReportRequest\x12\x11\n\treader_id\x18\x01 \x01(\t\"\xa4\x02\n\x16GetStampReportResponse\x12\x10\n\x08received\x18\x01 \x01(\x04\x12\x0c\n\x04lost\x18\x02 \x01(\x04\x12\x12\n\nduplicated\x18\x03 \x01(\x04\x12\x11\n\treordered\x18\x04 \x01(\x04\x12\x0f\n\x07\x66oreign\x18\x05 \x01(\x04\x12&\n\x07\x64ropped\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12\x1b\n\x13latency_p50_seconds\x18\x07 \x01(\x01\x12\x1b\n\x13latency_p99_seconds\x18\x08 \x01(\x01\x12\x1b\n\x13latency_max_seconds\x18\t \x01(\x01\x12\x15\n\rlatency_count\x18\n \x01(\x04\x12\x1c\n\x14latency_p999_seconds\x18\x0b \x01(\x01\x32\xcb\x01\n\x0cStampService\x12\x62\n\x11\x41ttachStampReader\x12$.skbpool.v1.AttachStampReaderRequest\x1a%.skbpool.v1.AttachStampReaderResponse0\x01\x12W\n\x0eGetStampReport\x12!.skbpool.v1.GetStampReportRequest\x1a\".skbpool.v1.GetStampReportResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
   _globals['_ATTACHSTAMPREADERREQUEST']._serialized_start=68
-  _globals['_ATTACHSTAMPREADERREQUEST']._serialized_end=143
-  _globals['_ATTACHSTAMPREADERRESPONSE']._serialized_start=145
-  _globals['_ATTACHSTAMPREADERRESPONSE']._serialized_end=191
-  _globals['_GETSTAMPREPORTREQUEST']._serialized_start=193
-  _globals['_GETSTAMPREPORTREQUEST']._serialized_end=235
-  _globals['_GETSTAMPREPORTRESPONSE']._serialized_start=238
-  _globals['_GETSTAMPREPORTRESPONSE']._serialized_end=530
-  _globals['_STAMPSERVICE']._serialized_start=533
-  _globals['_STAMPSERVICE']._serialized_end=736
+  _globals['_ATTACHSTAMPREADERREQUEST']._serialized_end=159
+  _globals['_ATTACHSTAMPREADERRESPONSE']._serialized_start=161
+  _globals['_ATTACHSTAMPREADERRESPONSE']._serialized_end=207
+  _globals['_GETSTAMPREPORTREQUEST']._serialized_start=209
+  _globals['_GETSTAMPREPORTREQUEST']._serialized_end=251
+  _globals['_GETSTAMPREPORTRESPONSE']._serialized_start=254
+  _globals['_GETSTAMPREPORTRESPONSE']._serialized_end=546
+  _globals['_STAMPSERVICE']._serialized_start=549
+  _globals['_STAMPSERVICE']._serialized_end=752
 # @@protoc_insertion_point(module_scope)

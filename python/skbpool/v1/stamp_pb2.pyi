@@ -28,6 +28,7 @@ class AttachStampReaderRequest(_message.Message):
     STREAM_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
     BLOCK_MS_FIELD_NUMBER: _builtins.int
+    INLINE_FIELD_NUMBER: _builtins.int
     stream: _builtins.int
     """Number of the stamped stream, as the sender writes it into each frame."""
     quota: _builtins.int
@@ -39,16 +40,22 @@ class AttachStampReaderRequest(_message.Message):
     room, so that it misses nothing and the sender is slowed; 0: nothing waits, and frames beyond the
     quota are missed. OUT_OF_RANGE above the server's limits.max_block_seconds.
     """
+    inline: _builtins.bool
+    """Whether the threads that deliver read the stamps, each of what it delivered, before they go on:
+    no thread is woken, and nothing is waited for. Otherwise the reader has a thread of its own.
+    INVALID_ARGUMENT together with block_ms.
+    """
     def __init__(
         self,
         *,
         stream: _builtins.int = ...,
         quota: _builtins.int = ...,
         block_ms: _builtins.int = ...,
+        inline: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_ms", b"block_ms", "quota", b"quota", "stream", b"stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_ms", b"block_ms", "inline", b"inline", "quota", b"quota", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,7 +12,7 @@ use skbpool_deliver::Policy;
 use skbpool_engine::StampConsumerReport;
 use skbpool_nic::LatencySummary;
 
-/// A consumer that reads the stamps of one stream in a native thread of its own.
+/// A consumer that reads the stamps of one stream, outside Python.
 ///
 /// Sequence numbers begin at 0, so what is missing before the first frame counts as lost. Latency is
 /// from the send time in the stamp to reading, both of the monotonic clock: it means something if
@@ -25,6 +25,7 @@ use skbpool_nic::LatencySummary;
 ///     quota: Most views it may hold; as many buffers are reserved, and one cache of them.
 ///     block: The longest that a driver which may be blocked waits for it to have room, in seconds; 0:
 ///         frames beyond the quota are missed.
+///     inline: Read on the threads that deliver, before they go on, instead of on one of its own.
 ///
 /// Raises:
 ///     PoolTooSmall: The pool has no room for another consumer with that quota.
@@ -38,7 +39,7 @@ pub(crate) struct StampConsumer {
 #[pymethods]
 impl StampConsumer {
     #[new]
-    #[pyo3(signature = (hub, name, *, stream, quota, block = 0.0))]
+    #[pyo3(signature = (hub, name, *, stream, quota, block = 0.0, inline = false))]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
@@ -46,12 +47,19 @@ impl StampConsumer {
         stream: u32,
         quota: u32,
         block: f64,
+        inline: bool,
     ) -> PyResult<Self> {
         let hub = &hub.get().hub;
         let at_most = duration("block", block)?;
         let policy = if at_most.is_zero() { Policy::DropNewest } else { Policy::Block { at_most } };
         let consumer = py
-            .detach(|| skbpool_engine::StampConsumer::attach_with(hub, name, stream, quota, policy))
+            .detach(|| {
+                if inline {
+                    skbpool_engine::StampConsumer::attach_inline(hub, name, stream, quota)
+                } else {
+                    skbpool_engine::StampConsumer::attach_with(hub, name, stream, quota, policy)
+                }
+            })
             .or_raise(py)?;
         Ok(Self { consumer: Slot::new("stamp consumer", consumer) })
     }

@@ -11,7 +11,7 @@ from skbpool.v1 import stamp_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, STAMPS
-from skbpool_service.refusal import Refusal, not_found, out_of_range
+from skbpool_service.refusal import Refusal, bad_request, not_found, out_of_range
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
 from skbpool_service.rpc.farewell import Farewell
@@ -50,10 +50,17 @@ class StampService:
                 f"block_ms = {request.block_ms} is longer than deliveries may wait here "
                 f"(limits.max_block_seconds = {most_block:g})"
             )
+        if request.inline and block:
+            raise bad_request("an inline reader makes nobody wait; leave out inline or block_ms")
         name = self._engine.name("", STAMPS)
         try:
             reader = StampConsumer(
-                self._engine.hub, name, stream=request.stream, quota=quota, block=block
+                self._engine.hub,
+                name,
+                stream=request.stream,
+                quota=quota,
+                block=block,
+                inline=request.inline,
             )
         except OSError as error:
             code = grpc.StatusCode.RESOURCE_EXHAUSTED

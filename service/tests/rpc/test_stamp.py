@@ -95,3 +95,23 @@ def test_deliveries_wait_no_longer_than_the_daemon_allows(stubs: Stubs) -> None:
     assert code is Code.OUT_OF_RANGE
     assert "limits.max_block_seconds = 0" in text
     stubs.await_home()
+
+
+def test_an_inline_reader_has_read_what_was_acknowledged(stubs: Stubs) -> None:
+    asked = stamp_pb2.AttachStampReaderRequest(stream=1, quota=512, inline=True)
+    call = stubs.stamp.AttachStampReader(asked)
+    wanted = stamp_pb2.GetStampReportRequest(reader_id=next(call).reader_id)
+    sent = [request(numbered(500), number) for number in range(1, 21)]
+    assert list(stubs.frame.Ingest(iter(sent)))[-1].accepted == 10_000
+    report = stubs.stamp.GetStampReport(wanted)
+    assert (report.foreign, list(report.dropped)) == (10_000, [])
+    call.cancel()
+    stubs.await_home()
+
+
+def test_an_inline_reader_makes_nobody_wait(start: Any) -> None:
+    _, stubs = start(limits={"max_block_seconds": 1.0})
+    asked = stamp_pb2.AttachStampReaderRequest(stream=1, inline=True, block_ms=1)
+    code, text = refusal(lambda: stubs.stamp.AttachStampReader(asked))
+    assert code is Code.INVALID_ARGUMENT
+    assert "inline" in text

@@ -1,6 +1,7 @@
 //! Settings of those who attach.
 
 use super::bell::{Bell, Token};
+use skbpool_pool::LocalCache;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,14 @@ pub enum Policy {
     },
 }
 
+/// A consumer's work, run by whoever delivers to it: to completion, with no thread to wake.
+pub trait RunToCompletion: Send + Sync + std::fmt::Debug {
+    /// Polls the consumer until nothing is left. Called at the end of each delivery that published
+    /// something for it, with no lock held, by several drivers at a time; `cache` is the driver's, where
+    /// what is released is at hand for its next burst.
+    fn run(&self, cache: &mut LocalCache);
+}
+
 /// Settings of a consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerConfig {
@@ -56,6 +65,8 @@ pub struct ConsumerConfig {
     pub policy: Policy,
     /// The bell that calls it, and its name there; none: a bell of its own.
     pub bell: Option<(Arc<Bell>, Token)>,
+    /// What drivers run after they delivered to it; none: it polls by itself.
+    pub run: Option<Arc<dyn RunToCompletion>>,
     /// Where ring indices and the quota's counters begin, so that tests see them wrap.
     pub start_index: u32,
 }
@@ -69,6 +80,7 @@ impl ConsumerConfig {
             ring_slots: 0,
             policy: Policy::DropNewest,
             bell: None,
+            run: None,
             start_index: 0,
         }
     }

@@ -151,6 +151,7 @@ impl Hub {
         let mut shared = ConsumerShared::start_at(start, name, holder, quota, doorbell);
         shared.policy = config.policy;
         shared.copies = copies;
+        shared.run = config.run.clone();
         // Before the lock, so that if it is refused its pool of copies goes after the lock.
         let shared = Arc::new(shared);
         let mut control = self.open_control()?;

@@ -22,7 +22,7 @@ mod shared;
 mod stats;
 
 pub use bell::{Bell, Token};
-pub use config::{ConsumerConfig, DriverConfig, Policy};
+pub use config::{ConsumerConfig, DriverConfig, Policy, RunToCompletion};
 pub use consumer::Consumer;
 pub use control::Hub;
 pub use delivered::{Delivered, Drops};

@@ -135,6 +135,11 @@ impl DriverPort {
         if may_wait {
             gone |= self.wait_for_room(batch, cache, &mut delivered);
         }
+        if delivered.published != 0 {
+            for run in self.links.iter().filter_map(|link| link.shared.run.as_ref()) {
+                run.run(cache);
+            }
+        }
         if gone {
             self.links.retain(|link| !link.shared.is_detached());
         }

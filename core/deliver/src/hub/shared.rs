@@ -1,7 +1,7 @@
 //! What both ends of a consumer's links share, and its figures.
 
 use super::bell::Doorbell;
-use super::config::Policy;
+use super::config::{Policy, RunToCompletion};
 use super::copies::Copies;
 use super::delivered::Delivered;
 use super::link::sizes;
@@ -23,6 +23,8 @@ pub(crate) struct ConsumerShared {
     /// Its own memory, if it copies what the quota does not grant.
     pub(super) copies: Option<Copies>,
     pub(crate) doorbell: Doorbell,
+    /// What drivers run after they delivered.
+    pub(super) run: Option<Arc<dyn RunToCompletion>>,
     /// Where drivers wait that may be blocked.
     pub(super) room: Room,
     /// Where the raw counters of the consumer and its links begin.
@@ -122,6 +124,7 @@ impl ConsumerShared {
             policy: Policy::DropNewest,
             copies: None,
             doorbell,
+            run: None,
             room: Room::new(),
             start,
             detached: AtomicBool::new(false),

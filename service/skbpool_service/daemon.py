@@ -20,6 +20,7 @@ from skbpool_service.listen import Listener, bind
 from skbpool_service.metrics.collector import EngineCollector
 from skbpool_service.metrics.endpoint import Endpoint, new_registry
 from skbpool_service.metrics.rpc import RpcMetrics
+from skbpool_service.rpc.acknowledge import Later
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.door import Door, Rules
 from skbpool_service.rpc.frame import FrameService
@@ -125,7 +126,8 @@ class Daemon:
         streams = limits.max_streams + limits.max_sessions + limits.max_tool_streams
         # The reaper first, hence shut down last: it cleans up after the others' calls.
         reaper = self._threads(1, "reaper")
-        stream_threads = self._threads(streams + REFUSERS, "stream")
+        # An Ingest stream holds a thread, and needs another one while it is told something later.
+        stream_threads = self._threads(streams + limits.max_streams + REFUSERS, "stream")
         workers = Workers(limits.max_unary_workers, "unary")
         self._undo.append(workers.shutdown)
         laggards = Laggards(settings.request_timeout, workers)
@@ -150,9 +152,10 @@ class Daemon:
         engine = Engine(settings)
         self._undo.append(engine.close)
         dispatcher = Dispatcher(stream_threads)
+        later = Later(stream_threads)
         self._sessions = sessions = Sessions(limits.max_handles_per_session)
         self._engine = engine
-        self._frames = FrameService(engine, dispatcher, gates["max_streams"])
+        self._frames = FrameService(engine, dispatcher, later, gates["max_streams"])
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
         self._stamps = StampService(engine, gates["max_streams"])
         services: list[Service] = [
@@ -175,7 +178,7 @@ class Daemon:
         self._gates = gates
         patience = settings.keepalive_time + settings.keepalive_timeout
         stalled = Stalled([listener.bound for listener in self.listeners], patience)
-        for thread in (dispatcher, laggards, stream_laggards, stalled):
+        for thread in (dispatcher, later, laggards, stream_laggards, stalled):
             thread.start()
             self._undo.append(thread.stop)
         for listener in self.listeners:

@@ -13,10 +13,12 @@ import structlog
 from skbpool._native import IngestPort, Subscription, ingest_driver_name
 from skbpool.v1 import frame_pb2
 
+from skbpool_service.config.model import Limits
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, DRIVER
 from skbpool_service.refusal import out_of_range, stopping
+from skbpool_service.rpc.acknowledge import Acknowledgements, Later
 from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
 from skbpool_service.rpc.farewell import Farewell
 from skbpool_service.rpc.table import MethodTable
@@ -32,8 +34,9 @@ LEAST_BATCH_BYTES = 1024
 class FrameService:
     """The service over one engine."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, gate: Gate):
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, later: Later, gate: Gate):
         self._engine = engine
+        self._later = later
         self._dispatcher = dispatcher
         self._gate = gate
         self._limits = engine.settings.limits
@@ -50,7 +53,7 @@ class FrameService:
 
     def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Ingest: holds its thread, since grpcio reads requests by waiting for them."""
-        ingest = _Ingest(stream, self._limits.max_message_bytes)
+        ingest = _Ingest(stream, self._limits, self._later)
         # Before the first message: a client may take its time for that.
         with self._lock:
             if self._stopping:
@@ -146,26 +149,47 @@ class FrameService:
 class _Ingest:
     """One Ingest stream."""
 
-    def __init__(self, stream: Stream, max_message_bytes: int):
+    def __init__(self, stream: Stream, limits: Limits, later: Later):
         self._stream = stream
-        self._max_message_bytes = max_message_bytes
+        self._max_message_bytes = limits.max_message_bytes
+        self._later = later
         self._busy = threading.Lock()
+        self._acks = Acknowledgements(stream.send, limits.ingest_credit_bytes)
 
     def run(self, port: IngestPort, requests: Iterator[bytes]) -> None:
         """Hand every message to the engine and acknowledge it."""
-        for message in requests:
-            check_size(message, self._max_message_bytes)
-            # A stream that is told the end has acknowledged everything that landed.
-            with self._busy:
-                if not self._stream.is_active:
-                    return
-                if not self._stream.send(port.submit(message)):
-                    return
+        try:
+            for message in requests:
+                check_size(message, self._max_message_bytes)
+                with self._busy:
+                    if not self._stream.is_active:
+                        return
+                    if not self._acks.add(len(message), port.submit(message)):
+                        return
+                    owed = self._acks.is_owed and not self._acks.is_awaited
+                    self._acks.is_awaited |= owed
+                if owed:
+                    self._later.submit(self._acknowledge)
+        finally:
+            # Whatever ends the stream: what landed before is acknowledged.
+            self._flush()
+
+    def _acknowledge(self) -> None:
+        with self._busy:
+            self._acks.is_awaited = False
+            if self._stream.is_active:
+                self._acks.flush()
+
+    def _flush(self) -> None:
+        with self._busy:
+            if self._stream.is_active:
+                self._acks.flush()
 
     def stop(self, patience: float) -> None:
         """Tell the client the end. One that reads no acknowledgements is not waited for."""
         if self._busy.acquire(timeout=patience):
             try:
+                self._acks.flush()
                 text = (
                     "the daemon is stopping; what was acknowledged is accepted, send the rest later"
                 )

@@ -1,0 +1,96 @@
+"""Acknowledgements of Ingest streams: at once when much is owed, else a moment later, many in one.
+
+To send a response takes a stream longer than to land a small message: it waits until the connection
+has taken it. So a fast client is told once for several messages, and a slow one before it notices.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+import structlog
+
+log = structlog.get_logger()
+
+DELAY = 0.005
+"""Seconds that an acknowledgement is held back at most, beside what its sending takes."""
+
+SHARE = 4
+"""A stream is told at once when it has used up so many parts in one of its credit."""
+
+
+class Later:
+    """A thread that has jobs run on `threads` a moment after they were asked for."""
+
+    def __init__(self, threads: Executor, delay: float = DELAY):
+        self._threads = threads
+        self._delay = delay
+        self._changed = threading.Condition()
+        self._jobs: list[Callable[[], None]] = []
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="acknowledge", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. Jobs that were not started are not."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have `job` run once, after the delay."""
+        with self._changed:
+            self._jobs.append(job)
+            if len(self._jobs) == 1:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._jobs or self._stopped)
+                if self._changed.wait_for(lambda: self._stopped, self._delay):
+                    return
+                jobs, self._jobs = self._jobs, []
+            for job in jobs:
+                self._threads.submit(self._guard, job)
+
+    @staticmethod
+    def _guard(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:
+            log.exception("acknowledging failed")
+
+
+class Acknowledgements:
+    """What one stream is owed. Its caller holds the stream's lock."""
+
+    def __init__(self, send: Callable[[bytes], bool], credit: int):
+        self._send = send
+        self._most = credit // SHARE
+        self._response = b""
+        self._owed = 0
+        self.is_awaited = False
+        """Whether somebody will come back for what is owed."""
+
+    def add(self, size: int, response: bytes) -> bool:
+        """Owe `response` for a message of `size` bytes; return whether the stream is still open."""
+        self._response = response
+        self._owed += size
+        return self.flush() if self._owed >= self._most else True
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether there is something to tell."""
+        return self._owed != 0
+
+    def flush(self) -> bool:
+        """Tell what is owed; return whether the stream is still open."""
+        if not self._owed:
+            return True
+        self._owed = 0
+        return self._send(self._response)

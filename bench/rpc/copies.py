@@ -23,15 +23,20 @@ TRANSPORT = (
 )
 """Both servers: what grpcio does to bring a message to a handler."""
 
-OURS = (Copy("land", "ARCHITECTURE.md, Copies on each path; core/engine/tests/engine/copies.rs"),)
-"""The daemon: what it counts by stage for a consumer in the process."""
+OURS: tuple[Copy, ...] = ()
+"""The daemon with consumers in the process: messages are adopted (ARCHITECTURE.md, Copies on each
+path; core/engine/tests/engine/adopt.rs finds nothing counted)."""
+
+OURS_COPIED = (*OURS, Copy("land", "core/engine/tests/engine/copies.rs"))
+"""Beyond `limits.max_adopted_bytes`, or where a consumer takes frames out of the process."""
 
 
 def describe_copies() -> str:
     """Return a sentence about both servers and where each copy is."""
-    each = "; ".join(f"{copy.what} ({copy.source})" for copy in (*TRANSPORT, *OURS))
+    each = "; ".join(f"{copy.what} ({copy.source})" for copy in (*TRANSPORT, *OURS_COPIED))
     return (
         f"Copies of a payload byte from socket to consumer: bare {len(TRANSPORT)}, ours "
-        f"{len(TRANSPORT)} + {len(OURS)}. The transport's are those of grpcio {TRANSPORT_VERSION}: "
+        f"{len(TRANSPORT)} + {len(OURS)}, {len(TRANSPORT)} + {len(OURS_COPIED)} where a message is "
+        f"not adopted. The transport's are those of grpcio {TRANSPORT_VERSION}: "
         f"{each}."
     )

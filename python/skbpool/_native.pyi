@@ -232,6 +232,12 @@ class Bell:
     def ring(self, token: int) -> None: ...
 
 @final
+class AdoptionBudget:
+    def __new__(cls, size: int) -> AdoptionBudget: ...
+    @property
+    def taken(self) -> int: ...
+
+@final
 class IngestPort:
     def __new__(
         cls,
@@ -241,6 +247,7 @@ class IngestPort:
         max_frame_bytes: int = 262144,
         credit_bytes: int = 8388608,
         may_block: float = 0.0,
+        adopt: AdoptionBudget | None = None,
     ) -> IngestPort: ...
     def greeting(self) -> bytes: ...
     def submit(self, message: bytes) -> bytes: ...

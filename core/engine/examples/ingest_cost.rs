@@ -19,7 +19,7 @@ const BYTES_OF_SET: u64 = 2 << 20;
 
 /// Messages of together 2 MiB, so that they stay in a cache as those do that a server has just
 /// received.
-fn messages(max_bytes: usize, frame_size: u32) -> Vec<(Vec<u8>, usize)> {
+fn messages(max_bytes: usize, frame_size: u32) -> Vec<(Arc<[u8]>, usize)> {
     let config = TrafficConfig { frame_size, ..TrafficConfig::default() };
     let mut traffic = StampedTraffic::new(config).expect("a frame size within the range");
     let mut composer = FrameComposer::new(max_bytes, "");
@@ -37,7 +37,7 @@ fn messages(max_bytes: usize, frame_size: u32) -> Vec<(Vec<u8>, usize)> {
         };
         let full = composer.push(&frame).expect("a frame that fits");
         if let Some(message) = full {
-            messages.push((message, frames));
+            messages.push((message.into(), frames));
             frames = 0;
         }
         frames += 1;
@@ -45,7 +45,7 @@ fn messages(max_bytes: usize, frame_size: u32) -> Vec<(Vec<u8>, usize)> {
     messages
 }
 
-fn measure(what: &str, max_bytes: usize, frame_size: u32, reader: Option<Attach>) {
+fn measure(what: &str, max_bytes: usize, frame_size: u32, reader: Option<Attach>, in_place: bool) {
     if std::env::args().nth(1).is_some_and(|wanted| !what.contains(&wanted)) {
         return;
     }
@@ -57,7 +57,12 @@ fn measure(what: &str, max_bytes: usize, frame_size: u32, reader: Option<Attach>
     let (mut frames, started) = (0, cpu_ns());
     'all: loop {
         for (message, count) in &messages {
-            ingest.submit(message).expect("a valid message");
+            if in_place {
+                let buffer = skbpool_pool::adopt(Arc::clone(message)).expect("a small message");
+                ingest.submit_adopted(message, buffer).0.expect("a valid message");
+            } else {
+                ingest.submit(message).expect("a valid message");
+            }
             frames += count;
             if frames >= FRAMES {
                 break 'all;
@@ -67,7 +72,7 @@ fn measure(what: &str, max_bytes: usize, frame_size: u32, reader: Option<Attach>
     let ns = (cpu_ns() - started) as f64 / frames as f64;
     let stats = ingest.stats();
     let seen = reader.and_then(StampConsumer::close);
-    print!("{what:<28} {ns:6.2} ns/frame, {} frames, unclaimed {}", stats.frames, stats.unclaimed);
+    print!("{what:<30} {ns:6.2} ns/frame, {} frames, unclaimed {}", stats.frames, stats.unclaimed);
     if let Some(seen) = seen {
         let missed: u64 = seen.consumer.dropped.iter().map(|count| count.frames).sum();
         print!(", read {}, missed {missed}", seen.stamps.received);
@@ -84,11 +89,12 @@ fn cpu_ns() -> u64 {
 fn main() {
     for (name, bytes) in [("64 KiB", 64 << 10), ("1 MiB", 1 << 20)] {
         for size in [64, 1518] {
-            measure(&format!("{name}, {size} B, no consumer"), bytes, size, None);
+            measure(&format!("{name}, {size} B, no consumer"), bytes, size, None, false);
             let attach: Attach = StampConsumer::attach;
-            measure(&format!("{name}, {size} B, stamp reader"), bytes, size, Some(attach));
+            measure(&format!("{name}, {size} B, stamp reader"), bytes, size, Some(attach), false);
             let attach: Attach = StampConsumer::attach_inline;
-            measure(&format!("{name}, {size} B, inline reader"), bytes, size, Some(attach));
+            measure(&format!("{name}, {size} B, inline reader"), bytes, size, Some(attach), false);
+            measure(&format!("{name}, {size} B, adopted, inline"), bytes, size, Some(attach), true);
         }
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skbpool_deliver::{DriverConfig, DriverStats, Hub, HubError};
-use skbpool_pool::Pool;
+use skbpool_pool::{Buffer, Pool};
 use skbpool_wire::{DropCount, FrameBatchView, IngestRequestView, IngestResponse, MAX_FRAME};
 
+use crate::adopt::Kept;
 use crate::error::MessageError;
 use crate::landing::Landing;
 
@@ -77,13 +78,47 @@ impl Ingest {
     /// # Cost
     /// One pass over the lengths, and one copy and one skb a frame; allocates the response only.
     pub fn submit(&mut self, message: &[u8]) -> Result<Vec<u8>, MessageError> {
-        let request = IngestRequestView::parse(message)?;
+        let request = self.parse(message)?;
         if let Some(batch) = &request.batch {
-            self.check(batch)?;
             self.landing.land(batch);
             self.acked_through = self.acked_through.max(batch.sequence());
         }
         Ok(self.response())
+    }
+
+    /// As [`Ingest::submit`], and if every consumer is in this process the frames stay where they lie: in
+    /// `buffer`, whose bytes `message` are.
+    ///
+    /// What is returned beside the answer is the caller's reference to the buffer: as long as it is kept,
+    /// no consumer is the one that lets the message go.
+    pub fn submit_adopted(
+        &mut self,
+        message: &[u8],
+        buffer: Buffer,
+    ) -> (Result<Vec<u8>, MessageError>, Kept) {
+        let request = match self.parse(message) {
+            Ok(request) => request,
+            Err(error) => return (Err(error), Kept::Whole(buffer)),
+        };
+        let Some(batch) = &request.batch else { return (Ok(self.response()), Kept::Whole(buffer)) };
+        let kept = if buffer.len() == message.len() && !self.landing.serves_outside() {
+            self.landing.deliver_in_place(buffer, batch)
+        } else {
+            Kept::Whole(buffer)
+        };
+        if matches!(kept, Kept::Whole(_)) {
+            self.landing.land(batch);
+        }
+        self.acked_through = self.acked_through.max(batch.sequence());
+        (Ok(self.response()), kept)
+    }
+
+    fn parse<'a>(&self, message: &'a [u8]) -> Result<IngestRequestView<'a>, MessageError> {
+        let request = IngestRequestView::parse(message)?;
+        if let Some(batch) = &request.batch {
+            self.check(batch)?;
+        }
+        Ok(request)
     }
 
     /// From now on, while the pool is low, frames land in a buffer of `small` if one holds all that is left

@@ -263,8 +263,27 @@ impl Landing {
         }
     }
 
+    /// Puts `skb` behind those that wait; returns how many wait now.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, skb: Skb) -> usize {
+        let place = self.next_place();
+        // SAFETY: the place is the one behind the last skb, within capacity, and is initialised before
+        // it counts.
+        unsafe {
+            place.write(skb);
+            let skbs = self.batch.as_mut_vec();
+            skbs.set_len(skbs.len() + 1);
+            skbs.len()
+        }
+    }
+
+    /// Whether a consumer takes frames out of the process.
+    pub(crate) fn serves_outside(&mut self) -> bool {
+        self.port.serves_outside()
+    }
+
     #[inline]
-    fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         self.buffers = 0;
         self.port.deliver(&mut self.batch, &mut self.cache);
     }

@@ -13,6 +13,7 @@
 
 #![deny(missing_docs)]
 
+mod adopt;
 mod boot;
 mod capture_output;
 mod compose;
@@ -35,6 +36,7 @@ mod subscribe;
 mod uplink;
 mod view;
 
+pub use adopt::{Adoption, AdoptionBudget, Kept};
 pub use boot::boot_id;
 pub use capture_output::{CaptureFormat, CaptureOutput, CaptureOutputError};
 pub use compose::FrameComposer;

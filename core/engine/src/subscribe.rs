@@ -67,7 +67,7 @@ impl Subscription {
         let bell = own.clone().map(|bell| (bell, 0)).or(config.bell);
         let consumer = hub.attach_consumer(
             name,
-            ConsumerConfig { bell, ..ConsumerConfig::with_quota(config.quota) },
+            ConsumerConfig { bell, outside: true, ..ConsumerConfig::with_quota(config.quota) },
         )?;
         Ok(Self {
             consumer,

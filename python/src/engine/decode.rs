@@ -40,20 +40,19 @@ pub(crate) fn decode_subscribe<'py>(
     };
     let mut batch = SkbBatch::with_capacity(view.len());
     if !view.is_empty() {
-        let buffer = adopt(message)?;
+        let buffer = adopt(message, Free::nothing())?;
         py.detach(|| view_frames(buffer, view, &mut batch)).or_raise(py)?;
     }
     Ok((batch_into_py(py, batch)?, missed, view.sequence()))
 }
 
-/// The message as a read-only buffer, which keeps it.
-fn adopt(message: &Bound<'_, PyBytes>) -> PyResult<Buffer> {
+/// The message as a read-only buffer, which keeps it until `free` was called.
+pub(super) fn adopt(message: &Bound<'_, PyBytes>, free: Free) -> PyResult<Buffer> {
     reaper::start(message.py())?;
     let owner = Brought::new(message, None, ffi::PyBUF_SIMPLE)?;
     let (base, size) = owner.memory();
     // SAFETY: the bytes stay exported, and unchanged, until the owner is let go of.
-    let made =
-        unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
+    let made = unsafe { skbpool_pool::adopt_raw(base, size, false, free, owner.share()) };
     let buffer = made.map_err(Error::from)?;
     owner.given_away();
     Ok(buffer)

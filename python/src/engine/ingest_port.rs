@@ -1,5 +1,6 @@
 //! `skbpool._native.IngestPort`.
 
+use super::decode::adopt;
 use super::failure::{IntoException, OrRaise};
 use super::hub::{Hub, driver_dict};
 use super::slot::Slot;
@@ -8,7 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use skbpool_deliver::DriverStats;
 use skbpool_engine::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig, MessageError};
+use skbpool_pool::{Buffer, Free};
 use skbpool_wire::{IngestRequestView, MAX_FRAME};
+use std::sync::Arc;
 
 /// A driver whose frames come in messages: one Ingest stream.
 ///
@@ -20,6 +23,8 @@ use skbpool_wire::{IngestRequestView, MAX_FRAME};
 ///     name: What the frames are accounted under.
 ///     max_frame_bytes: Largest frame, at most 262,144.
 ///     credit_bytes: What the client may send beyond what was acknowledged.
+///     adopt: Where given, and every consumer is in this process, frames stay in the message, which is kept
+///         until the last of them is gone; beyond the budget, and of small messages, they are copied.
 ///     may_block: The longest that a delivery may wait for consumers that ask for it, in seconds.
 ///
 /// Raises:
@@ -29,14 +34,39 @@ use skbpool_wire::{IngestRequestView, MAX_FRAME};
 pub(crate) struct IngestPort {
     ingest: Slot<Ingest, DriverStats>,
     name: String,
+    adopt: Option<Arc<skbpool_engine::AdoptionBudget>>,
+}
+
+/// Smallest message that is adopted, in bytes: to copy a smaller one costs less than two allocations.
+const LEAST_ADOPTED: usize = 16 << 10;
+
+/// How many bytes of messages may be adopted at a time, by all ports that share it.
+///
+/// Args:
+///     size: The most; 0 for none.
+#[pyclass(module = "skbpool._native", frozen)]
+pub(crate) struct AdoptionBudget(Arc<skbpool_engine::AdoptionBudget>);
+
+#[pymethods]
+impl AdoptionBudget {
+    #[new]
+    fn new(size: u64) -> Self {
+        Self(skbpool_engine::AdoptionBudget::new(size))
+    }
+
+    /// Bytes of messages that are adopted now.
+    #[getter]
+    fn taken(&self) -> u64 {
+        self.0.taken()
+    }
 }
 
 #[pymethods]
 impl IngestPort {
     #[new]
     #[pyo3(signature = (hub, name, *, max_frame_bytes = MAX_FRAME, credit_bytes = DEFAULT_CREDIT_BYTES,
-                        may_block = 0.0),
-           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608, may_block=0.0)")]
+                        may_block = 0.0, adopt = None),
+           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608, may_block=0.0, adopt=None)")]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
@@ -44,12 +74,14 @@ impl IngestPort {
         max_frame_bytes: u32,
         credit_bytes: u64,
         may_block: f64,
+        adopt: Option<&Bound<'_, AdoptionBudget>>,
     ) -> PyResult<Self> {
         let may_block = duration("may_block", may_block)?;
         let config = IngestConfig { max_frame_bytes, credit_bytes, may_block };
         let hub = &hub.get().hub;
         let ingest = py.detach(|| Ingest::attach(hub, &name, config)).or_raise(py)?;
-        Ok(Self { ingest: Slot::new("port", ingest), name })
+        let adopt = adopt.map(|budget| Arc::clone(&budget.get().0));
+        Ok(Self { ingest: Slot::new("port", ingest), name, adopt })
     }
 
     /// Return the encoded IngestResponse that opens a stream: it grants the first credit.
@@ -74,8 +106,13 @@ impl IngestPort {
         message: &Bound<'py, PyBytes>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = message.as_bytes();
-        let response = self.ingest.with(py, |ingest| ingest.submit(bytes))?.or_raise(py)?;
-        Ok(PyBytes::new(py, &response))
+        let response = match self.adopted(message)? {
+            // What is kept goes here, with the interpreter lock: unless consumers still have views, the
+            // message is let go of at once, and nobody has to be woken for it.
+            Some(buffer) => self.ingest.with(py, |ingest| ingest.submit_adopted(bytes, buffer))?.0,
+            None => self.ingest.with(py, |ingest| ingest.submit(bytes))?,
+        };
+        Ok(PyBytes::new(py, &response.or_raise(py)?))
     }
 
     /// Return the figures of this stream; after closing, those at the end.
@@ -97,6 +134,19 @@ impl IngestPort {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) {
         self.close(py);
+    }
+}
+
+impl IngestPort {
+    /// The message as a buffer, if it may be adopted.
+    fn adopted(&self, message: &Bound<'_, PyBytes>) -> PyResult<Option<Buffer>> {
+        let Some(budget) = &self.adopt else { return Ok(None) };
+        let size = message.as_bytes().len();
+        if size < LEAST_ADOPTED {
+            return Ok(None);
+        }
+        let Some(part) = budget.take(size as u64) else { return Ok(None) };
+        adopt(message, Free::closure(move |_| drop(part))).map(Some)
     }
 }
 

@@ -118,6 +118,9 @@ class Limits(Table):
     the place of the one that left longest ago, whose series ends; "other" is for those without."""
     ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
+    max_adopted_bytes: int = Field(default=64 << 20, ge=0)
+    """Bytes of Ingest messages that may be kept where they lie, instead of being copied into the
+    pool, while every consumer is in the daemon; 0: all are copied."""
     max_block_seconds: float = Field(default=0.0, ge=0, le=60)
     """Longest time that a delivery of an Ingest stream waits for consumers that ask for it; 0: none
     may ask, and a consumer slows nobody."""

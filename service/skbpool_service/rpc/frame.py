@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import grpc
 import structlog
-from skbpool._native import IngestPort, Subscription, ingest_driver_name
+from skbpool._native import AdoptionBudget, IngestPort, Subscription, ingest_driver_name
 from skbpool.v1 import frame_pb2
 
 from skbpool_service.config.model import Limits
@@ -40,6 +40,7 @@ class FrameService:
         self._dispatcher = dispatcher
         self._gate = gate
         self._limits = engine.settings.limits
+        self._adopted = AdoptionBudget(self._limits.max_adopted_bytes)
         self._lock = threading.Lock()
         self._ingesting: set[_Ingest] = set()
         self._stopping = False
@@ -80,6 +81,7 @@ class FrameService:
             max_frame_bytes=self._limits.max_frame_bytes,
             credit_bytes=credit,
             may_block=self._limits.max_block_seconds,
+            adopt=self._adopted,
         )
         log.info("ingest begins", driver=name)
         error: Exception | None = None

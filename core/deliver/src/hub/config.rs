@@ -65,6 +65,8 @@ pub struct ConsumerConfig {
     pub policy: Policy,
     /// The bell that calls it, and its name there; none: a bell of its own.
     pub bell: Option<(Arc<Bell>, Token)>,
+    /// Whether it takes frames out of the process, so that they wait for a peer.
+    pub outside: bool,
     /// What drivers run after they delivered to it; none: it polls by itself.
     pub run: Option<Arc<dyn RunToCompletion>>,
     /// Where ring indices and the quota's counters begin, so that tests see them wrap.
@@ -80,6 +82,7 @@ impl ConsumerConfig {
             ring_slots: 0,
             policy: Policy::DropNewest,
             bell: None,
+            outside: false,
             run: None,
             start_index: 0,
         }

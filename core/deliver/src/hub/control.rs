@@ -152,6 +152,7 @@ impl Hub {
         shared.policy = config.policy;
         shared.copies = copies;
         shared.run = config.run.clone();
+        shared.outside = config.outside;
         // Before the lock, so that if it is refused its pool of copies goes after the lock.
         let shared = Arc::new(shared);
         let mut control = self.open_control()?;

@@ -164,6 +164,13 @@ impl DriverPort {
         gone
     }
 
+    /// Whether a consumer takes frames out of the process. Costs a load, a lock after somebody attached,
+    /// and a look at each consumer.
+    pub fn serves_outside(&mut self) -> bool {
+        self.refresh();
+        self.links.iter().any(|link| link.shared.outside)
+    }
+
     /// Counts frames that never got into a buffer.
     pub fn count_drop(&mut self, reason: DropReason, frames: u64, bytes: u64) {
         self.counters.drops.count(reason, frames, bytes);

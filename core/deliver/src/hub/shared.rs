@@ -23,6 +23,8 @@ pub(crate) struct ConsumerShared {
     /// Its own memory, if it copies what the quota does not grant.
     pub(super) copies: Option<Copies>,
     pub(crate) doorbell: Doorbell,
+    /// It takes frames out of the process.
+    pub(super) outside: bool,
     /// What drivers run after they delivered.
     pub(super) run: Option<Arc<dyn RunToCompletion>>,
     /// Where drivers wait that may be blocked.
@@ -124,6 +126,7 @@ impl ConsumerShared {
             policy: Policy::DropNewest,
             copies: None,
             doorbell,
+            outside: false,
             run: None,
             room: Room::new(),
             start,

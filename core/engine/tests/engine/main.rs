@@ -3,6 +3,7 @@
 #[path = "../../../pool/tests/fork/child.rs"]
 mod child;
 
+mod adopt;
 mod capture;
 mod compose;
 mod copies;

@@ -21,6 +21,7 @@ from skbpool.stats import (
 
 __all__ = [
     "MAX_HOLDERS",
+    "AdoptionBudget",
     "Armed",
     "Bell",
     "Buffer",

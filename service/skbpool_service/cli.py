@@ -163,6 +163,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     # grpcio and what needs it are slow to import, and `--help` can do without.
     from skbpool import PoolMemory, SkbpoolError
 
+    from skbpool_service.allocator import keep_memory
     from skbpool_service.daemon import Daemon
     from skbpool_service.files import raise_file_limit
     from skbpool_service.listen import ListenError
@@ -173,6 +174,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
 
     configure_logs(settings.log)
     raise_file_limit(settings)
+    keep_memory(settings.limits.max_message_bytes)
     signals = Signals()
     daemon = Daemon(settings)
     try:

@@ -4,10 +4,14 @@ from functools import partial
 from typing import Any
 
 import grpc
+import skbpool
 from daemon_support import Stubs, eventually, refusal
 from driver import Driver
 from lease_support import BUFFER, Lease
 from skbpool.v1 import frame_pb2, holder_pb2, server_pb2
+from skbpool_service.refusal import Refusal
+from skbpool_service.rpc.holder import HolderService
+from skbpool_service.sessions import Sessions
 
 Code = grpc.StatusCode
 
@@ -64,6 +68,21 @@ def test_a_revoked_session_holds_nothing_and_is_told_why(stubs: Stubs) -> None:
     assert refusal(lambda: revoke(stubs, name="leaky"))[0] == Code.NOT_FOUND
     assert other.release(theirs) == 1
     other.stream.cancel()
+
+
+def test_everything_is_home_before_the_client_is_told() -> None:
+    pool, sessions = skbpool.Pool(16), Sessions(max_handles=16)
+    told = []
+
+    def end(refusal: Refusal) -> None:
+        told.append((refusal.code, refusal.reason, pool.stats().in_flight, len(sessions)))
+
+    sessions.open("other", end)
+    session = sessions.open("leaky", end)
+    session.table.allocate(pool, 3)
+    request = holder_pb2.RevokeSessionRequest(name="leaky")
+    assert HolderService(sessions).revoke(request).handles == 3
+    assert told == [(Code.ABORTED, "SESSION_REVOKED", 0, 1)]
 
 
 def test_what_a_revoked_session_delivered_is_the_consumers(stubs: Stubs) -> None:

@@ -121,12 +121,13 @@ def test_a_client_that_gives_up_waits_no_longer_and_gets_nothing(small: Any) -> 
     daemon, stubs = small
     one, two = Lease(stubs), Lease(stubs)
     held = one.allocate(BUFFERS)
-    calls = [waiting(two, daemon, 1) for _ in range(2)]
+    # Longer than this test waits for the end of the wait.
+    calls = [waiting(two, daemon, 1, wait=60.0) for _ in range(2)]
     for call in calls:
         call.cancel()
     eventually(lambda: waiters(daemon) == 0)
     with Stubs(daemon.addresses[0]) as lost:
-        third = waiting(Lease(lost), daemon, 1)
+        third = waiting(Lease(lost), daemon, 1, wait=60.0)
     eventually(lambda: waiters(daemon) == 0)
     assert third.done()
     one.release(*held)

@@ -1,6 +1,7 @@
 //! Bringing a buffer home when its last reference is gone.
 
 use crate::header::{BufferHeader, Kind, Put};
+use crate::nesting;
 use crate::pool::{Pool, PoolInner};
 use std::ptr::NonNull;
 
@@ -44,7 +45,7 @@ unsafe fn bring_home(header: NonNull<BufferHeader>) {
     let (kind, index) = unsafe { (header.as_ref().kind, header.as_ref().index) };
     if kind != Kind::Pool {
         // SAFETY: as the caller promises.
-        unsafe { free_brought(header) };
+        unsafe { let_go_brought(header) };
         return;
     }
     // SAFETY: as above.
@@ -58,6 +59,21 @@ unsafe fn bring_home(header: NonNull<BufferHeader>) {
 /// # Safety
 /// - The caller took the last reference of `header`, which is not a pool's.
 #[cold]
+unsafe fn let_go_brought(header: NonNull<BufferHeader>) {
+    // SAFETY: the header is valid and nobody else has a reference.
+    let calls_somebody = unsafe { header.as_ref() }.calls_somebody();
+    // SAFETY: as the caller promises; for those that were put aside, as their callers promised.
+    let free = |header| unsafe { free_brought(header) };
+    if calls_somebody {
+        nesting::bounded(header, free);
+    } else {
+        // Nothing to nest; and with nobody to tell, the memory need not outlive its last view.
+        free(header);
+    }
+}
+
+/// # Safety
+/// - The caller took the last reference of `header`, which is not a pool's.
 unsafe fn free_brought(header: NonNull<BufferHeader>) {
     // SAFETY: the header is valid and nobody else has a reference.
     let BufferHeader { free, owner, kind, .. } = *unsafe { header.as_ref() };

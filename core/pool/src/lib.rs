@@ -35,6 +35,7 @@ mod header;
 mod home;
 #[cfg(all(test, loom))]
 mod models;
+mod nesting;
 mod pool;
 mod provenance;
 mod region;

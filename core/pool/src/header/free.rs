@@ -7,7 +7,9 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-/// Frees a buffer: called once, by whichever thread lets the last reference go.
+/// Frees a buffer: called once, by whichever thread lets the last reference go. Where free functions let go
+/// of buffers whose free functions let go of buffers, those deeper than 32 are called after the one around
+/// them instead of from within it.
 ///
 /// `header` may be read until the function returns; for a header at the head of the memory that is
 /// freed, not after that. `context` is what the header was made with.

@@ -197,6 +197,11 @@ impl BufferHeader {
         self.logged.store(logged, Ordering::Relaxed);
     }
 
+    /// Whether anybody is called when the last reference of brought memory goes.
+    pub(crate) fn calls_somebody(&self) -> bool {
+        self.free.function.is_some() || self.owner.put.is_some()
+    }
+
     /// Whether the memory may be written at all.
     #[inline(always)]
     pub fn is_memory_writable(&self) -> bool {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use QuotaEvent::{Exceeded, Recovered};
+use QuotaEvent::{Exceeded, Gone, Recovered};
 use common::{check_home, hub, numbered};
 use skbpool_deliver::{ConsumerConfig, DriverConfig, QuotaEvent};
 use skbpool_pool::SkbBatch;
@@ -53,7 +53,11 @@ fn over_the_quota_once_until_half_of_it_is_free() {
     }
     let pool = hub.pool().clone();
     drop((consumer, driver, cache));
-    assert_eq!(events.try_next(), None, "a watcher may outlive its consumer");
+    assert_eq!(
+        (events.try_next(), events.try_next()),
+        (Some(Gone), None),
+        "it outlives its consumer"
+    );
     check_home(&pool);
 }
 
@@ -113,4 +117,38 @@ fn a_watcher_sleeps_until_the_quota_is_exceeded() {
         driver.deliver(&mut numbered(&mut cache, 0..1), &mut cache);
         assert_eq!(watcher.join().unwrap(), [Some(Exceeded), Some(Recovered)]);
     });
+}
+
+/// The end is told once, after what came before it, and to those who sleep; then nobody waits.
+#[test]
+fn the_end_is_told_when_the_consumer_leaves() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    for recovers in [false, true] {
+        let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(4)).unwrap();
+        let mut deliver =
+            |frames| driver.deliver(&mut numbered(&mut cache, 0..frames), &mut cache).published;
+        let (mut events, mut asleep) = (consumer.quota_events(), consumer.quota_events());
+        assert_eq!(deliver(5), 4);
+        let soon = Instant::now() + Duration::from_secs(600);
+        assert_eq!(asleep.next_until(soon), Some(Exceeded));
+        if recovers {
+            assert_eq!(consumer.poll(&mut SkbBatch::new(), 4), 4);
+            assert_eq!((deliver(1), asleep.next_until(soon)), (1, Some(Recovered)));
+        }
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| asleep.next_until(soon));
+            drop(consumer);
+            assert_eq!(watcher.join().unwrap(), Some(Gone));
+        });
+        assert_eq!(deliver(9), 0);
+        assert_eq!((asleep.is_over(), asleep.next_until(soon)), (true, None));
+        let told: Vec<_> = std::iter::from_fn(|| events.next_until(soon)).collect();
+        let before = if recovers { &[Exceeded, Recovered][..] } else { &[Exceeded] };
+        assert_eq!(told, [before, &[Gone]].concat());
+        assert_eq!(events.missed(), 0);
+    }
+    drop((driver, cache));
+    check_home(hub.pool());
 }

@@ -145,7 +145,8 @@ impl Consumer {
         news
     }
 
-    /// A watcher of its quota, which may outlive it: when it is exceeded and when there is room again.
+    /// A watcher of its quota, which may outlive it: when it is exceeded, when there is room again, and
+    /// when the consumer is gone.
     pub fn quota_events(&self) -> QuotaEvents {
         self.shared.quota_events()
     }
@@ -198,5 +199,7 @@ impl Drop for Consumer {
         }
         self.links.clear();
         self.hub.detach_consumer(self.id);
+        // Last: who is told finds it detached.
+        self.shared.quota.tell_end();
     }
 }

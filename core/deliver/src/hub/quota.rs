@@ -33,9 +33,14 @@ impl Quota {
         Self { views, bytes, board: QuotaBoard::new() }
     }
 
-    /// A watcher of when it is exceeded, and when there is room again.
+    /// A watcher of when it is exceeded, when there is room again, and when that is over.
     pub(crate) fn events(&self) -> QuotaEvents {
         QuotaEvents::new(Arc::clone(&self.board))
+    }
+
+    /// Tells the watchers that the consumer was detached.
+    pub(super) fn tell_end(&self) {
+        self.board.tell_end();
     }
 
     /// Tells of a refusal, or that half of the quota was free after one.

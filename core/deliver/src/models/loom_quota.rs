@@ -195,6 +195,45 @@ fn a_refusal_beside_a_recovery() {
     });
 }
 
+/// A driver crosses while the consumer leaves: who is told of the crossing is told of it before the end,
+/// and nothing follows the end.
+#[test]
+fn the_end_beside_a_crossing() {
+    check(|| {
+        let board = QuotaBoard::new();
+        let mut events = QuotaEvents::new(Arc::clone(&board));
+        let theirs = Arc::clone(&board);
+        let other = thread::spawn(move || {
+            let mut events = QuotaEvents::new(Arc::clone(&theirs));
+            theirs.set_over(true);
+            theirs.set_over(false);
+            (events.try_next(), events)
+        });
+        board.tell_end();
+        let mut told: Vec<_> = std::iter::from_fn(|| events.try_next()).collect();
+        let (first, mut theirs) = other.join().unwrap();
+        told.extend(std::iter::from_fn(|| events.try_next()));
+        let (last, before) = told.split_last().unwrap();
+        let crossings = [QuotaEvent::Exceeded, QuotaEvent::Recovered];
+        assert_eq!((*last, before), (QuotaEvent::Gone, &crossings[..before.len()]));
+        // What the driver saw of its own crossings stays.
+        let seen = first.into_iter().chain(std::iter::from_fn(|| theirs.try_next()));
+        assert_eq!((seen.collect::<Vec<_>>(), events.missed()), (told, 0));
+    });
+}
+
+#[test]
+fn a_watcher_that_sleeps_is_told_the_end() {
+    check(|| {
+        let board = QuotaBoard::new();
+        let mut events = QuotaEvents::new(Arc::clone(&board));
+        let other = thread::spawn(move || board.tell_end());
+        assert_eq!(events.wait_next(), QuotaEvent::Gone);
+        other.join().unwrap();
+        assert_eq!(events.try_next(), None);
+    });
+}
+
 #[test]
 fn drivers_that_wait_are_counted() {
     check(|| {

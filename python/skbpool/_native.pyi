@@ -58,7 +58,7 @@ MAX_HOLDERS: int
 """Drivers, consumers and sessions of this process that can be accounted by name."""
 
 _PoolEvent = Literal["low_watermark", "exhausted", "high_watermark", "orphaned", "gone"]
-_QuotaEvent = Literal["quota_exceeded", "quota_recovered"]
+_QuotaEvent = Literal["quota_exceeded", "quota_recovered", "quota_gone"]
 _Bytes = TypeVar("_Bytes", bound=BytesLike)
 
 @final

@@ -24,14 +24,8 @@ const AT_MOST: u32 = 256;
 /// closed and everything is taken. As a context manager it detaches at the end.
 #[pyclass(module = "skbpool", frozen)]
 pub(crate) struct Consumer {
-    consumer: Slot<Attached, ConsumerStats>,
+    consumer: Slot<skbpool_deliver::Consumer, ConsumerStats>,
     bell: Arc<Bell>,
-}
-
-struct Attached {
-    consumer: skbpool_deliver::Consumer,
-    /// Tells the watchers of its quota that it is attached.
-    here: Arc<()>,
 }
 
 impl Consumer {
@@ -44,8 +38,7 @@ impl Consumer {
         let bell = Bell::new();
         let config = ConsumerConfig { bell: Some((Arc::clone(&bell), 0)), ..config };
         let consumer = py.detach(|| hub.attach_consumer(name, config)).or_raise(py)?;
-        let attached = Attached { consumer, here: Arc::default() };
-        Ok(Self { consumer: Slot::new("consumer", attached), bell })
+        Ok(Self { consumer: Slot::new("consumer", consumer), bell })
     }
 
     /// Waits for frames; answers whether there are some. Without, it was closed, or nothing more comes,
@@ -57,7 +50,7 @@ impl Consumer {
         let found = wait_for(py, timeout.0, |deadline| {
             loop {
                 // The lock is free while the bell is waited at.
-                let looked = self.consumer.with_detached(|Attached { consumer, .. }| {
+                let looked = self.consumer.with_detached(|consumer| {
                     if !consumer.arm() {
                         return Some(true);
                     }
@@ -75,7 +68,7 @@ impl Consumer {
                 }
                 let left = deadline.saturating_duration_since(Instant::now());
                 let called = self.bell.wait(left).is_some();
-                self.consumer.with_detached(|attached| attached.consumer.disarm());
+                self.consumer.with_detached(skbpool_deliver::Consumer::disarm);
                 if !called {
                     return None;
                 }
@@ -85,9 +78,9 @@ impl Consumer {
     }
 
     fn poll_some(&self, py: Python<'_>, at_most: u32) -> PyResult<SkbBatch> {
-        self.consumer.with(py, |attached| {
+        self.consumer.with(py, |consumer| {
             let mut batch = SkbBatch::new();
-            attached.consumer.poll(&mut batch, at_most as usize);
+            consumer.poll(&mut batch, at_most as usize);
             batch
         })
     }
@@ -127,7 +120,7 @@ impl Consumer {
     ///     Closed: The consumer was closed; `stats` has the sums.
     ///     ForkedPool: Another process made it, of which this one is a fork.
     fn missed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        drops_dict(py, &self.consumer.with(py, |attached| attached.consumer.missed())?)
+        drops_dict(py, &self.consumer.with(py, |consumer| consumer.missed())?)
     }
 
     /// Return a watcher of its quota from now on, as `QuotaEvents`.
@@ -136,27 +129,25 @@ impl Consumer {
     ///     Closed: The consumer was closed.
     ///     ForkedPool: Another process made it, of which this one is a fork.
     fn quota_events(&self, py: Python<'_>) -> PyResult<QuotaEvents> {
-        self.consumer.with(py, |Attached { consumer, here }| {
-            QuotaEvents::new(consumer.quota_events(), Arc::downgrade(here))
-        })
+        self.consumer.with(py, |consumer| QuotaEvents::new(consumer.quota_events()))
     }
 
     /// Whether nothing will ever come again: it was closed, or the hub was and everything is taken.
     #[getter]
     fn finished(&self, py: Python<'_>) -> bool {
-        self.consumer.with(py, |attached| attached.consumer.is_finished()).unwrap_or(true)
+        self.consumer.with(py, |consumer| consumer.is_finished()).unwrap_or(true)
     }
 
     /// Return its figures, as in `Hub.stats()["consumers"]`; after closing, those at the end.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.consumer.figures(py, |attached| attached.consumer.stats())?;
+        let stats = self.consumer.figures(py, |consumer| consumer.stats())?;
         consumer_dict(py, stats)
     }
 
     /// Detach the consumer. What lies in its rings is released and counted as missed; views that it took
     /// stay valid. Closing twice does nothing.
     fn close(&self, py: Python<'_>) {
-        self.consumer.close(py, |attached| attached.consumer.stats(), |_| None);
+        self.consumer.close(py, |consumer| consumer.stats(), |_| None);
         if !self.consumer.is_inherited() {
             self.bell.ring(0);
         }

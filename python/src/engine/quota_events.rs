@@ -4,56 +4,47 @@ use super::watcher::{Events, Watcher};
 use crate::arguments::Timeout;
 use pyo3::prelude::*;
 use skbpool_deliver::QuotaEvent;
-use std::sync::Weak;
 use std::time::Instant;
 
 /// What happens to a consumer's quota, from the moment `Consumer.quota_events` was called.
 ///
-/// Events are their names, which alternate:
+/// Events are their names, of which the first two alternate:
 ///
 /// - `"quota_exceeded"`: a frame was for it that its quota had no view for.
 /// - `"quota_recovered"`: it holds half of its quota or less again; told when a driver next delivers to
 ///   it.
+/// - `"quota_gone"`: the consumer was closed. Nothing follows.
 ///
-/// Iterating waits for each event as `wait(None)` does, and ends once the consumer is closed, which is
-/// noticed within 50 ms. Several threads may wait with one object: each event goes to one of them.
+/// Iterating waits for each event as `wait(None)` does, and ends after `"quota_gone"`. Several threads may wait with one object: each event goes to one of them.
 #[pyclass(module = "skbpool", frozen)]
 pub(crate) struct QuotaEvents {
-    watcher: Watcher<OfConsumer>,
+    watcher: Watcher<skbpool_deliver::QuotaEvents>,
 }
 
-struct OfConsumer {
-    events: skbpool_deliver::QuotaEvents,
-    /// Kept by the consumer as long as it is attached.
-    here: Weak<()>,
-}
-
-impl Events for OfConsumer {
+impl Events for skbpool_deliver::QuotaEvents {
     fn next_until(&mut self, deadline: Instant) -> Option<&'static str> {
-        let next =
-            if self.is_over() { self.events.try_next() } else { self.events.next_until(deadline) };
-        next.map(QuotaEvent::name)
+        skbpool_deliver::QuotaEvents::next_until(self, deadline).map(QuotaEvent::name)
     }
 
     fn missed(&self) -> u64 {
-        self.events.missed()
+        self.missed()
     }
 
     fn is_over(&self) -> bool {
-        self.here.strong_count() == 0
+        self.is_over()
     }
 }
 
 impl QuotaEvents {
-    pub(super) fn new(events: skbpool_deliver::QuotaEvents, here: Weak<()>) -> Self {
-        Self { watcher: Watcher::new("watcher", OfConsumer { events, here }) }
+    pub(super) fn new(events: skbpool_deliver::QuotaEvents) -> Self {
+        Self { watcher: Watcher::new("watcher", events) }
     }
 }
 
 #[pymethods]
 impl QuotaEvents {
-    /// Return the next event, or None after `timeout` seconds (None: never), and when the consumer is
-    /// closed.
+    /// Return the next event, or None after `timeout` seconds (None: never) and at once after
+    /// `"quota_gone"`.
     ///
     /// Other threads run meanwhile, and Ctrl-C ends the wait. Costs one load if there is an event.
     ///

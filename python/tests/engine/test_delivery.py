@@ -306,7 +306,7 @@ def test_closing_the_consumer_ends_its_waits(hub: Hub) -> None:
     consumer.close()
     for thread in threads:
         thread.join()
-    assert sorted(map(str, ended)) == ["False", "[]"]
+    assert sorted(map(str, ended)) == ["False", "['quota_gone']"]
     assert list(consumer) == []
     assert consumer.stats()["name"] == "out"
     with pytest.raises(Closed):

@@ -26,7 +26,8 @@ TESTS = {
     "pool": ["pool", "model"],
     "deliver": [
         *("hub", "quota_and_ring_full", "admission", "fan_out"),
-        *("drop_oldest", "copy_out", "block", "quota_events", "never_fits", "conservation"),
+        *("drop_oldest", "copy_out", "block", "quota_events", "never_fits", "wraps"),
+        "conservation",
     ],
 }
 

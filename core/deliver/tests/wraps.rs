@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::{all_dropped, check_edges, check_home, dropped, numbered, numbers};
+use common::{all_dropped, check_edges, check_home, dropped, hub, numbered, numbers};
 use skbpool_deliver::{ConsumerConfig, DriverConfig, Hub, Policy};
-use skbpool_pool::{Accounts, DropReason, Pool, SkbBatch, StartValues};
+use skbpool_pool::{Accounts, DropCount, DropReason, Pool, SkbBatch, StartValues};
 use std::sync::Arc;
 
 /// A hub whose counters, tags and generations begin there.
@@ -104,4 +104,48 @@ fn everything_wraps_and_nothing_is_lost() {
         check_edges(&hub);
         check_home(hub.pool());
     }
+}
+
+/// Figures are modulo 2^64, those that a caller counts as well: what is new of them is told, and sums of
+/// those who left add up.
+#[test]
+fn drops_beyond_what_a_counter_holds() {
+    use DropReason::{Malformed, Quota};
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let mut driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    for left_before in [0, 1, 2] {
+        let mut consumer = hub.attach_consumer("tap", ConsumerConfig::with_quota(1)).unwrap();
+        driver.deliver(&mut numbered(&mut cache, 0..3), &mut cache);
+        let counts = [
+            (Quota, 2, 16),
+            (Quota, u64::MAX, u64::MAX),
+            (Quota, 3, 4),
+            (Malformed, u64::MAX, u64::MAX),
+            // From here on there are none, as in the beginning.
+            (Malformed, 1, 1),
+            (Malformed, 5, 6),
+        ];
+        for (at, &(reason, frames, bytes)) in counts.iter().enumerate() {
+            if at != 0 {
+                consumer.count_refused(reason, frames, bytes);
+            }
+            assert_eq!(consumer.missed(), [DropCount { reason, frames, bytes }], "count {at}");
+            assert_eq!(consumer.missed(), []);
+            hub.stats();
+        }
+        let stats = consumer.stats();
+        assert_eq!((dropped(&stats, Quota), dropped(&stats, Malformed)), (4, 5));
+        driver.count_drop(Malformed, u64::MAX, u64::MAX);
+        consumer.count_refused(Malformed, u64::MAX - 5, 0);
+        drop(consumer);
+        let gone = hub.stats().detached_consumers;
+        assert_eq!(dropped(&gone, Malformed), 0u64.wrapping_sub(left_before + 1));
+        drop(driver);
+        driver = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+        let dropped = hub.stats().detached_drivers.dropped;
+        assert_eq!(dropped[0].frames, 0u64.wrapping_sub(left_before + 1));
+    }
+    drop((driver, cache));
+    check_home(hub.pool());
 }

@@ -82,7 +82,8 @@ impl Consumer {
         self.shared.frames.add(frames.len() as u64);
     }
 
-    /// Counts frames that were taken, and that the consumer can't use, as missed.
+    /// Counts frames that were taken, and that the consumer can't use, as missed. Figures are modulo 2^64:
+    /// more than were taken make them wrong, and nothing else.
     pub fn count_refused(&mut self, reason: DropReason, frames: u64, bytes: u64) {
         self.shared.count_refused(reason, frames, bytes);
     }
@@ -126,21 +127,20 @@ impl Consumer {
         self.shared.doorbell.disarm()
     }
 
-    /// What it missed since this was last asked, by reason.
+    /// What it missed since this was last asked, by reason, in the order of their numbers. As the figures
+    /// it is modulo 2^64.
     pub fn missed(&mut self) -> Vec<DropCount> {
         let now = self.stats().dropped;
-        let mut news = Vec::new();
-        for drop in &now {
-            let before = self.told.iter().find(|told| told.reason == drop.reason);
-            let (frames, bytes) = before.map_or((0, 0), |told| (told.frames, told.bytes));
-            if drop.frames != frames {
-                news.push(DropCount {
-                    reason: drop.reason,
-                    frames: drop.frames - frames,
-                    bytes: drop.bytes.saturating_sub(bytes),
-                });
-            }
-        }
+        let of = |drops: &[DropCount], reason| {
+            let drop = drops.iter().find(|drop| drop.reason == reason);
+            drop.map_or((0, 0), |drop| (drop.frames, drop.bytes))
+        };
+        let news = DropReason::ALL.into_iter().map(|reason| {
+            let (now, told) = (of(&now, reason), of(&self.told, reason));
+            let (frames, bytes) = (now.0.wrapping_sub(told.0), now.1.wrapping_sub(told.1));
+            DropCount { reason, frames, bytes }
+        });
+        let news = news.filter(|drop| drop.frames != 0).collect();
         self.told = now;
         news
     }

@@ -213,13 +213,14 @@ impl ConsumerShared {
         }
         // Both went out of the rings again without being taken: evicted by drivers, refused by itself.
         let evicted = stats.dropped.iter().find(|drop| drop.reason == DropReason::Evicted).copied();
-        let of =
-            |what: fn(&DropCount) -> u64| refused.iter().chain(&evicted).map(what).sum::<u64>();
-        let left = enqueued.saturating_sub(frames + of(|drop| drop.frames));
+        let and_out = |taken: u64, what: fn(&DropCount) -> u64| {
+            refused.iter().chain(&evicted).map(what).fold(taken, u64::wrapping_add)
+        };
+        let left = enqueued.saturating_sub(and_out(frames, |drop| drop.frames));
         add_drops(&mut stats.dropped, &refused);
         if detached {
             // What was published for it and never taken was released with its rings.
-            let bytes = enqueued_bytes.saturating_sub(bytes + of(|drop| drop.bytes));
+            let bytes = enqueued_bytes.saturating_sub(and_out(bytes, |drop| drop.bytes));
             if left != 0 {
                 let reason = DropReason::Detached;
                 add_drops(&mut stats.dropped, &[DropCount { reason, frames: left, bytes }]);

@@ -69,13 +69,13 @@ pub struct HubStats {
     pub detached_consumers: ConsumerStats,
 }
 
-/// Adds drops to drops, reason by reason.
+/// Adds drops to drops, reason by reason, modulo 2^64: callers count some of them, as many as they say.
 pub(crate) fn add_drops(into: &mut Vec<DropCount>, more: &[DropCount]) {
     for drop in more {
         match into.iter_mut().find(|known| known.reason == drop.reason) {
             Some(known) => {
-                known.frames += drop.frames;
-                known.bytes += drop.bytes;
+                known.frames = known.frames.wrapping_add(drop.frames);
+                known.bytes = known.bytes.wrapping_add(drop.bytes);
             }
             None => into.push(*drop),
         }

@@ -178,6 +178,26 @@ fn copies_outlive_their_consumer() {
     assert_eq!(hub.pool().stats().reserved, 0);
 }
 
+/// What a consumer makes of copies is charged where they were, wherever it lies: that may be more than its
+/// memory has.
+#[test]
+fn private_copies_of_copies_are_charged_with_them() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let (mut consumer, mut port) = attach(&hub, 1, BUFFER);
+    port.deliver(&mut numbered(&mut cache, 0..4), &mut cache);
+    let mut taken = SkbBatch::new();
+    assert_eq!(consumer.poll(&mut taken, 4), 4);
+    taken.as_mut_slice()[1..].iter_mut().for_each(|copy| copy.unshare(&mut cache).unwrap());
+    let stats = consumer.stats();
+    // The last of them is the only view of its buffer, which is as it was.
+    assert_eq!((stats.held, stats.copies_held_bytes), (1, 2 * BUFFER + 8));
+    assert_eq!(stats.copy_memory, BUFFER);
+    drop((taken, consumer));
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
 #[test]
 fn memory_without_room_for_a_buffer_is_refused() {
     let hub = hub(64);

@@ -17,9 +17,13 @@ pub struct ConsumerStats {
     pub bytes: u64,
     /// Frames that lie in its rings, or that it took and has not said yet what became of.
     pub queued: u64,
-    /// Views it holds, those in its rings included.
+    /// Views it holds, those in its rings included, and with them what was released while this was
+    /// read: under load it may tell more than the quota for a moment. Views that the consumer appends to
+    /// its own (`append_frag`), clones included, count as well though no quota granted them: with those
+    /// it may hold more.
     pub held: u64,
-    /// Truesize of those views in bytes.
+    /// Truesize of those views in bytes, read as `held`. Private copies that the consumer makes of them are
+    /// charged whole buffers, which may come to more than its quota of bytes.
     pub held_bytes: u64,
     /// Most views it may hold.
     pub quota: u64,
@@ -30,7 +34,9 @@ pub struct ConsumerStats {
     pub copied: u64,
     /// Bytes of those frames, each copied once.
     pub copied_bytes: u64,
-    /// Truesize of the copies it holds, those in its rings included.
+    /// Truesize of the copies it holds, those in its rings included, read as `held`. What `unshare`,
+    /// `linearize` and `pull_up` make of them stays charged to the holder of the copies (`NAME copies`),
+    /// wherever it lies: it may be more than `copy_memory`.
     pub copies_held_bytes: u64,
     /// Bytes of its own memory; 0: it has none.
     pub copy_memory: u64,

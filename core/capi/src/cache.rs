@@ -34,12 +34,22 @@ pub(crate) unsafe extern "C" fn skb_cache_release(
     skbs: *mut RawSkb,
     count: usize,
 ) {
-    // SAFETY: the caller gives a cache of its own.
-    let Cache { cache, batch } = unsafe { &mut *cache };
-    // SAFETY: the caller gives `count` skbs in a row, and owns them.
-    let taken = (0..count).filter_map(|position| unsafe { (*skbs.add(position)).take() });
-    batch.extend(taken);
-    batch.release(cache);
+    // Released at the very end: a free function may do anything, also use this cache and free it.
+    let mut brought = SkbBatch::new();
+    {
+        // SAFETY: the caller gives a cache of its own.
+        let Cache { cache, batch } = unsafe { &mut *cache };
+        for position in 0..count {
+            // SAFETY: the caller gives `count` skbs in a row, and owns them.
+            match unsafe { (*skbs.add(position)).take() } {
+                Some(skb) if skb.is_of_pools() => batch.push(skb),
+                Some(skb) => brought.push(skb),
+                None => {}
+            }
+        }
+        batch.release(cache);
+    }
+    drop(brought);
 }
 
 pub(crate) unsafe extern "C" fn skb_cache_flush(cache: *mut Cache) {

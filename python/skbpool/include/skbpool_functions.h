@@ -169,7 +169,8 @@ static inline int skb_cache_alloc(skb_cache *cache, skb_buffer_header **out)
 }
 
 /* Releases `count` views and nulls their headers: one atomic operation for each run of views of one
- * buffer, none if the run holds all its references. */
+ * buffer, none if the run holds all its references. Views of brought memory go last, so their free
+ * functions find all `count` headers null, and may use the cache and free it. */
 static inline void skb_cache_release(skb_cache *cache, skb_t *skbs, size_t count)
 {
     skbpool_table->skb_cache_release(cache, skbs, count);

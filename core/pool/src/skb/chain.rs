@@ -111,6 +111,13 @@ impl Skb {
         Ok(())
     }
 
+    /// Whether all its buffers are pools'. Then letting it go calls no free function, which could do anything.
+    #[inline(always)]
+    pub fn is_of_pools(&self) -> bool {
+        self.header().index().is_some()
+            && self.fragments.as_deref().is_none_or(|list| list.views.iter().all(Skb::is_of_pools))
+    }
+
     /// Whether every part is the only view of writable memory.
     pub(super) fn parts_are_writable(&self) -> bool {
         let fragments = self.fragments.as_deref().map_or(&[][..], |list| &list.views);

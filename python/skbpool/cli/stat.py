@@ -58,6 +58,7 @@ def stat(server: Server = None, json: Json = False) -> None:
 
 def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
     """Return the statistics under their documented keys."""
+    from skbpool.cli.output import enum_name
     from skbpool.v1 import server_pb2
 
     return {
@@ -85,7 +86,7 @@ def as_dict(statistics: "server_pb2.GetStatisticsResponse") -> dict[str, Any]:
             for consumer in statistics.consumers
         ],
         "copies": {
-            _enum(server_pb2.CopyStage.Name, copy.stage, "COPY_STAGE_"): {
+            enum_name(server_pb2.CopyStage.Name, copy.stage, "COPY_STAGE_"): {
                 "frames": copy.frames,
                 "bytes": copy.bytes,
             }

@@ -70,7 +70,7 @@ class MethodTable(grpc.GenericRpcHandler):
         """As `add_unary`, for an answer that may wait and sees whether the client still does."""
         method = f"{service}/{name}"
         handler = waiting_unary(
-            method, kind, answer, self._recorder, self._laggards, self._max_message_bytes
+            method, kind, answer, self.recorder, self._laggards, self._max_message_bytes
         )
         self._handlers[f"/{method}"] = (method, handler)
 

@@ -143,7 +143,7 @@ def show(figures: dict[str, Any]) -> None:
     holders = table("Holders", "holder", "kind", *heads)
     for holder in figures["holders"]:
         numbers = [holder[key] for key in ("count", "bytes", "peak_count", "peak_bytes")]
-        oldest = age(holder["oldest_at_least"])
+        oldest = age(holder["oldest_at_least"]) or "-"
         holders.add_row(holder["name"], holder["kind"], *map(count, numbers), oldest)
     drivers = table("Drivers", "driver", "frames", "bytes", "unclaimed", "dropped")
     for driver in figures["drivers"]:

@@ -148,6 +148,8 @@ impl LinkTx {
     }
 
     /// Puts the copies behind the views, or each in its place among them.
+    #[cold]
+    #[inline(never)]
     pub(super) fn place_copies(&mut self, views: &mut SkbBatch) {
         if self.places.is_empty() {
             return views.append(&mut self.copied);

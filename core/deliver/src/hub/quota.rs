@@ -94,15 +94,13 @@ impl Quota {
         chained: bool,
         grant: &mut Grant,
     ) -> usize {
-        let short;
-        (*grant, short) = if chained || self.bytes.is_some() {
-            self.fit_sized(holder, frames)
-        } else {
-            let wanted = frames.len() as u64;
-            let views = self.views.grant(|| holder.held().0, wanted);
-            (Grant { frames: views as usize, views, bytes: 0 }, views < wanted)
-        };
-        self.note(holder, short, grant);
+        if chained || self.bytes.is_some() {
+            return self.fit_sized(holder, frames, grant);
+        }
+        let wanted = frames.len() as u64;
+        let views = self.views.grant(|| holder.held().0, wanted);
+        *grant = Grant { frames: views as usize, views, bytes: 0 };
+        self.note(holder, views < wanted, grant);
         grant.frames
     }
 
@@ -115,14 +113,14 @@ impl Quota {
         views
     }
 
-    /// The grant, and whether one is refused that an empty consumer would be granted; others do not
-    /// count.
+    /// As [`Quota::fit`], where frames are charged differently.
     #[inline(never)]
     fn fit_sized<'a>(
         &self,
         holder: &Holder,
         frames: impl Iterator<Item = &'a Skb> + Clone,
-    ) -> (Grant, bool) {
+        grant: &mut Grant,
+    ) -> usize {
         let mut frames = frames.filter(|skb| self.may_ever_grant(skb));
         let (views, bytes) = charge(frames.clone());
         let granted_views = self.views.grant(|| holder.held().0, views);
@@ -145,9 +143,11 @@ impl Quota {
         });
         let (views, bytes) = left;
         self.settle(views, bytes);
-        let grant =
+        *grant =
             Grant { frames: fitting, views: granted_views - views, bytes: granted_bytes - bytes };
-        (grant, short)
+        // One that never fits does not count as refused.
+        self.note(holder, short, grant);
+        fitting
     }
 
     /// Views and bytes that are in the way of granting those of `frames` now that ever fit.

@@ -77,5 +77,5 @@ def test_sigterm_ends_the_daemon_beside_a_stopped_client(address: str) -> None:
             daemon.signal(signal.SIGTERM)
             code, _, errors = daemon.finish()
             assert code == 0, errors
-            # A TCP connection that nobody reads, gRPC may give up by itself when the deadline comes.
+            # A TCP connection that nobody reads gRPC may give up by itself at the deadline.
             assert "cut off" in errors or not address.startswith("unix:")

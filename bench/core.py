@@ -220,7 +220,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--ops", default="", help="only these, separated by commas")
     parser.add_argument("--seconds", type=float, default=0.25, help="of each sample")
-    parser.add_argument("--no-write", action="store_true", help="only print the tables")
+    parser.add_argument("--no-write", action="store_true", help="print only, as --ops does")
     options = parser.parse_args()
     chosen = set(filter(None, options.ops.split(",")))
     if unknown := chosen - {goal.op for goal in GOALS + BESIDE}:
@@ -244,7 +244,9 @@ def main() -> int:
     for title, part in (("The core", GOALS), ("Beside it", BESIDE)):
         if shown := [row for row in rows if row.goal in part]:
             show(title, shown, setup.peer or "no DPDK here")
-    if not options.no_write:
+    if options.ops:
+        note("only some operations were measured, so nothing is written")
+    elif not options.no_write:
         raw = {"machine": about, "load_average_after": machine.load(), **setup.about}
         write("core", rows, {**raw, "samples": samples})
     return 0

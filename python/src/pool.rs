@@ -216,8 +216,8 @@ impl Pool {
 
     /// Switch the recording of allocations, for `leak_report`.
     ///
-    /// Switched on for the first time it takes 64 bytes a buffer, until the pool goes. An allocation that
-    /// is recorded costs some microseconds for its Python frame, others nothing.
+    /// A new pool records one of 4096 allocations, for which it has 64 bytes a buffer. An allocation that is
+    /// recorded costs some microseconds for its Python frame, others nothing.
     ///
     /// Args:
     ///     mode: "off", "sampled" (one of `every` allocations), or "full" (all, and each release).
@@ -225,7 +225,7 @@ impl Pool {
     ///
     /// Raises:
     ///     ValueError: The mode is none of these, or `every` is 0.
-    #[pyo3(signature = (mode, *, every = Number(1024)), text_signature = "($self, mode, *, every=1024)")]
+    #[pyo3(signature = (mode, *, every = Number(4096)), text_signature = "($self, mode, *, every=4096)")]
     fn set_provenance(&self, mode: &str, every: Number) -> PyResult<()> {
         self.pool.set_provenance(provenance::mode(mode, every.0)?);
         Ok(())

@@ -176,9 +176,11 @@ def main() -> None:
                 run_generated(place, chosen, report)
             else:
                 run_written(table, place, chosen, report)
+    if not report.counts:
+        parser.error(f"no mutation has {' or '.join(options.only)} in its name; --list names them")
     totals = ", ".join(f"{count} {outcome}" for outcome, count in report.counts.most_common())
     print(f"{report.counts.total()} mutations: {totals}, in {time.monotonic() - start:.0f} s")
-    sys.exit(0 if report.passed() and report.counts else 1)
+    sys.exit(0 if report.passed() else 1)
 
 
 def print_list(table: str, chosen: Chosen) -> None:

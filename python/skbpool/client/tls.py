@@ -38,8 +38,13 @@ class Tls:
     """Name that the daemon's certificate has to be for; None: the host of the address."""
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Tls | None":
-        """Return what SKBPOOL_TLS_CA, _CERTIFICATE and _PRIVATE_KEY say; None: nothing."""
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Tls | None":
+        """Return what SKBPOOL_TLS_CA, _CERTIFICATE and _PRIVATE_KEY say; None: nothing.
+
+        Args:
+            environ: Where they are looked up; None: the environment of this process.
+        """
+        environ = os.environ if environ is None else environ
         names = (CA_VARIABLE, CERTIFICATE_VARIABLE, PRIVATE_KEY_VARIABLE)
         files = [environ.get(name) or None for name in names]
         return cls(*files) if any(files) else None

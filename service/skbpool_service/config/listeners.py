@@ -255,7 +255,9 @@ def check_distinct(listeners: list[tuple[str, ListenerSettings]]) -> None:
 
 def check_names(roles: dict[str, list[Role]], info: ValidationInfo) -> None:
     """Raise ValueError for a table of names that nothing asks for."""
-    listeners: list[ListenerSettings] = info.data.get("listener") or []
+    if "listener" not in info.data:
+        return  # what is wrong there is told already
+    listeners: list[ListenerSettings] = info.data["listener"] or []
     if roles and not any(listener.asks_certificates for listener in listeners):
         raise ValueError(
             "names of client certificates have roles, and no listener asks for certificates: name "

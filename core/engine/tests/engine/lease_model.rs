@@ -258,5 +258,5 @@ fn twice(handles: &[u64]) -> Option<Refused> {
 fn overlap(one: (u64, u32, u32), two: (u64, u32, u32)) -> bool {
     let (one, two) = ((one.1, one.2), (two.1, two.2));
     let (low, high) = if one <= two { (one, two) } else { (two, one) };
-    high.0 < low.0 + low.1
+    u64::from(high.0) < u64::from(low.0) + u64::from(low.1)
 }

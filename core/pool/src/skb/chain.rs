@@ -125,6 +125,7 @@ impl Skb {
     }
 
     /// `trim` for a chain; `len` is at most what there is.
+    #[inline(never)]
     pub(super) fn trim_chain(&mut self, len: u32) -> Result<(), SkbError> {
         // Dropped last: a free function may do anything, and this frame is complete by then.
         let mut gone = Vec::new();

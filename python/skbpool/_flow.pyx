@@ -4,6 +4,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.number cimport PyNumber_AsSsize_t
 from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
@@ -282,7 +283,7 @@ cdef class FiveTuples:
         cdef FiveTuple made
         if isinstance(key, slice):
             return [self[position] for position in range(*key.indices(self.count))]
-        position = key
+        position = PyNumber_AsSsize_t(key, IndexError)
         if position < 0:
             position += self.count
         if position < 0 or position >= self.count:

@@ -18,7 +18,7 @@ from skbpool._flow cimport FiveTuple
 from skbpool._lending cimport (
     deallocate, has_free, has_spare, lend, let_go_of, pop_free, settle, settle_of, take_spare,
 )
-from skbpool._slicing cimport byte_at, plain_slice, unpack
+from skbpool._slicing cimport byte_at, index_of, plain_slice, unpack
 from skbpool._support cimport check, export_bytes, number, pool_of, refuse_exports
 from skbpool._writable cimport writable
 
@@ -46,8 +46,9 @@ cdef class Skb:
     be written if this is the only view and the memory is writable. The words are those of the
     Linux kernel's sk_buff.
 
-    Made by `Buffer.into_skb`, `Armed.skb` and `Fill.cut`. Releasing it twice is harmless; any other
-    use after release raises `BufferReleased`. A view equals only itself.
+    Made by `Buffer.into_skb`, `Armed.skb` and `Fill.cut`. A view equals only itself. Releasing it
+    twice is harmless; any other use after release raises `BufferReleased`. Verbs raise `OutOfRange`
+    for numbers below 0 or above 2^32 - 1, fields `OverflowError` for what does not fit.
 
     Example:
         >>> from skbpool import Pool
@@ -128,7 +129,7 @@ cdef class Skb:
                 unpack(key, &start, &stop)
                 length = PySlice_AdjustIndices(skb_len(self.alive()), &start, &stop, 1)
             return self.part(start, length)
-        start = key
+        start = index_of(key)  # may run anything
         return byte_at(self.alive(), start)
 
     cdef object bytes_at(self, uint8_t *data, Py_ssize_t length):
@@ -210,9 +211,7 @@ cdef class Skb:
     def slice(self, offset, length):
         """Return a view of `length` bytes from `offset` on; `skb[3:7]` is `skb.slice(3, 4)`.
 
-        Raises:
-            OutOfRange: The bytes are not all there.
-            Nonlinear: They reach into the fragments of a chain.
+        Raises OutOfRange unless the bytes are all there, Nonlinear if they reach into fragments.
         """
         return self.part(number(offset), number(length))
 
@@ -232,9 +231,7 @@ cdef class Skb:
     def copy(self, pool=None):
         """Return a copy in buffers of `pool`; None: the pool of this view's buffer.
 
-        Raises:
-            PoolExhausted: No buffer is free.
-            NoPool: The view's own buffer belongs to no pool.
+        Raises PoolExhausted if no buffer is free, NoPool if the view's own belongs to no pool.
         """
         cdef Skb copy = fresh()
         check(skb_copy(&copy.skb, &self.skb, pool_of(pool)))

@@ -2,6 +2,7 @@
 """Many views as one thing, and how views and batches become Python objects."""
 
 cimport cython
+from cpython.number cimport PyNumber_AsSsize_t
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.slice cimport PySlice_AdjustIndices, PySlice_Unpack
 from libc.stdint cimport uint64_t
@@ -195,7 +196,7 @@ cdef class SkbBatch:
                 clone = clone_of(&skbs[start + position * step])
                 check(skb_batch_push(part.batch, &clone.skb))
             return part
-        start = key
+        start = PyNumber_AsSsize_t(key, IndexError)
         skbs = skb_batch_skbs(self.batch, &count)
         if start < 0:
             start += count

@@ -1,31 +1,15 @@
 # cython: language_level=3
 """Slices and single bytes of a view; plain slices without the general functions of CPython."""
 
+from cpython.number cimport PyNumber_AsSsize_t
 from cpython.slice cimport PySlice_Unpack
 from libc.stdint cimport uint8_t
 
 from skbpool cimport skb_copy_bits, skb_len, skb_t
-from skbpool._support cimport check
+from skbpool._support cimport check, small_int
 
 cdef extern from *:
     """
-    /* Whether an index is an int small enough to be read in place. */
-    static inline int skbpool_small_int(PyObject *index, Py_ssize_t *value)
-    {
-        if (!PyLong_CheckExact(index))
-            return 0;
-    #if PY_VERSION_HEX >= 0x030C0000
-        if (!PyUnstable_Long_IsCompact((PyLongObject *)index))
-            return 0;
-        *value = PyUnstable_Long_CompactValue((PyLongObject *)index);
-    #else
-        if (Py_SIZE(index) < -1 || Py_SIZE(index) > 1)
-            return 0;
-        *value = Py_SIZE(index) * (Py_ssize_t)((PyLongObject *)index)->ob_digit[0];
-    #endif
-        return 1;
-    }
-
     /*
      * Reads a slice of ints and None, with step None, of a sequence of `size`: what
      * PySlice_Unpack() and PySlice_AdjustIndices() do, without calls. 0: it is no such slice.
@@ -53,6 +37,15 @@ cdef extern from *:
     bint plain_slice "skbpool_plain_slice" (
         object key, Py_ssize_t size, Py_ssize_t *start, Py_ssize_t *length
     ) noexcept
+
+
+cdef inline Py_ssize_t index_of(object key) except? -1:
+    """Return a number that may be an index; OutOfRange for one that cannot be any's."""
+    cdef Py_ssize_t index
+    if small_int(key, &index):
+        return index
+    from skbpool.errors import OutOfRange
+    return PyNumber_AsSsize_t(key, OutOfRange)
 
 
 cdef inline int unpack(object key, Py_ssize_t *start, Py_ssize_t *stop) except -1:

@@ -2,10 +2,32 @@
 """What the Cython modules of this package share."""
 
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport uint32_t, uintptr_t
 
 from skbpool cimport skb_pool
+
+cdef extern from *:
+    """
+    /* Whether an index is an int small enough to be read in place. */
+    static inline int skbpool_small_int(PyObject *index, Py_ssize_t *value)
+    {
+        if (!PyLong_CheckExact(index))
+            return 0;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)index))
+            return 0;
+        *value = PyUnstable_Long_CompactValue((PyLongObject *)index);
+    #else
+        if (Py_SIZE(index) < -1 || Py_SIZE(index) > 1)
+            return 0;
+        *value = Py_SIZE(index) * (Py_ssize_t)((PyLongObject *)index)->ob_digit[0];
+    #endif
+        return 1;
+    }
+    """
+    bint small_int "skbpool_small_int" (object index, Py_ssize_t *value) noexcept
 
 
 cdef inline int check(int code) except -1:
@@ -16,9 +38,26 @@ cdef inline int check(int code) except -1:
     return 0
 
 
+cdef inline uint32_t any_number(object given) except? 0xFFFFFFFF:
+    """As `number`, for anything."""
+    cdef int overflow = 0
+    cdef object index = PyNumber_Index(given)
+    cdef long long value = PyLong_AsLongLongAndOverflow(index, &overflow)
+    if overflow != 0 or value != <long long><uint32_t>value:
+        from skbpool.errors import OutOfRange
+
+        # Python refuses to write out what is very long.
+        named = index if index.bit_length() < 128 else "a number of more than 127 bits"
+        raise OutOfRange(f"{named} is not between 0 and 4294967295")
+    return <uint32_t>value
+
+
 cdef inline uint32_t number(object given) except? 0xFFFFFFFF:
-    """Return an integer of 32 bits; by itself Cython takes `__int__` instead of `__index__`."""
-    return PyNumber_Index(given)
+    """Return an integer of 32 bits, by its `__index__`; OutOfRange if it has more."""
+    cdef Py_ssize_t small
+    if small_int(given, &small) and small == <Py_ssize_t><uint32_t>small:
+        return <uint32_t>small
+    return any_number(given)
 
 
 cdef inline int refuse_exports(Py_ssize_t exports, str what) except -1:

@@ -123,10 +123,13 @@ class BadMemory(SkbpoolError, ValueError):
 
 
 class OutOfRange(SkbpoolError, IndexError):
-    """Bytes outside the buffer or the view."""
+    """Bytes outside the buffer or the view, or a number that no verb can take.
+
+    Those are all but 0 to 2^32 - 1, for every verb. For a pool's count and order it is `BadPool`.
+    """
 
     start: int
-    """First byte asked for."""
+    """First byte asked for; absent, as the others, where it is the number that cannot be."""
     end: int
     """First byte after those asked for."""
     size: int

@@ -4,6 +4,7 @@ use crate::error::exception;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use skbpool_pool::{MAX_BUFFERS, MAX_ORDER};
 use std::time::Duration;
 
 /// An offset, a length or a count in 32 bits.
@@ -14,7 +15,7 @@ impl<'py> FromPyObject<'_, 'py> for Number {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        whole(object)?.map(Self).map_err(|number| {
+        object.extract::<Whole>()?.0.map(Self).map_err(|number| {
             let message = format!("{number} is not between 0 and 4294967295");
             exception(object.py(), "OutOfRange", &message, &[])
         })
@@ -74,13 +75,17 @@ fn named(index: &Bound<'_, PyAny>) -> String {
     }
 }
 
-/// A time that has an end, in seconds.
+/// The count and the order that describe a pool.
 ///
 /// # Errors
-/// ValueError: `what` is negative, or no number that a time can have.
-pub(crate) fn seconds(seconds: f64, what: &str) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyValueError::new_err(format!("{what} is 0 or more seconds, not {seconds}")))
+/// BadPool for what cannot even be asked for; of the rest the core says whether there is such a pool.
+pub(crate) fn pool_of(py: Python<'_>, count: Whole, order: Whole) -> PyResult<(u32, u8)> {
+    let refuse = |message: String| exception(py, "BadPool", &message, &[]);
+    let count =
+        count.0.map_err(|count| format!("a pool has 1 to {MAX_BUFFERS} buffers, not {count}"));
+    let order = order.0.and_then(|order| u8::try_from(order).map_err(|_| order.to_string()));
+    let order = order.map_err(|order| format!("the order is 0 to {MAX_ORDER}, not {order}"));
+    Ok((count.map_err(refuse)?, order.map_err(refuse)?))
 }
 
 /// How long a call may wait: seconds, or `None` for ever.

@@ -2,6 +2,7 @@
 
 use crate::arguments::Number;
 use crate::error::Error;
+use crate::pickling;
 use crate::py_types::skb_into_py;
 use pyo3::prelude::*;
 use skbpool_capi::Failure;
@@ -106,6 +107,10 @@ impl Armed {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
         self.release();
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        pickling::refuse(slf)
     }
 
     fn __repr__(&self) -> String {

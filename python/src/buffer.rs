@@ -4,6 +4,7 @@ use crate::arguments::Number;
 use crate::armed::Armed;
 use crate::error::Error;
 use crate::fill::Fill;
+use crate::pickling;
 use crate::py_types::skb_into_py;
 use crate::python_owner::Kept;
 use pyo3::ffi;
@@ -249,6 +250,10 @@ impl Buffer {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) -> Result<(), Error> {
         self.release()
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        pickling::refuse(slf)
     }
 
     fn __repr__(&self) -> String {

@@ -2,6 +2,7 @@
 
 use crate::arguments::Number;
 use crate::error::Error;
+use crate::pickling;
 use crate::py_types::skb_into_py;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -171,6 +172,10 @@ impl Fill {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, _exception: &Bound<'_, pyo3::types::PyTuple>) {
         self.release();
+    }
+
+    fn __reduce__(slf: &Bound<'_, Self>) -> PyResult<()> {
+        pickling::refuse(slf)
     }
 
     fn __repr__(&self) -> String {

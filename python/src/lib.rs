@@ -13,6 +13,7 @@ mod error;
 mod fill;
 mod holders;
 mod nesting;
+mod pickling;
 mod pool;
 mod pool_settings;
 mod provenance;

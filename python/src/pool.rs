@@ -1,6 +1,6 @@
 //! `skbpool.Pool`.
 
-use crate::arguments::{Number, Timeout, Whole, seconds};
+use crate::arguments::{Number, Timeout, Whole, duration};
 use crate::buffer::Buffer;
 use crate::engine::pool_events::PoolEvents;
 use crate::error::Error;
@@ -49,14 +49,14 @@ pub(crate) struct Pool {
 #[pymethods]
 impl Pool {
     #[new]
-    #[pyo3(signature = (count, order = Number(0), *, name = "pool", huge_pages = "never",
+    #[pyo3(signature = (count, order = Whole(Ok(0)), *, name = "pool", huge_pages = "never",
                         watermarks = None, depot_shards = Whole(Ok(1))),
            text_signature = "(count, order=0, *, name='pool', huge_pages='never', watermarks=None, \
                              depot_shards=1)")]
     fn new(
         py: Python<'_>,
         count: Whole,
-        order: Number,
+        order: Whole,
         name: &str,
         huge_pages: &str,
         watermarks: Option<(Whole, Whole)>,
@@ -260,7 +260,7 @@ impl Pool {
         held_longer_than: f64,
         examples: Number,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let limit = seconds(held_longer_than, "held_longer_than")?;
+        let limit = duration("held_longer_than", held_longer_than)?;
         settle_slices(py);
         let report = py.detach(|| self.pool.leak_report(limit, examples.0 as usize));
         provenance::report(py, &report)

@@ -1,9 +1,9 @@
 //! What Python says of a pool to be made, checked.
 
-use crate::arguments::{Number, Whole};
+use crate::arguments::{Whole, pool_of};
 use crate::error::exception;
 use pyo3::prelude::*;
-use skbpool_pool::{HugePages, MAX_BUFFERS, MAX_DEPOT_SHARDS, MAX_ORDER, Pool, PoolBuilder};
+use skbpool_pool::{HugePages, MAX_DEPOT_SHARDS, Pool, PoolBuilder};
 
 /// A builder with these settings. Python's integers have no limit; of those that fit 32 bits the core
 /// says whether they are right.
@@ -13,7 +13,7 @@ use skbpool_pool::{HugePages, MAX_BUFFERS, MAX_DEPOT_SHARDS, MAX_ORDER, Pool, Po
 pub(crate) fn builder(
     py: Python<'_>,
     count: Whole,
-    order: Number,
+    order: Whole,
     name: &str,
     huge_pages: &str,
     watermarks: Option<(Whole, Whole)>,
@@ -23,9 +23,7 @@ pub(crate) fn builder(
     let limited = |number: Whole, what: String| {
         number.0.map_err(|number| refuse(format!("{what}, not {number}")))
     };
-    let buffers = limited(count, format!("a pool has 1 to {MAX_BUFFERS} buffers"))?;
-    let order = u8::try_from(order.0)
-        .map_err(|_| refuse(format!("the order is 0 to {MAX_ORDER}, not {}", order.0)))?;
+    let (buffers, order) = pool_of(py, count, order)?;
     let huge_pages = match huge_pages {
         "never" => HugePages::Never,
         "try" => HugePages::Try,

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from skbpool import BadPool, OutOfRange, Pool
+from skbpool import BadPool, OutOfRange, Pool, SkbBatch
+from skbpool._native import EmulatedNic
 
 
 class Raises:
@@ -20,6 +21,15 @@ class Raises:
         raise self.error
 
 
+MAKES_A_POOL: dict[str, Callable[[Any], object]] = {
+    "a pool's count": lambda number: Pool(number),
+    "a pool's order": lambda number: Pool(1, number),
+    "a card's buffers": lambda number: EmulatedNic(rate="max", buffers=number),
+    "a card's order": lambda number: EmulatedNic(rate="max", order=number),
+}
+
+NO_VERB = ("a pool's count", "a pool's order", "a timeout")
+
 TAKES_A_NUMBER: dict[str, Callable[[Pool, Any], object]] = {
     "a pool's count": lambda pool, number: Pool(number),
     "a pool's order": lambda pool, number: Pool(1, number),
@@ -34,7 +44,11 @@ TAKES_A_NUMBER: dict[str, Callable[[Pool, Any], object]] = {
     "bytes pushed": lambda pool, number: pool.alloc().into_skb().push(number),
     "bytes put": lambda pool, number: pool.alloc().into_skb().put(number),
     "bytes pulled": lambda pool, number: pool.alloc().into_skb().pull(number),
+    "a length kept": lambda pool, number: pool.alloc().into_skb().trim(number),
+    "bytes reserved": lambda pool, number: pool.alloc().into_skb(0, 0).reserve(number),
+    "bytes pulled up": lambda pool, number: pool.alloc().into_skb().pull_up(number),
     "a slice": lambda pool, number: pool.alloc().into_skb().slice(0, number),
+    "a slice's offset": lambda pool, number: pool.alloc().into_skb().slice(number, 0),
 }
 
 
@@ -62,10 +76,23 @@ def test_what_a_number_raises_reaches_the_caller(
     ids=lambda value: "",
 )
 def test_numbers_of_any_size_are_refused_and_named(pool: Pool, number: int, named: str) -> None:
-    with pytest.raises(BadPool, match=named):
-        Pool(number)
-    with pytest.raises(OutOfRange, match=named):
-        pool.alloc_bulk(number)
+    for make in MAKES_A_POOL.values():
+        with pytest.raises(BadPool, match=named):
+            make(number)
+    for name, verb in TAKES_A_NUMBER.items():
+        if name not in NO_VERB:
+            with pytest.raises(OutOfRange, match=named):
+                verb(pool, number)
+    assert pool.stats().in_flight == 0
+
+
+def test_an_index_of_any_size_is_out_of_range(pool: Pool) -> None:
+    batch = SkbBatch([pool.alloc().into_skb(0, 1)])
+    for index in (1, -2, 1 << 31, 1 << 63, -(1 << 63) - 1, 1 << 20_000):
+        with pytest.raises(OutOfRange):
+            batch[0][index]
+        with pytest.raises(IndexError):
+            batch[index]
 
 
 @pytest.mark.parametrize("name", TAKES_A_NUMBER)

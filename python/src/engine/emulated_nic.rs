@@ -4,7 +4,7 @@ use super::drops::drops_dict;
 use super::failure::{IntoException, OrRaise};
 use super::memory::bytes_written;
 use super::slot::forked;
-use crate::arguments::Timeout;
+use crate::arguments::{Timeout, Whole, pool_of};
 use crate::record::fields;
 use crate::wait::wait_for;
 use pyo3::exceptions::PyValueError;
@@ -53,7 +53,8 @@ pub(crate) struct EmulatedNic {
 impl EmulatedNic {
     #[new]
     #[pyo3(signature = (*, rate, size = 64, frames = None, duration = None, stream = 0, capture = None,
-                        loops = 1, ring = 512, buffers = 4096, order = 0, driver = String::new()),
+                        loops = 1, ring = 512, buffers = Whole(Ok(4096)), order = Whole(Ok(0)),
+                        driver = String::new()),
            text_signature = "(*, rate, size=64, frames=None, duration=None, stream=0, capture=None, \
                              loops=1, ring=512, buffers=4096, order=0, driver='')")]
     #[allow(clippy::too_many_arguments, reason = "each has a name in Python")]
@@ -67,10 +68,11 @@ impl EmulatedNic {
         capture: Option<PathBuf>,
         loops: u32,
         ring: u32,
-        buffers: u32,
-        order: u8,
+        buffers: Whole,
+        order: Whole,
         driver: String,
     ) -> PyResult<Self> {
+        let (buffers, order) = pool_of(py, buffers, order)?;
         let rate: Rate = rate
             .parse()
             .map_err(|error: skbpool_nic::RateError| PyValueError::new_err(error.to_string()))?;

@@ -3,7 +3,7 @@
 use super::consumer::Consumer;
 use super::driver_port::DriverPort;
 use super::drops::drops_dict;
-use crate::arguments::{Bytes, Number, seconds};
+use crate::arguments::{Bytes, Number, duration};
 use crate::pool::Pool;
 use crate::record::fields;
 use pyo3::prelude::*;
@@ -78,7 +78,7 @@ impl Hub {
         buffers: Number,
         may_block: f64,
     ) -> PyResult<DriverPort> {
-        let may_block = seconds(may_block, "may_block")?;
+        let may_block = duration("may_block", may_block)?;
         let config = DriverConfig { buffers: buffers.0, may_block };
         DriverPort::attach(py, &self.hub, name, config)
     }

@@ -1,6 +1,6 @@
 //! Policies of consumers, as Python names them.
 
-use crate::arguments::seconds;
+use crate::arguments::duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use skbpool_deliver::Policy;
@@ -19,7 +19,7 @@ pub(super) fn policy(
         ("drop_oldest", None, None) => Policy::DropOldest,
         ("copy_out", Some(bytes), None) => Policy::CopyOut { bytes },
         ("block", None, Some(at_most)) => {
-            Policy::Block { at_most: seconds(at_most, "block_at_most")? }
+            Policy::Block { at_most: duration("block_at_most", at_most)? }
         }
         ("drop_newest" | "drop_oldest" | "copy_out" | "block", ..) => {
             return Err(PyValueError::new_err(

@@ -218,6 +218,9 @@ cdef class Skb:
     def append_frag(self, Skb other not None):
         """Append the data of another view, which is used up, without copying: makes a chain.
 
+        A view of a memoryview of this very view makes this one Exported, and keeps it for ever
+        unless `trim` cuts it off: no garbage collector sees that circle.
+
         Raises:
             Exported: Memoryviews of the other view are alive.
             OutOfRange: The whole would exceed 2^32 - 1 bytes.

@@ -83,7 +83,9 @@ pub(crate) fn init_zero_copy_buffer<'py>(
 /// Python's garbage collector looks through a buffer that nobody has a view or a memoryview of: one
 /// that its own object or free function refers to is collected, and `free` called. It does not look
 /// through views, which share one count that anybody may hold a part of: where the object or `free`
-/// refers to a view of itself, release the view (`with`, `release`), or it stays for ever.
+/// refers to a view of itself, release the view (`with`, `release`), or it stays for ever. So does a view
+/// to which a view of a memoryview of itself was appended, `skb.append_frag(adopt(memoryview(skb))...)`:
+/// it is Exported to whoever would release it, until `skb.trim` cuts that fragment off.
 ///
 /// Args:
 ///     obj: A contiguous bytes-like object.

@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from skbpool import Buffer, Pool, adopt, brought, init_zero_copy_buffer
+from skbpool import (
+    Buffer,
+    Exported,
+    Pool,
+    SkbBatch,
+    adopt,
+    brought,
+    init_zero_copy_buffer,
+)
 
 
 class Node:
@@ -134,3 +142,19 @@ def test_a_buffer_of_a_pool_is_left_to_whom_it_belongs(pool: Pool) -> None:
     del owner
     gc.collect()
     assert seen == [False]
+
+
+def test_a_view_of_itself_in_its_own_chain_stays_until_it_is_trimmed_off(pool: Pool) -> None:
+    """No collector sees the circle, and the view is Exported to whoever would release it."""
+    before = brought()
+    view = pool.alloc().into_skb(0, 100)
+    view.append_frag(adopt(memoryview(view)).into_skb())
+    for verb in (view.release, view.linearize, view.unshare, lambda: SkbBatch([view])):
+        with pytest.raises(Exported):
+            verb()
+    gc.collect()
+    assert (len(view), brought().returned) == (200, before.returned)
+    view.trim(100)
+    assert (view.is_chain, brought().returned) == (False, before.returned + 1)
+    view.release()
+    assert pool.stats().in_flight == 0

@@ -12,7 +12,6 @@ mod entrance;
 mod error;
 mod fill;
 mod holders;
-mod nesting;
 mod pickling;
 mod pool;
 mod pool_settings;

@@ -7,7 +7,6 @@
 //! The list is linked through the objects' owners, so putting one there neither waits nor allocates.
 //! From `atexit` on nothing touches Python: what is dropped later is counted and left alone.
 
-use crate::nesting;
 use crate::python_owner::PythonOwner;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::ffi;
@@ -151,7 +150,7 @@ pub(crate) unsafe fn let_go(owner: NonNull<PythonOwner>) {
         // Who is attached holds the exit up by that.
         drop(entered);
         // SAFETY: attached, and the owner is ours.
-        unsafe { nesting::finish(owner) };
+        unsafe { PythonOwner::finish(owner, true) };
         count(&RETURNED);
         return;
     }
@@ -209,7 +208,7 @@ fn drain(_py: Python<'_>) {
         // SAFETY: as above, and attached.
         unsafe {
             ordered = owner.as_ref().next;
-            nesting::finish(owner);
+            PythonOwner::finish(owner, true);
         }
         // Relaxed: counters, read for reporting only.
         WAITING.fetch_sub(1, Ordering::Relaxed);

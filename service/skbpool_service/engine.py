@@ -1,17 +1,14 @@
 """The engine of the daemon: its pools, the hub, and who is attached."""
 
 import itertools
-import threading
-from dataclasses import dataclass, field
 from typing import Protocol
 
-import grpc
-import skbpool
 from skbpool._native import Hub
 
 from skbpool_service.config import Settings
 from skbpool_service.ledger import Ledger
-from skbpool_service.refusal import Refusal, check_name, not_found, out_of_range, over_limit
+from skbpool_service.pools import Pools
+from skbpool_service.refusal import check_name, out_of_range
 
 
 class Attached(Protocol):
@@ -19,72 +16,6 @@ class Attached(Protocol):
 
     def close(self) -> None:
         """Detach it."""
-
-
-@dataclass
-class Pools:
-    """The pools of the daemon, by name, in the order of their making."""
-
-    settings: Settings
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _pools: dict[str, skbpool.Pool | None] = field(default_factory=dict)
-    """None while a pool is being made, so that its name is taken."""
-    _client_bytes: int = 0
-
-    def make_first(self) -> skbpool.Pool:
-        """Make the configured pool. Raises what `skbpool.Pool` raises."""
-        wanted = self.settings.pool
-        pool = skbpool.Pool(
-            wanted.buffers, order=wanted.order, name=wanted.name, huge_pages=wanted.huge_pages
-        )
-        self._pools[wanted.name] = pool
-        return pool
-
-    def make(self, name: str, buffers: int, order: int) -> skbpool.Pool:
-        """Make a pool for a client, or raise Refusal."""
-        limits = self.settings.limits
-        with self._lock:
-            if name in self._pools:
-                text = f"there is a pool named {name!r} already; choose another name"
-                raise Refusal(grpc.StatusCode.ALREADY_EXISTS, "POOL_EXISTS", text)
-            if len(self._pools) >= limits.max_pools:
-                text = "the daemon has as many pools as it may"
-                raise over_limit("max_pools", text, limits.max_pools, retry=False)
-            size = buffers * (4096 << order)
-            if self._client_bytes + size > limits.max_pool_bytes:
-                text = (
-                    f"the pool has {size} bytes, and pools made by clients have "
-                    f"{self._client_bytes} already; make it smaller"
-                )
-                raise over_limit("max_pool_bytes", text, limits.max_pool_bytes, retry=False)
-            self._pools[name] = None
-            self._client_bytes += size
-        try:
-            pool = skbpool.Pool(buffers, order=order, name=name)
-        except Exception as error:
-            with self._lock:
-                del self._pools[name]
-                self._client_bytes -= size
-            if isinstance(error, skbpool.SkbpoolError | MemoryError):
-                code = grpc.StatusCode.RESOURCE_EXHAUSTED
-                raise Refusal(code, "OUT_OF_MEMORY", str(error)) from None
-            raise
-        with self._lock:
-            self._pools[name] = pool
-        return pool
-
-    def get(self, name: str) -> skbpool.Pool:
-        """Return the pool of that name, the first one for "", or raise Refusal."""
-        with self._lock:
-            pool = self._pools.get(name or self.settings.pool.name)
-        if pool is None:
-            raise not_found("POOL", f"there is no pool named {name[:80]!r}; ListPools tells which")
-        return pool
-
-    def all(self) -> list[skbpool.Pool]:
-        """Return every pool, in the order of their making."""
-        with self._lock:
-            return [pool for pool in self._pools.values() if pool is not None]
 
 
 class Engine:

@@ -11,6 +11,8 @@ What a client should do about each is in ERRORS.md beside this package.
 | a quota, size, order, range over what there is | OUT_OF_RANGE | OUT_OF_RANGE |
 | a handle, session, reader or pool that is not there | NOT_FOUND | UNKNOWN_… |
 | a pool name that is taken | ALREADY_EXISTS | POOL_EXISTS |
+| buffers of a pool that was closed | FAILED_PRECONDITION | POOL_CLOSED |
+| the daemon's first pool is to be closed | FAILED_PRECONDITION | NOT_CLOSABLE |
 | a limit of the configuration | RESOURCE_EXHAUSTED | LIMIT_… |
 | no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with PoolExhaustion |
 | a session that an administrator ended | ABORTED | SESSION_REVOKED |

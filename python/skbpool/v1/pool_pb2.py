@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15skbpool/v1/pool.proto\x12\nskbpool.v1\"p\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\x14\n\x0c\x62uffer_bytes\x18\x03 \x01(\x04\x12\r\n\x05order\x18\x04 \x01(\r\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.skbpool.v1.PoolState\"\xd9\x02\n\x0ePoolStatistics\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\x12\x0c\n\x04\x66ree\x18\x02 \x01(\r\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\r\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x12\n\nalloc_fast\x18\x05 \x01(\x04\x12\x12\n\nalloc_slow\x18\x06 \x01(\x04\x12\x13\n\x0b\x61lloc_empty\x18\x07 \x01(\x04\x12\x10\n\x08releases\x18\x08 \x01(\x04\x12\x12\n\nviolations\x18\t \x01(\x04\x12\x10\n\x08reserved\x18\n \x01(\r\x12\x15\n\rlow_watermark\x18\x0b \x01(\r\x12\x16\n\x0ehigh_watermark\x18\x0c \x01(\r\x12\x0e\n\x06is_low\x18\r \x01(\x08\x12\x15\n\rlow_crossings\x18\x0e \x01(\x04\x12\x16\n\x0ehigh_crossings\x18\x0f \x01(\x04\x12\x13\n\x0b\x65xhaustions\x18\x10 \x01(\x04\"A\n\x11\x43reatePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\r\n\x05order\x18\x03 \x01(\r\"4\n\x12\x43reatePoolResponse\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\"\x12\n\x10ListPoolsRequest\"4\n\x11ListPoolsResponse\x12\x1f\n\x05pools\x18\x01 \x03(\x0b\x32\x10.skbpool.v1.Pool\"(\n\x18GetPoolStatisticsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x19GetPoolStatisticsResponse\x12.\n\nstatistics\x18\x01 \x01(\x0b\x32\x1a.skbpool.v1.PoolStatistics*U\n\tPoolState\x12\x1a\n\x16POOL_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_STATE_OPEN\x10\x01\x12\x17\n\x13POOL_STATE_ORPHANED\x10\x02\x32\x86\x02\n\x0bPoolService\x12K\n\nCreatePool\x12\x1d.skbpool.v1.CreatePoolRequest\x1a\x1e.skbpool.v1.CreatePoolResponse\x12H\n\tListPools\x12\x1c.skbpool.v1.ListPoolsRequest\x1a\x1d.skbpool.v1.ListPoolsResponse\x12`\n\x11GetPoolStatistics\x12$.skbpool.v1.GetPoolStatisticsRequest\x1a%.skbpool.v1.GetPoolStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15skbpool/v1/pool.proto\x12\nskbpool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\'\n\nWatermarks\x12\x0b\n\x03low\x18\x01 \x01(\r\x12\x0c\n\x04high\x18\x02 \x01(\r\"\xff\x01\n\x04Pool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\x14\n\x0c\x62uffer_bytes\x18\x03 \x01(\x04\x12\r\n\x05order\x18\x04 \x01(\r\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.skbpool.v1.PoolState\x12*\n\nwatermarks\x18\x06 \x01(\x0b\x32\x16.skbpool.v1.Watermarks\x12\x0e\n\x06is_low\x18\x07 \x01(\x08\x12\x11\n\tin_flight\x18\x08 \x01(\r\x12\x0f\n\x07is_huge\x18\t \x01(\x08\x12-\n\tclosed_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd9\x02\n\x0ePoolStatistics\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\x12\x0c\n\x04\x66ree\x18\x02 \x01(\r\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\r\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\x12\n\nalloc_fast\x18\x05 \x01(\x04\x12\x12\n\nalloc_slow\x18\x06 \x01(\x04\x12\x13\n\x0b\x61lloc_empty\x18\x07 \x01(\x04\x12\x10\n\x08releases\x18\x08 \x01(\x04\x12\x12\n\nviolations\x18\t \x01(\x04\x12\x10\n\x08reserved\x18\n \x01(\r\x12\x15\n\rlow_watermark\x18\x0b \x01(\r\x12\x16\n\x0ehigh_watermark\x18\x0c \x01(\r\x12\x0e\n\x06is_low\x18\r \x01(\x08\x12\x15\n\rlow_crossings\x18\x0e \x01(\x04\x12\x16\n\x0ehigh_crossings\x18\x0f \x01(\x04\x12\x13\n\x0b\x65xhaustions\x18\x10 \x01(\x04\"\x98\x01\n\x11\x43reatePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62uffers\x18\x02 \x01(\r\x12\r\n\x05order\x18\x03 \x01(\r\x12*\n\nwatermarks\x18\x04 \x01(\x0b\x32\x16.skbpool.v1.Watermarks\x12)\n\nhuge_pages\x18\x05 \x01(\x0e\x32\x15.skbpool.v1.HugePages\"4\n\x12\x43reatePoolResponse\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\" \n\x10\x43losePoolRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x11\x43losePoolResponse\x12\x1e\n\x04pool\x18\x01 \x01(\x0b\x32\x10.skbpool.v1.Pool\"\x12\n\x10ListPoolsRequest\"4\n\x11ListPoolsResponse\x12\x1f\n\x05pools\x18\x01 \x03(\x0b\x32\x10.skbpool.v1.Pool\"(\n\x18GetPoolStatisticsRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"K\n\x19GetPoolStatisticsResponse\x12.\n\nstatistics\x18\x01 \x01(\x0b\x32\x1a.skbpool.v1.PoolStatistics*l\n\tPoolState\x12\x1a\n\x16POOL_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPOOL_STATE_OPEN\x10\x01\x12\x17\n\x13POOL_STATE_ORPHANED\x10\x02\x12\x15\n\x11POOL_STATE_CLOSED\x10\x03*i\n\tHugePages\x12\x1a\n\x16HUGE_PAGES_UNSPECIFIED\x10\x00\x12\x14\n\x10HUGE_PAGES_NEVER\x10\x01\x12\x12\n\x0eHUGE_PAGES_TRY\x10\x02\x12\x16\n\x12HUGE_PAGES_REQUIRE\x10\x03\x32\xd0\x02\n\x0bPoolService\x12K\n\nCreatePool\x12\x1d.skbpool.v1.CreatePoolRequest\x1a\x1e.skbpool.v1.CreatePoolResponse\x12H\n\tClosePool\x12\x1c.skbpool.v1.ClosePoolRequest\x1a\x1d.skbpool.v1.ClosePoolResponse\x12H\n\tListPools\x12\x1c.skbpool.v1.ListPoolsRequest\x1a\x1d.skbpool.v1.ListPoolsResponse\x12`\n\x11GetPoolStatistics\x12$.skbpool.v1.GetPoolStatisticsRequest\x1a%.skbpool.v1.GetPoolStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,24 +33,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skbpool.v1.pool_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
-  _globals['_POOLSTATE']._serialized_start=813
-  _globals['_POOLSTATE']._serialized_end=898
-  _globals['_POOL']._serialized_start=37
-  _globals['_POOL']._serialized_end=149
-  _globals['_POOLSTATISTICS']._serialized_start=152
-  _globals['_POOLSTATISTICS']._serialized_end=497
-  _globals['_CREATEPOOLREQUEST']._serialized_start=499
-  _globals['_CREATEPOOLREQUEST']._serialized_end=564
-  _globals['_CREATEPOOLRESPONSE']._serialized_start=566
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=618
-  _globals['_LISTPOOLSREQUEST']._serialized_start=620
-  _globals['_LISTPOOLSREQUEST']._serialized_end=638
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=640
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=692
-  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_start=694
-  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_end=734
-  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_start=736
-  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_end=811
-  _globals['_POOLSERVICE']._serialized_start=901
-  _globals['_POOLSERVICE']._serialized_end=1163
+  _globals['_POOLSTATE']._serialized_start=1206
+  _globals['_POOLSTATE']._serialized_end=1314
+  _globals['_HUGEPAGES']._serialized_start=1316
+  _globals['_HUGEPAGES']._serialized_end=1421
+  _globals['_WATERMARKS']._serialized_start=70
+  _globals['_WATERMARKS']._serialized_end=109
+  _globals['_POOL']._serialized_start=112
+  _globals['_POOL']._serialized_end=367
+  _globals['_POOLSTATISTICS']._serialized_start=370
+  _globals['_POOLSTATISTICS']._serialized_end=715
+  _globals['_CREATEPOOLREQUEST']._serialized_start=718
+  _globals['_CREATEPOOLREQUEST']._serialized_end=870
+  _globals['_CREATEPOOLRESPONSE']._serialized_start=872
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=924
+  _globals['_CLOSEPOOLREQUEST']._serialized_start=926
+  _globals['_CLOSEPOOLREQUEST']._serialized_end=958
+  _globals['_CLOSEPOOLRESPONSE']._serialized_start=960
+  _globals['_CLOSEPOOLRESPONSE']._serialized_end=1011
+  _globals['_LISTPOOLSREQUEST']._serialized_start=1013
+  _globals['_LISTPOOLSREQUEST']._serialized_end=1031
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=1033
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=1085
+  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_start=1087
+  _globals['_GETPOOLSTATISTICSREQUEST']._serialized_end=1127
+  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_start=1129
+  _globals['_GETPOOLSTATISTICSRESPONSE']._serialized_end=1204
+  _globals['_POOLSERVICE']._serialized_start=1424
+  _globals['_POOLSERVICE']._serialized_end=1760
 # @@protoc_insertion_point(module_scope)

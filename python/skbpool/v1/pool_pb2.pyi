@@ -6,6 +6,7 @@ Pools of buffers."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -31,6 +32,8 @@ class _PoolStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PoolState.V
     """The pool hands out buffers."""
     POOL_STATE_ORPHANED: _PoolState.ValueType  # 2
     """The pool is closed; views of its buffers are outstanding and keep its memory."""
+    POOL_STATE_CLOSED: _PoolState.ValueType  # 3
+    """The pool is closed and every buffer is home: it is gone. No pool that is listed has this state."""
 
 class PoolState(_PoolState, metaclass=_PoolStateEnumTypeWrapper):
     """Whether a pool hands out buffers."""
@@ -41,7 +44,65 @@ POOL_STATE_OPEN: PoolState.ValueType  # 1
 """The pool hands out buffers."""
 POOL_STATE_ORPHANED: PoolState.ValueType  # 2
 """The pool is closed; views of its buffers are outstanding and keep its memory."""
+POOL_STATE_CLOSED: PoolState.ValueType  # 3
+"""The pool is closed and every buffer is home: it is gone. No pool that is listed has this state."""
 Global___PoolState: _TypeAlias = PoolState  # noqa: Y015
+
+class _HugePages:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _HugePagesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HugePages.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    HUGE_PAGES_UNSPECIFIED: _HugePages.ValueType  # 0
+    """As HUGE_PAGES_NEVER."""
+    HUGE_PAGES_NEVER: _HugePages.ValueType  # 1
+    """On ordinary pages."""
+    HUGE_PAGES_TRY: _HugePages.ValueType  # 2
+    """On huge pages if the machine has as many, else on ordinary ones."""
+    HUGE_PAGES_REQUIRE: _HugePages.ValueType  # 3
+    """On huge pages; RESOURCE_EXHAUSTED if the machine has not as many."""
+
+class HugePages(_HugePages, metaclass=_HugePagesEnumTypeWrapper):
+    """Whether a pool's memory is to lie on huge pages of 2 MiB, to which it is then rounded up."""
+
+HUGE_PAGES_UNSPECIFIED: HugePages.ValueType  # 0
+"""As HUGE_PAGES_NEVER."""
+HUGE_PAGES_NEVER: HugePages.ValueType  # 1
+"""On ordinary pages."""
+HUGE_PAGES_TRY: HugePages.ValueType  # 2
+"""On huge pages if the machine has as many, else on ordinary ones."""
+HUGE_PAGES_REQUIRE: HugePages.ValueType  # 3
+"""On huge pages; RESOURCE_EXHAUSTED if the machine has not as many."""
+Global___HugePages: _TypeAlias = HugePages  # noqa: Y015
+
+@_typing.final
+class Watermarks(_message.Message):
+    """Free buffers at which a pool becomes low and has recovered. Those in the caches of threads are not
+    among them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.int
+    """With fewer free buffers the pool is low; 0: only when an allocation finds none. At most high."""
+    high: _builtins.int
+    """With as many free buffers it has recovered. At most the pool's buffers."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.int = ...,
+        high: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Watermarks: _TypeAlias = Watermarks  # noqa: Y015
 
 @_typing.final
 class Pool(_message.Message):
@@ -54,6 +115,11 @@ class Pool(_message.Message):
     BUFFER_BYTES_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    WATERMARKS_FIELD_NUMBER: _builtins.int
+    IS_LOW_FIELD_NUMBER: _builtins.int
+    IN_FLIGHT_FIELD_NUMBER: _builtins.int
+    IS_HUGE_FIELD_NUMBER: _builtins.int
+    CLOSED_AT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The pool's name, unique in the daemon."""
     buffers: _builtins.int
@@ -64,6 +130,20 @@ class Pool(_message.Message):
     """Binary logarithm of a buffer's size in pages of 4096 bytes."""
     state: Global___PoolState.ValueType
     """Whether the pool hands out buffers."""
+    is_low: _builtins.bool
+    """Whether it is low now."""
+    in_flight: _builtins.int
+    """Buffers handed out, or held by views."""
+    is_huge: _builtins.bool
+    """Whether its memory lies on huge pages."""
+    @_builtins.property
+    def watermarks(self) -> Global___Watermarks:
+        """When it is low and has recovered."""
+
+    @_builtins.property
+    def closed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was closed, by the daemon's clock; unset while it is open."""
+
     def __init__(
         self,
         *,
@@ -72,10 +152,15 @@ class Pool(_message.Message):
         buffer_bytes: _builtins.int = ...,
         order: _builtins.int = ...,
         state: Global___PoolState.ValueType = ...,
+        watermarks: Global___Watermarks | None = ...,
+        is_low: _builtins.bool = ...,
+        in_flight: _builtins.int = ...,
+        is_huge: _builtins.bool = ...,
+        closed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["closed_at", b"closed_at", "watermarks", b"watermarks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffer_bytes", b"buffer_bytes", "buffers", b"buffers", "name", b"name", "order", b"order", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffer_bytes", b"buffer_bytes", "buffers", b"buffers", "closed_at", b"closed_at", "in_flight", b"in_flight", "is_huge", b"is_huge", "is_low", b"is_low", "name", b"name", "order", b"order", "state", b"state", "watermarks", b"watermarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -178,22 +263,34 @@ class CreatePoolRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     BUFFERS_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    WATERMARKS_FIELD_NUMBER: _builtins.int
+    HUGE_PAGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the pool; 1 to 63 letters, digits, dots, dashes and underscores."""
     buffers: _builtins.int
     """Number of buffers, at least 1."""
     order: _builtins.int
     """Size of a buffer: 4096 << order bytes."""
+    huge_pages: Global___HugePages.ValueType
+    """Whether its memory is to lie on huge pages."""
+    @_builtins.property
+    def watermarks(self) -> Global___Watermarks:
+        """When it is low and has recovered, OUT_OF_RANGE unless low <= high <= buffers; unset: a sixteenth and
+        an eighth of the buffers.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         buffers: _builtins.int = ...,
         order: _builtins.int = ...,
+        watermarks: Global___Watermarks | None = ...,
+        huge_pages: Global___HugePages.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["watermarks", b"watermarks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffers", b"buffers", "name", b"name", "order", b"order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buffers", b"buffers", "huge_pages", b"huge_pages", "name", b"name", "order", b"order", "watermarks", b"watermarks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -222,6 +319,52 @@ class CreatePoolResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreatePoolResponse: _TypeAlias = CreatePoolResponse  # noqa: Y015
+
+@_typing.final
+class ClosePoolRequest(_message.Message):
+    """Which pool to close."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the pool."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePoolRequest: _TypeAlias = ClosePoolRequest  # noqa: Y015
+
+@_typing.final
+class ClosePoolResponse(_message.Message):
+    """The pool closed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POOL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pool(self) -> Global___Pool:
+        """The pool as it is now: orphaned while in_flight says that buffers are out, else closed and gone."""
+
+    def __init__(
+        self,
+        *,
+        pool: Global___Pool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pool", b"pool"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pool", b"pool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePoolResponse: _TypeAlias = ClosePoolResponse  # noqa: Y015
 
 @_typing.final
 class ListPoolsRequest(_message.Message):

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PoolServiceStub:
-    """Makes pools and tells their state.
+    """Makes and closes pools, and tells their state.
     """
 
     def __init__(self, channel):
@@ -39,6 +39,11 @@ class PoolServiceStub:
                 '/skbpool.v1.PoolService/CreatePool',
                 request_serializer=skbpool_dot_v1_dot_pool__pb2.CreatePoolRequest.SerializeToString,
                 response_deserializer=skbpool_dot_v1_dot_pool__pb2.CreatePoolResponse.FromString,
+                _registered_method=True)
+        self.ClosePool = channel.unary_unary(
+                '/skbpool.v1.PoolService/ClosePool',
+                request_serializer=skbpool_dot_v1_dot_pool__pb2.ClosePoolRequest.SerializeToString,
+                response_deserializer=skbpool_dot_v1_dot_pool__pb2.ClosePoolResponse.FromString,
                 _registered_method=True)
         self.ListPools = channel.unary_unary(
                 '/skbpool.v1.PoolService/ListPools',
@@ -53,13 +58,26 @@ class PoolServiceStub:
 
 
 class PoolServiceServicer:
-    """Makes pools and tells their state.
+    """Makes and closes pools, and tells their state.
     """
 
     def CreatePool(self, request, context):
-        """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
-        OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
-        is not to be had, or the server has as many pools as its limit.
+        """Makes a pool and keeps it until it is closed or the daemon stops. ALREADY_EXISTS: there is a pool of
+        that name, which may be an orphaned one. OUT_OF_RANGE: buffers, order or watermarks are outside what a
+        pool can have. INVALID_ARGUMENT: the name, or a value of huge_pages that there is not.
+        RESOURCE_EXHAUSTED: the memory is not to be had, or the server has as many pools, or as many bytes in
+        them, as its limit.
+        Role: administer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePool(self, request, context):
+        """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
+        of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
+        memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+        that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
         Role: administer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -90,6 +108,11 @@ def add_PoolServiceServicer_to_server(servicer, server):
                     request_deserializer=skbpool_dot_v1_dot_pool__pb2.CreatePoolRequest.FromString,
                     response_serializer=skbpool_dot_v1_dot_pool__pb2.CreatePoolResponse.SerializeToString,
             ),
+            'ClosePool': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePool,
+                    request_deserializer=skbpool_dot_v1_dot_pool__pb2.ClosePoolRequest.FromString,
+                    response_serializer=skbpool_dot_v1_dot_pool__pb2.ClosePoolResponse.SerializeToString,
+            ),
             'ListPools': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPools,
                     request_deserializer=skbpool_dot_v1_dot_pool__pb2.ListPoolsRequest.FromString,
@@ -109,7 +132,7 @@ def add_PoolServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PoolService:
-    """Makes pools and tells their state.
+    """Makes and closes pools, and tells their state.
     """
 
     @staticmethod
@@ -129,6 +152,33 @@ class PoolService:
             '/skbpool.v1.PoolService/CreatePool',
             skbpool_dot_v1_dot_pool__pb2.CreatePoolRequest.SerializeToString,
             skbpool_dot_v1_dot_pool__pb2.CreatePoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePool(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/skbpool.v1.PoolService/ClosePool',
+            skbpool_dot_v1_dot_pool__pb2.ClosePoolRequest.SerializeToString,
+            skbpool_dot_v1_dot_pool__pb2.ClosePoolResponse.FromString,
             options,
             channel_credentials,
             insecure,

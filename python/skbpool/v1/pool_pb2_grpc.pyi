@@ -27,16 +27,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PoolServiceStub:
-    """Makes pools and tells their state."""
+    """Makes and closes pools, and tells their state."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PoolServiceAsyncStub: ...
     CreatePool: _grpc.UnaryUnaryMultiCallable[_pool_pb2.CreatePoolRequest, _pool_pb2.CreatePoolResponse]
-    """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
-    OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
-    is not to be had, or the server has as many pools as its limit.
+    """Makes a pool and keeps it until it is closed or the daemon stops. ALREADY_EXISTS: there is a pool of
+    that name, which may be an orphaned one. OUT_OF_RANGE: buffers, order or watermarks are outside what a
+    pool can have. INVALID_ARGUMENT: the name, or a value of huge_pages that there is not.
+    RESOURCE_EXHAUSTED: the memory is not to be had, or the server has as many pools, or as many bytes in
+    them, as its limit.
+    Role: administer.
+    """
+    ClosePool: _grpc.UnaryUnaryMultiCallable[_pool_pb2.ClosePoolRequest, _pool_pb2.ClosePoolResponse]
+    """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
+    of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
+    memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+    that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
     Role: administer.
     """
     ListPools: _grpc.UnaryUnaryMultiCallable[_pool_pb2.ListPoolsRequest, _pool_pb2.ListPoolsResponse]
@@ -50,13 +59,22 @@ class PoolServiceStub:
 
 @_typing.type_check_only
 class PoolServiceAsyncStub(PoolServiceStub):
-    """Makes pools and tells their state."""
+    """Makes and closes pools, and tells their state."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreatePool: _aio.UnaryUnaryMultiCallable[_pool_pb2.CreatePoolRequest, _pool_pb2.CreatePoolResponse]  # type: ignore[assignment]
-    """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
-    OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
-    is not to be had, or the server has as many pools as its limit.
+    """Makes a pool and keeps it until it is closed or the daemon stops. ALREADY_EXISTS: there is a pool of
+    that name, which may be an orphaned one. OUT_OF_RANGE: buffers, order or watermarks are outside what a
+    pool can have. INVALID_ARGUMENT: the name, or a value of huge_pages that there is not.
+    RESOURCE_EXHAUSTED: the memory is not to be had, or the server has as many pools, or as many bytes in
+    them, as its limit.
+    Role: administer.
+    """
+    ClosePool: _aio.UnaryUnaryMultiCallable[_pool_pb2.ClosePoolRequest, _pool_pb2.ClosePoolResponse]  # type: ignore[assignment]
+    """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
+    of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
+    memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+    that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
     Role: administer.
     """
     ListPools: _aio.UnaryUnaryMultiCallable[_pool_pb2.ListPoolsRequest, _pool_pb2.ListPoolsResponse]  # type: ignore[assignment]
@@ -69,7 +87,7 @@ class PoolServiceAsyncStub(PoolServiceStub):
     """
 
 class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Makes pools and tells their state."""
+    """Makes and closes pools, and tells their state."""
 
     @_abc_1.abstractmethod
     def CreatePool(
@@ -77,9 +95,24 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pool_pb2.CreatePoolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.CreatePoolResponse, _abc.Awaitable[_pool_pb2.CreatePoolResponse]]:
-        """Makes a pool and keeps it until the daemon stops. ALREADY_EXISTS: there is a pool of that name.
-        OUT_OF_RANGE: buffers or order are outside what a pool can have. RESOURCE_EXHAUSTED: the memory
-        is not to be had, or the server has as many pools as its limit.
+        """Makes a pool and keeps it until it is closed or the daemon stops. ALREADY_EXISTS: there is a pool of
+        that name, which may be an orphaned one. OUT_OF_RANGE: buffers, order or watermarks are outside what a
+        pool can have. INVALID_ARGUMENT: the name, or a value of huge_pages that there is not.
+        RESOURCE_EXHAUSTED: the memory is not to be had, or the server has as many pools, or as many bytes in
+        them, as its limit.
+        Role: administer.
+        """
+
+    @_abc_1.abstractmethod
+    def ClosePool(
+        self,
+        request: _pool_pb2.ClosePoolRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_pool_pb2.ClosePoolResponse, _abc.Awaitable[_pool_pb2.ClosePoolResponse]]:
+        """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
+        of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
+        memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+        that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
         Role: administer.
         """
 

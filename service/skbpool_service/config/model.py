@@ -63,6 +63,30 @@ class PoolSettings(Table):
     """Size of a buffer: 4096 << order bytes."""
     huge_pages: Literal["never", "try", "require"] = "never"
     """Whether the memory lies on huge pages."""
+    low_watermark: int | None = Field(default=None, ge=0, le=MAX_BUFFERS)
+    """With fewer free buffers the pool is low; 0: only when an allocation finds none. Unset, as is
+    high_watermark then: a sixteenth of the buffers, and an eighth."""
+    high_watermark: int | None = Field(default=None, ge=0, le=MAX_BUFFERS)
+    """With as many free buffers it has recovered; from low_watermark to the buffers there are."""
+
+    @field_validator("high_watermark")
+    @classmethod
+    def _marks_follow(cls, high: int | None, info: ValidationInfo) -> int | None:
+        low, buffers = info.data.get("low_watermark"), info.data.get("buffers", MAX_BUFFERS)
+        if (low is None) != (high is None):
+            raise ValueError("low_watermark and high_watermark need each other: give both")
+        if low is not None and high is not None and not low <= high <= buffers:
+            raise ValueError(
+                f"{high} is not from low_watermark = {low} to the {buffers} buffers of the pool"
+            )
+        return high
+
+    @property
+    def watermarks(self) -> tuple[int, int] | None:
+        """Low and high watermark, in free buffers; None: the defaults."""
+        if self.low_watermark is None or self.high_watermark is None:
+            return None
+        return self.low_watermark, self.high_watermark
 
     @property
     def buffer_bytes(self) -> int:

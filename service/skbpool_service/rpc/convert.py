@@ -12,7 +12,7 @@ from skbpool_service.ledger import CONSUMER, DRIVER
 _STATES = {
     "open": pool_pb2.POOL_STATE_OPEN,
     "orphaned": pool_pb2.POOL_STATE_ORPHANED,
-    "closed": pool_pb2.POOL_STATE_UNSPECIFIED,  # closed and whole: it is about to go
+    "closed": pool_pb2.POOL_STATE_CLOSED,
 }
 
 REASONS: list[str] = [
@@ -70,17 +70,17 @@ def holder_message(holding: Holding) -> server_pb2.Holder:
     return message
 
 
-def pool_message(pool: skbpool.Pool) -> pool_pb2.Pool:
-    """Return what a pool is as a message."""
-    return _pool(pool.stats())
+def pool_message(pool: skbpool.Pool, closed_at: int = 0) -> pool_pb2.Pool:
+    """Return what a pool is as a message; `closed_at` as `Pools.closed_at` tells it."""
+    return _pool(pool, pool.stats(), pool.watermarks(), closed_at)
 
 
-def pool_statistics(pool: skbpool.Pool) -> pool_pb2.PoolStatistics:
-    """Return the counters of a pool as a message."""
+def pool_statistics(pool: skbpool.Pool, closed_at: int = 0) -> pool_pb2.PoolStatistics:
+    """Return the counters of a pool as a message; `closed_at` as `Pools.closed_at` tells it."""
     stats = pool.stats()
     marks = pool.watermarks()
     return pool_pb2.PoolStatistics(
-        pool=_pool(stats),
+        pool=_pool(pool, stats, marks, closed_at),
         free=stats.free,
         cached=stats.cached,
         in_flight=stats.in_flight,
@@ -99,11 +99,20 @@ def pool_statistics(pool: skbpool.Pool) -> pool_pb2.PoolStatistics:
     )
 
 
-def _pool(stats: skbpool.PoolStats) -> pool_pb2.Pool:
-    return pool_pb2.Pool(
+def _pool(
+    pool: skbpool.Pool, stats: skbpool.PoolStats, marks: skbpool.WatermarkStats, closed_at: int
+) -> pool_pb2.Pool:
+    message = pool_pb2.Pool(
         name=stats.name,
         buffers=stats.buffers,
         buffer_bytes=stats.buffer_bytes,
         order=(stats.buffer_bytes // 4096).bit_length() - 1,
         state=_STATES[stats.state],
+        watermarks=pool_pb2.Watermarks(low=marks.low, high=marks.high),
+        is_low=marks.is_low,
+        in_flight=stats.in_flight,
+        is_huge=pool.is_huge,
     )
+    if closed_at:
+        message.closed_at.FromNanoseconds(closed_at)
+    return message

@@ -16,6 +16,7 @@ from skbpool.v1 import lease_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import DRIVER
+from skbpool_service.pools import pool_closed
 from skbpool_service.refusal import bad_request, out_of_range, over_limit
 from skbpool_service.rpc.call import Gate, Stream, first, parse
 from skbpool_service.rpc.convert import drops
@@ -89,7 +90,7 @@ class LeaseService:
         if request.count == 0:
             raise bad_request("count is at least 1")
         session = self._sessions.get(request.session_id)
-        pool = self._engine.pools.get(request.pool)
+        pool = self._engine.pools.get_open(request.pool)
         wait = self._wait_of(request.wait) if request.HasField("wait") else 0.0
         try:
             buffers = session.table.allocate(pool, request.count)
@@ -97,6 +98,8 @@ class LeaseService:
             if not wait or request.count > pool.count:
                 raise exhaustion(pool, self._engine, self._sessions, request.count) from None
             buffers = self._wait(session, pool, request.count, wait, context)
+        except skbpool.PoolClosed:
+            raise pool_closed(pool) from None
         return lease_pb2.AllocateResponse(buffers=buffers, buffer_bytes=pool.buffer_bytes)
 
     def _wait_of(self, duration: Duration) -> float:
@@ -123,11 +126,18 @@ class LeaseService:
         context: grpc.ServicerContext,
     ) -> list[int]:
         attempt = partial(session.table.allocate, pool, count)
-        check = session.check_open
+
+        def check() -> None:
+            session.check_open()
+            if pool.is_closed:
+                raise pool_closed(pool)
+
         try:
             buffers = self._waiting.wait(pool.name, attempt, seconds, context, check)
         except NONE_LEFT:
             raise exhaustion(pool, self._engine, self._sessions, count) from None
+        except skbpool.PoolClosed:
+            raise pool_closed(pool) from None
         if not context.is_active():  # nobody will know these handles
             session.table.release(buffers)
         return buffers

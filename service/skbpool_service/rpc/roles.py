@@ -22,6 +22,7 @@ NEEDS: Mapping[str, Need] = {
     "skbpool.v1.ServerService/GetServerInfo": ANY,
     "skbpool.v1.ServerService/GetStatistics": OBSERVE,
     "skbpool.v1.PoolService/CreatePool": ADMINISTER,
+    "skbpool.v1.PoolService/ClosePool": ADMINISTER,
     "skbpool.v1.PoolService/ListPools": OBSERVE,
     "skbpool.v1.PoolService/GetPoolStatistics": OBSERVE,
     "skbpool.v1.LeaseService/OpenSession": ALLOCATE,

@@ -61,7 +61,10 @@ class ServerService:
         """Answer GetStatistics."""
         hub = self._engine.hub.stats()
         return server_pb2.GetStatisticsResponse(
-            pools=[pool_statistics(pool) for pool in self._engine.pools.all()],
+            pools=[
+                pool_statistics(pool, self._engine.pools.closed_at(pool))
+                for pool in self._engine.pools.all()
+            ],
             holders=map(holder_message, holders(self._sessions)),
             drivers=[
                 server_pb2.DriverStatistics(

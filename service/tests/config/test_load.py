@@ -198,6 +198,7 @@ def test_a_value_for_a_table_is_not_hidden_by_its_keys(
     with pytest.raises(ConfigError) as caught:
         load_settings(flags, file)
     told = "pool: 3 is not a table; its keys are name, buffers, order, huge_pages"
+    told += ", low_watermark, high_watermark"
     assert str(caught.value) == f"{file}:2: {told}"
     monkeypatch.setenv("SKBPOOL_POOL", "3")
     with pytest.raises(ConfigError) as caught:
@@ -281,3 +282,22 @@ def test_streams_and_sessions_together_can_be_accounted() -> None:
 def test_the_sample_file_says_what_holds_without_it() -> None:
     sample = Path(__file__).parents[3] / "deploy" / "skbpool.toml"
     assert load_settings({}, sample).model_dump() == load_settings({}).model_dump()
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        ({"low_watermark": 8}, "give both"),
+        ({"high_watermark": 8}, "give both"),
+        ({"low_watermark": 9, "high_watermark": 8}, "8 is not from low_watermark = 9 to the 200"),
+        ({"low_watermark": 9, "high_watermark": 201}, "201 is not from low_watermark = 9"),
+        ({"low_watermark": -1, "high_watermark": 8}, "pool.low_watermark: -1 is not"),
+    ],
+)
+def test_watermarks_fit_the_pool(pool: dict[str, int], said: str) -> None:
+    assert load_settings({}).pool.watermarks is None
+    limits = {"max_frame_bytes": 4096}
+    fine = {"buffers": 200, "low_watermark": 0, "high_watermark": 200}
+    assert load_settings({"pool": fine, "limits": limits}).pool.watermarks == (0, 200)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_settings({"pool": {"buffers": 200, **pool}, "limits": limits})

@@ -18,15 +18,15 @@ class Lease:
         self.opened = next(self.stream)
         self.id = self.opened.session_id
 
-    def request(self, count: int, wait: float = 0.0) -> lease_pb2.AllocateRequest:
+    def request(self, count: int, wait: float = 0.0, pool: str = "") -> lease_pb2.AllocateRequest:
         """Return the request for some buffers."""
-        request = lease_pb2.AllocateRequest(session_id=self.id, count=count)
+        request = lease_pb2.AllocateRequest(session_id=self.id, count=count, pool=pool)
         if wait:
             request.wait.FromNanoseconds(int(wait * 1e9))
         return request
 
-    def allocate(self, count: int, wait: float = 0.0) -> list[int]:
-        return list(self.stubs.lease.Allocate(self.request(count, wait)).buffers)
+    def allocate(self, count: int, wait: float = 0.0, pool: str = "") -> list[int]:
+        return list(self.stubs.lease.Allocate(self.request(count, wait, pool)).buffers)
 
     def write(self, *writes: tuple[int, int, bytes]) -> None:
         parts = [lease_pb2.BufferWrite(buffer=b, offset=o, data=d) for b, o, d in writes]

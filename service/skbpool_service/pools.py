@@ -1,0 +1,196 @@
+"""The pools of the daemon: the configured one, and those that clients made."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import grpc
+import skbpool
+import structlog
+
+from skbpool_service.config import Settings
+from skbpool_service.refusal import Refusal, not_found, out_of_range, over_limit
+
+log = structlog.get_logger()
+
+HugePages = Literal["never", "try", "require"]
+
+HUGE_PAGE_BYTES = 2 << 20
+"""What the memory of a pool on huge pages is rounded up to."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A pool to be made."""
+
+    name: str
+    buffers: int
+    order: int = 0
+    """Each buffer has `4096 << order` bytes."""
+    watermarks: tuple[int, int] | None = None
+    """Low and high, in free buffers; None: the defaults."""
+    huge_pages: HugePages = "never"
+    """Whether its memory lies on huge pages."""
+
+    @property
+    def bytes(self) -> int:
+        """Memory that it takes at most."""
+        size = self.buffers * (4096 << self.order)
+        page = 1 if self.huge_pages == "never" else HUGE_PAGE_BYTES
+        return -(-size // page) * page
+
+    def make(self) -> skbpool.Pool:
+        """Make it. Raises what `skbpool.Pool` raises."""
+        return skbpool.Pool(
+            self.buffers,
+            order=self.order,
+            name=self.name,
+            watermarks=self.watermarks,
+            huge_pages=self.huge_pages,
+        )
+
+
+class _Kept:
+    """A pool that there is."""
+
+    def __init__(self, pool: skbpool.Pool, size: int):
+        self.pool = pool
+        self.bytes = size
+        """What it takes of the memory that pools made by clients may have."""
+        self.events = pool.events()
+        self.closed_at = 0
+        """When it was closed, in nanoseconds since the Unix epoch; 0: it is open."""
+
+
+class Pools:
+    """The pools by name, in the order of their making, orphaned ones included."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self._lock = threading.Lock()
+        # None while a pool is being made, so that its name is taken.
+        self._pools: dict[str, _Kept | None] = {}
+        self._client_bytes = 0
+
+    def make_first(self) -> skbpool.Pool:
+        """Make the configured pool. Raises what `skbpool.Pool` raises."""
+        wanted = self.settings.pool
+        pool = Wanted(
+            wanted.name, wanted.buffers, wanted.order, wanted.watermarks, wanted.huge_pages
+        ).make()
+        self._pools[wanted.name] = _Kept(pool, 0)
+        return pool
+
+    def make(self, wanted: Wanted) -> skbpool.Pool:
+        """Make a pool for a client, or raise Refusal."""
+        self.look()
+        self._promise(wanted)
+        try:
+            pool = wanted.make()
+        except Exception as error:
+            with self._lock:
+                del self._pools[wanted.name]
+                self._client_bytes -= wanted.bytes
+            if isinstance(error, skbpool.BadPool):
+                raise out_of_range(str(error)) from None
+            if isinstance(error, skbpool.SkbpoolError | MemoryError):
+                code = grpc.StatusCode.RESOURCE_EXHAUSTED
+                raise Refusal(code, "OUT_OF_MEMORY", str(error)) from None
+            raise
+        with self._lock:
+            self._pools[wanted.name] = _Kept(pool, wanted.bytes)
+        return pool
+
+    def _promise(self, wanted: Wanted) -> None:
+        """Take name and memory for a pool, or raise Refusal."""
+        limits = self.settings.limits
+        with self._lock:
+            if wanted.name in self._pools:
+                text = f"there is a pool named {wanted.name!r} already; choose another name"
+                raise Refusal(grpc.StatusCode.ALREADY_EXISTS, "POOL_EXISTS", text)
+            if len(self._pools) >= limits.max_pools:
+                text = "the daemon has as many pools as it may"
+                raise over_limit("max_pools", text, limits.max_pools, retry=False)
+            if self._client_bytes + wanted.bytes > limits.max_pool_bytes:
+                text = (
+                    f"the pool has {wanted.bytes} bytes, and pools made by clients have "
+                    f"{self._client_bytes} already; make it smaller"
+                )
+                raise over_limit("max_pool_bytes", text, limits.max_pool_bytes, retry=False)
+            self._pools[wanted.name] = None
+            self._client_bytes += wanted.bytes
+
+    def close(self, name: str) -> skbpool.Pool:
+        """Close the pool of that name and return it, or raise Refusal. One may be closed twice."""
+        pool = self.get(name)
+        if pool.name == self.settings.pool.name:
+            raise Refusal(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                "NOT_CLOSABLE",
+                f"{pool.name!r} is the daemon's first pool, which drivers and consumers share: it "
+                "lasts as long as the daemon",
+            )
+        with self._lock:
+            kept = self._of(pool)
+            if kept is not None and not kept.closed_at:
+                kept.closed_at = time.time_ns()
+                log.info("pool closed", pool=pool.name, in_flight=pool.close())
+        return pool
+
+    def get(self, name: str) -> skbpool.Pool:
+        """Return the pool of that name, the first one for "", or raise Refusal."""
+        self.look()
+        with self._lock:
+            kept = self._pools.get(name or self.settings.pool.name)
+        if kept is None:
+            raise not_found("POOL", f"there is no pool named {name[:80]!r}; ListPools tells which")
+        return kept.pool
+
+    def get_open(self, name: str) -> skbpool.Pool:
+        """As `get`, of a pool that hands out buffers."""
+        pool = self.get(name)
+        if pool.is_closed:
+            raise pool_closed(pool)
+        return pool
+
+    def all(self) -> list[skbpool.Pool]:
+        """Return every pool, in the order of their making."""
+        self.look()
+        with self._lock:
+            return [kept.pool for kept in self._pools.values() if kept is not None]
+
+    def closed_at(self, pool: skbpool.Pool) -> int:
+        """Return when a pool was closed, in nanoseconds since the Unix epoch; 0: it is open."""
+        with self._lock:
+            kept = self._of(pool)
+            return 0 if kept is None else kept.closed_at
+
+    def look(self) -> None:
+        """Take note of what happened to the pools: one that is gone leaves name and memory."""
+        # Their memory is given back after the lock is.
+        gone = []
+        with self._lock:
+            for name, kept in list(self._pools.items()):
+                if kept is None:
+                    continue
+                while event := kept.events.wait(0):
+                    if event == "gone":
+                        gone.append(self._pools.pop(name))
+                        self._client_bytes -= kept.bytes
+                        log.info("pool gone", pool=name)
+
+    def _of(self, pool: skbpool.Pool) -> _Kept | None:
+        """Return what is kept of a pool; None if it is gone."""
+        kept = self._pools.get(pool.name)
+        return kept if kept is not None and kept.pool is pool else None
+
+
+def pool_closed(pool: skbpool.Pool) -> Refusal:
+    """Return the refusal of buffers of a pool that was closed."""
+    return Refusal(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "POOL_CLOSED",
+        f"the pool {pool.name!r} was closed and hands out nothing more; use another one",
+        pool=pool.name,
+    )

@@ -33,8 +33,10 @@ from skbpool_service.rpc.reflection import ReflectionService
 from skbpool_service.rpc.server import ServerService
 from skbpool_service.rpc.stamp import StampService
 from skbpool_service.rpc.table import MethodTable
+from skbpool_service.rpc.watch import WatchService
 from skbpool_service.rpc.workers import Workers
 from skbpool_service.sessions import Sessions
+from skbpool_service.watch.observer import Observer
 
 log = structlog.get_logger()
 
@@ -122,8 +124,10 @@ class Daemon:
             "max_streams": Gate("max_streams", limits.max_streams, "streams"),
             "max_sessions": Gate("max_sessions", limits.max_sessions, "sessions"),
             "max_tool_streams": Gate("max_tool_streams", limits.max_tool_streams, "tools' streams"),
+            "max_watchers": Gate("max_watchers", limits.max_watchers, "watchers of pools"),
         }
         streams = limits.max_streams + limits.max_sessions + limits.max_tool_streams
+        streams += limits.max_watchers
         # The reaper first, hence shut down last: it cleans up after the others' calls.
         reaper = self._threads(1, "reaper")
         # An Ingest stream holds a thread, and needs another one while it is told something later.
@@ -158,13 +162,18 @@ class Daemon:
         self._frames = FrameService(engine, dispatcher, later, gates["max_streams"])
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
         self._stamps = StampService(engine, gates["max_streams"])
+        observer = Observer(engine, sessions)
+        self._watches = WatchService(
+            observer, limits.max_watcher_events, stream_threads, gates["max_watchers"]
+        )
         services: list[Service] = [
             ServerService(engine, sessions),
-            PoolService(engine.pools),
+            PoolService(engine.pools, observer),
             HolderService(sessions),
             self._leases,
             self._frames,
             self._stamps,
+            self._watches,
         ]
         for service in services:
             service.register(table)
@@ -178,7 +187,7 @@ class Daemon:
         self._gates = gates
         patience = settings.keepalive_time + settings.keepalive_timeout
         stalled = Stalled([listener.bound for listener in self.listeners], patience)
-        for thread in (dispatcher, later, laggards, stream_laggards, stalled):
+        for thread in (dispatcher, later, laggards, stream_laggards, stalled, observer):
             thread.start()
             self._undo.append(thread.stop)
         for listener in self.listeners:
@@ -224,6 +233,8 @@ class Daemon:
             teller.join(max(deadline - time.monotonic(), 0))
         self._await_streams(deadline)
         self._health.stop()
+        self._watches.stop()
+        self._gates["max_watchers"].wait_empty(PATIENCE)
         self._gates["max_tool_streams"].wait_empty(PATIENCE)
         self._undo_all()
         log.info("stopped")

@@ -9,6 +9,8 @@ from skbpool_service.config import Settings
 from skbpool_service.ledger import Ledger
 from skbpool_service.pools import Pools
 from skbpool_service.refusal import check_name, out_of_range
+from skbpool_service.watch.feed import Feed
+from skbpool_service.watch.quotas import Quotas
 
 
 class Attached(Protocol):
@@ -23,7 +25,9 @@ class Engine:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.pools = Pools(settings)
+        self.feed = Feed()
+        self.quotas = Quotas()
+        self.pools = Pools(settings, self.feed)
         self.hub = Hub(self.pools.make_first())
         self.ledger = Ledger(self.hub, settings.limits.max_metric_names)
         self._numbers = itertools.count(1)

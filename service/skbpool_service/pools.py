@@ -11,6 +11,7 @@ import structlog
 
 from skbpool_service.config import Settings
 from skbpool_service.refusal import Refusal, not_found, out_of_range, over_limit
+from skbpool_service.watch.feed import Event, Feed
 
 log = structlog.get_logger()
 
@@ -59,6 +60,10 @@ class _Kept:
         self.bytes = size
         """What it takes of the memory that pools made by clients may have."""
         self.events = pool.events()
+        self.missed = 0
+        """Events of those that were skipped so far."""
+        self.short_of = 0
+        """Fewest buffers that were asked for in vain; 0: as many were there since."""
         self.closed_at = 0
         """When it was closed, in nanoseconds since the Unix epoch; 0: it is open."""
 
@@ -66,8 +71,9 @@ class _Kept:
 class Pools:
     """The pools by name, in the order of their making, orphaned ones included."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, feed: Feed):
         self.settings = settings
+        self._feed = feed
         self._lock = threading.Lock()
         # None while a pool is being made, so that its name is taken.
         self._pools: dict[str, _Kept | None] = {}
@@ -100,6 +106,7 @@ class Pools:
             raise
         with self._lock:
             self._pools[wanted.name] = _Kept(pool, wanted.bytes)
+            self._tell(pool, "created")
         return pool
 
     def _promise(self, wanted: Wanted) -> None:
@@ -121,8 +128,12 @@ class Pools:
             self._pools[wanted.name] = None
             self._client_bytes += wanted.bytes
 
-    def close(self, name: str) -> skbpool.Pool:
-        """Close the pool of that name and return it, or raise Refusal. One may be closed twice."""
+    def close(self, name: str) -> tuple[skbpool.Pool, int]:
+        """Close the pool of that name, or raise Refusal; one that is closed stays so.
+
+        Returns:
+            The pool, and when it was closed, in nanoseconds since the Unix epoch.
+        """
         pool = self.get(name)
         if pool.name == self.settings.pool.name:
             raise Refusal(
@@ -133,18 +144,23 @@ class Pools:
             )
         with self._lock:
             kept = self._of(pool)
-            if kept is not None and not kept.closed_at:
+            if kept is None:  # gone meanwhile
+                raise _unknown(name)
+            if not kept.closed_at:
                 kept.closed_at = time.time_ns()
                 log.info("pool closed", pool=pool.name, in_flight=pool.close())
-        return pool
+        self.look()
+        return pool, kept.closed_at
 
     def get(self, name: str) -> skbpool.Pool:
         """Return the pool of that name, the first one for "", or raise Refusal."""
-        self.look()
-        with self._lock:
-            kept = self._pools.get(name or self.settings.pool.name)
+        name = name or self.settings.pool.name
+        kept = self._pools.get(name)
+        if kept is not None and kept.closed_at:
+            self.look()
+            kept = self._pools.get(name)
         if kept is None:
-            raise not_found("POOL", f"there is no pool named {name[:80]!r}; ListPools tells which")
+            raise _unknown(name)
         return kept.pool
 
     def get_open(self, name: str) -> skbpool.Pool:
@@ -166,24 +182,66 @@ class Pools:
             kept = self._of(pool)
             return 0 if kept is None else kept.closed_at
 
+    @property
+    def has_orphans(self) -> bool:
+        """Whether there are closed pools, which wait for their last buffers."""
+        with self._lock:
+            return any(kept is not None and kept.closed_at for kept in self._pools.values())
+
+    def note_short(self, pool: skbpool.Pool, buffers: int) -> None:
+        """Take note that so many were asked for and not to be had."""
+        with self._lock:
+            kept = self._of(pool)
+            # More than there are it will never have.
+            if kept is not None and buffers <= pool.count:
+                self._note_short(kept, buffers)
+
     def look(self) -> None:
-        """Take note of what happened to the pools: one that is gone leaves name and memory."""
+        """Tell what happened to the pools; one that is gone leaves its name and its memory."""
         # Their memory is given back after the lock is.
         gone = []
         with self._lock:
             for name, kept in list(self._pools.items()):
                 if kept is None:
                     continue
-                while event := kept.events.wait(0):
-                    if event == "gone":
-                        gone.append(self._pools.pop(name))
-                        self._client_bytes -= kept.bytes
-                        log.info("pool gone", pool=name)
+                if self._look_at(kept):
+                    gone.append(self._pools.pop(name))
+                    self._client_bytes -= kept.bytes
+                    log.info("pool gone", pool=name)
+
+    def _look_at(self, kept: _Kept) -> bool:
+        """Return whether the pool is gone."""
+        pool = kept.pool
+        while kind := kept.events.wait(0):
+            missed = kept.events.missed
+            skipped, kept.missed = missed - kept.missed, missed
+            if kind == "exhausted":
+                self._note_short(kept, 1)
+            else:
+                self._tell(pool, kind, skipped)
+            if kind == "gone":
+                return True
+        if kept.short_of and pool.count - pool.stats().reserved >= kept.short_of:
+            kept.short_of = 0
+        return False
+
+    def _note_short(self, kept: _Kept, buffers: int) -> None:
+        if not kept.short_of:
+            self._tell(kept.pool, "exhausted")
+        kept.short_of = min(kept.short_of or buffers, buffers)
+
+    def _tell(self, pool: skbpool.Pool, kind: str, skipped: int = 0) -> None:
+        event = Event(time.time_ns(), kind, pool.name, pool.stats().in_flight)
+        self._feed.tell(event, skipped)
 
     def _of(self, pool: skbpool.Pool) -> _Kept | None:
         """Return what is kept of a pool; None if it is gone."""
         kept = self._pools.get(pool.name)
         return kept if kept is not None and kept.pool is pool else None
+
+
+def _unknown(name: str) -> Refusal:
+    return not_found("POOL", f"there is no pool named {name[:80]!r}; ListPools tells which")
 
 
 def pool_closed(pool: skbpool.Pool) -> Refusal:

@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use skbpool_deliver::{
-    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy, RunToCompletion,
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy, QuotaEvents,
+    RunToCompletion,
 };
 use skbpool_nic::{StampReader, StampReport};
 use skbpool_pool::fork::Birthplace;
@@ -175,6 +176,12 @@ impl StampConsumer {
         }
         let seen = self.shared.seen();
         Some(StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() })
+    }
+
+    /// A watcher of its quota from now on. Waits as [`Self::report`] does, and in a forked child is `None`
+    /// likewise.
+    pub fn quota_events(&self) -> Option<QuotaEvents> {
+        (!self.born.is_elsewhere()).then(|| self.shared.seen().consumer.quota_events())
     }
 
     /// Stops as [`Self::stop`] does, and detaches; returns what [`Self::report`] does.

@@ -4,7 +4,9 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skbpool_deliver::{Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Token};
+use skbpool_deliver::{
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, QuotaEvents, Token,
+};
 use skbpool_pool::{DropReason, Reservation};
 use skbpool_wire::{BatchLimits, DropCount, EncodeError};
 
@@ -186,5 +188,10 @@ impl Subscription {
     /// Its figures. Frames count as its own when they are written; those that fit no message as dropped.
     pub fn stats(&self) -> ConsumerStats {
         self.consumer.stats()
+    }
+
+    /// A watcher of its quota from now on.
+    pub fn quota_events(&self) -> QuotaEvents {
+        self.consumer.quota_events()
     }
 }

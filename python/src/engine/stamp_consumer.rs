@@ -3,6 +3,7 @@
 use super::drops::drops_dict;
 use super::failure::OrRaise;
 use super::hub::Hub;
+use super::quota_events::QuotaEvents;
 use super::slot::Slot;
 use crate::arguments::duration;
 use crate::record::fields;
@@ -85,6 +86,15 @@ impl StampConsumer {
             latency_seconds: latency.map(|latency| seconds(py, latency)).transpose()?,
             latency_count: latency.map_or(0, |latency| latency.count),
         ))
+    }
+
+    /// Return a watcher of its quota from now on, as `QuotaEvents`.
+    ///
+    /// Raises:
+    ///     Closed: The reader was closed.
+    fn quota_events(&self, py: Python<'_>) -> PyResult<QuotaEvents> {
+        let events = self.consumer.with(py, |consumer| consumer.quota_events())?;
+        Ok(QuotaEvents::new(events.ok_or_else(|| self.consumer.closed(py))?))
     }
 
     /// Read what is queued now, and nothing further; it stays attached until it is closed, which then

@@ -4,6 +4,7 @@ use super::bell::Bell;
 use super::failure::{IntoException, OrRaise};
 use super::hub::{Hub, consumer_dict};
 use super::memory::bytes_written;
+use super::quota_events::QuotaEvents;
 use super::slot::Slot;
 use crate::arguments::Timeout;
 use crate::wait::wait_for;
@@ -144,6 +145,14 @@ impl Subscription {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = self.subscription.figures(py, skbpool_engine::Subscription::stats)?;
         consumer_dict(py, stats)
+    }
+
+    /// Return a watcher of its quota from now on, as `QuotaEvents`.
+    ///
+    /// Raises:
+    ///     Closed: The subscription was closed.
+    fn quota_events(&self, py: Python<'_>) -> PyResult<QuotaEvents> {
+        self.subscription.with(py, |subscription| QuotaEvents::new(subscription.quota_events()))
     }
 
     /// Detach the consumer. What lies in its ring is released and counted as missed.

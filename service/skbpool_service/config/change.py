@@ -10,6 +10,8 @@ RELOADED = frozenset(
         "shutdown_deadline",
         "roles",
         "log.level",
+        "watch.interval",
+        "watch.leak_suspect_age",
         "limits.max_frame_bytes",
         "limits.max_quota",
         "limits.default_quota",

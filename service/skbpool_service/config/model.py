@@ -27,6 +27,7 @@ from skbpool_service.config.listeners import (
     wrong_key,
 )
 from skbpool_service.config.table import Table
+from skbpool_service.config.watch import WatchSettings
 
 MAX_BUFFERS = (1 << 24) - 1
 """Most buffers of one pool (an index has 24 bits, one value means none)."""
@@ -137,6 +138,10 @@ class Limits(Table):
     """Most pools at a time, the configured one included."""
     max_pool_bytes: int = Field(default=1 << 30, ge=0)
     """Bytes of memory that the pools made by clients may have together."""
+    max_watchers: int = Field(default=16, ge=1, le=1024)
+    """Most streams at a time that watch pools."""
+    max_watcher_events: int = Field(default=1024, ge=1, le=1 << 20)
+    """Most events that wait for a watcher which reads slowly; it then misses the oldest."""
     max_metric_names: int = Field(default=64, ge=1, le=10_000)
     """Most drivers and most consumers with a label of their own in the metrics. A new name takes
     the place of the one that left longest ago, whose series ends; "other" is for those without."""
@@ -244,6 +249,7 @@ class Settings(BaseSettings):
     pool: PoolSettings = PoolSettings()
     limits: Limits = Limits()
     log: LogSettings = LogSettings()
+    watch: WatchSettings = WatchSettings()
 
     @field_validator("listen")
     @classmethod

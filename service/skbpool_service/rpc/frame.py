@@ -118,6 +118,7 @@ class FrameService:
             bell=self._dispatcher.bell,
             token=token,
         )
+        self._engine.quotas.watch(name, subscription.quota_events())
         self._before_subscribing.discard(stream)
         subscriber = _Subscriber(stream, subscription)
         log.info("subscription begins", consumer=name, quota=quota)

@@ -95,6 +95,7 @@ class LeaseService:
         try:
             buffers = session.table.allocate(pool, request.count)
         except NONE_LEFT:
+            self._engine.pools.note_short(pool, request.count)
             if not wait or request.count > pool.count:
                 raise exhaustion(pool, self._engine, self._sessions, request.count) from None
             buffers = self._wait(session, pool, request.count, wait, context)

@@ -10,6 +10,7 @@ from skbpool_service.pools import HugePages, Pools, Wanted
 from skbpool_service.refusal import Refusal, bad_request, out_of_range
 from skbpool_service.rpc.convert import pool_message, pool_statistics
 from skbpool_service.rpc.table import MethodTable
+from skbpool_service.watch.observer import Observer
 
 SERVICE = pool_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name
 
@@ -25,8 +26,9 @@ _HUGE_PAGES: dict[int, HugePages] = {
 class PoolService:
     """The service over the pools of one daemon."""
 
-    def __init__(self, pools: Pools):
+    def __init__(self, pools: Pools, observer: Observer):
         self._pools = pools
+        self._observer = observer
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
@@ -67,8 +69,9 @@ class PoolService:
 
     def close_pool(self, request: pool_pb2.ClosePoolRequest) -> pool_pb2.ClosePoolResponse:
         """Answer ClosePool."""
-        pool = self._pools.close(request.name)
-        return pool_pb2.ClosePoolResponse(pool=pool_message(pool, self._pools.closed_at(pool)))
+        pool, closed_at = self._pools.close(request.name)
+        self._observer.wake()
+        return pool_pb2.ClosePoolResponse(pool=pool_message(pool, closed_at))
 
     def list_pools(self, _request: pool_pb2.ListPoolsRequest) -> pool_pb2.ListPoolsResponse:
         """Answer ListPools."""

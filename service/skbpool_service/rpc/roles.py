@@ -40,6 +40,7 @@ NEEDS: Mapping[str, Need] = {
     "skbpool.v1.FrameService/Subscribe": OBSERVE,
     "skbpool.v1.StampService/AttachStampReader": OBSERVE,
     "skbpool.v1.StampService/GetStampReport": OBSERVE,
+    "skbpool.v1.WatchService/WatchPools": OBSERVE,
     # Whoever supervises the daemon, and a client that connects again, has no role.
     "grpc.health.v1.Health/Check": OPEN,
     "grpc.health.v1.Health/Watch": OPEN,

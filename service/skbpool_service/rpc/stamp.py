@@ -65,6 +65,7 @@ class StampService:
         except OSError as error:
             code = grpc.StatusCode.RESOURCE_EXHAUSTED
             raise Refusal(code, "OUT_OF_THREADS", str(error)) from None
+        self._engine.quotas.watch(name, reader.quota_events())
         reader_id = secrets.token_urlsafe(18)
 
         def close() -> None:

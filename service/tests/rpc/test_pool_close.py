@@ -1,5 +1,6 @@
 """PoolService: pools with watermarks, and closing them."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def test_an_orphaned_pool_is_listed_until_its_last_buffer_is_home(start) -> None
     assert refusal(lambda: create(stubs, "p"))[0] == Code.ALREADY_EXISTS
     assert refusal(lambda: create(stubs, "q", 1))[0] == Code.RESOURCE_EXHAUSTED
     # Nothing more is handed out; what was is used as before.
-    assert refusal(lambda: lease.allocate(1, pool="p"))[0] == Code.FAILED_PRECONDITION
+    for count in (1, 9):
+        wanted = partial(lease.allocate, count, pool="p")
+        assert refusal(wanted)[0] == Code.FAILED_PRECONDITION
     lease.write((buffer, 0, b"still here"))
     lease.release(spare)
     assert listed(stubs)["p"].in_flight == 2

@@ -20,6 +20,7 @@ from skbpool.v1 import (
     pool_pb2_grpc,
     server_pb2_grpc,
     stamp_pb2_grpc,
+    watch_pb2_grpc,
 )
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ class Stubs:
         self.lease = lease_pb2_grpc.LeaseServiceStub(self.channel)
         self.frame = frame_pb2_grpc.FrameServiceStub(self.channel)
         self.stamp = stamp_pb2_grpc.StampServiceStub(self.channel)
+        self.watch = watch_pb2_grpc.WatchServiceStub(self.channel)
 
     def __enter__(self) -> Self:
         return self

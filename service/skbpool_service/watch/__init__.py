@@ -1,0 +1,1 @@
+"""What happens to pools and their holders, noticed and told to those who watch."""

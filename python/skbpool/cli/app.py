@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import skbpool
-from skbpool.cli import holder, lease, nic, stat, subscribe
+from skbpool.cli import holder, lease, nic, pool, stat, subscribe, watch
 from skbpool.cli.failure import explain
 from skbpool.cli.plugins import Command, CommandGroup
 from skbpool.cli.reader_gone import ReaderGone
@@ -24,6 +24,7 @@ Examples:
   skbpool subscribe -w out.pcapng -c 1000        take 1000 frames out of it
   skbpool stat --json                            its pools, holders and drops
   skbpool holder list                            who holds its buffers, and for how long
+  skbpool watch                                  what happens to its pools
 """
 
 EPILOG = """\b
@@ -59,12 +60,14 @@ for function, text in (
     (nic.nic, nic.HELP),
     (subscribe.subscribe, subscribe.HELP),
     (stat.stat, stat.HELP),
+    (watch.watch, watch.HELP),
 ):
     app.command(cls=Command, help=text, epilog="Exit codes and environment: skbpool --help.")(
         function
     )
 app.add_typer(holder.app)
 app.add_typer(lease.app)
+app.add_typer(pool.app)
 
 
 def _version(wanted: bool) -> None:

@@ -38,6 +38,7 @@ from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, TlsError
+from skbpool.client.watch import PoolWatch
 
 __all__ = [
     "Aborted",
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidRequest",
     "NotFound",
     "PermissionDenied",
+    "PoolWatch",
     "RefusalDetails",
     "RequestOutOfRange",
     "ResourceExhausted",

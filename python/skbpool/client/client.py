@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT, Connection
@@ -12,6 +12,7 @@ from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, secured
+from skbpool.client.watch import PoolWatch
 from skbpool.v1 import (
     frame_pb2,
     holder_pb2,
@@ -86,16 +87,61 @@ class Client:
         request = pool_pb2.ListPoolsRequest()
         return list(self._connection.call(self._pool.ListPools, request).pools)
 
-    def create_pool(self, name: str, buffers: int, order: int = 0) -> pool_pb2.Pool:
-        """Make a pool of `buffers` buffers of `4096 << order` bytes, kept until the daemon stops.
+    def create_pool(
+        self,
+        name: str,
+        buffers: int,
+        order: int = 0,
+        *,
+        watermarks: tuple[int, int] | None = None,
+        huge_pages: Literal["never", "try", "require"] = "never",
+    ) -> pool_pb2.Pool:
+        """Make a pool of `buffers` buffers of `4096 << order` bytes, kept until it is closed.
+
+        Args:
+            name: Its name, 1 to 63 letters, digits, dots, dashes and underscores.
+            buffers: Number of buffers.
+            order: Each has `4096 << order` bytes.
+            watermarks: Free buffers: with fewer than the first the pool is low, with the second it
+                has recovered. None: a sixteenth and an eighth of them.
+            huge_pages: Whether its memory lies on huge pages; "try": if there are as many.
 
         Raises:
             AlreadyExists: There is a pool of that name.
-            RequestOutOfRange: No pool can have so many buffers, or such large ones.
+            RequestOutOfRange: No pool can have so many or such large buffers, or such marks.
             ResourceExhausted: There is no memory for it, or there are as many pools as there may.
         """
-        request = pool_pb2.CreatePoolRequest(name=name, buffers=buffers, order=order)
+        request = pool_pb2.CreatePoolRequest(
+            name=name,
+            buffers=buffers,
+            order=order,
+            huge_pages=pool_pb2.HugePages.Value(f"HUGE_PAGES_{huge_pages.upper()}"),
+        )
+        if watermarks is not None:
+            request.watermarks.low, request.watermarks.high = watermarks
+            request.watermarks.SetInParent()
         return self._connection.call(self._pool.CreatePool, request).pool
+
+    def close_pool(self, name: str) -> pool_pb2.Pool:
+        """Close a pool: nothing more is had from it, and what was had stays usable.
+
+        Returns:
+            The pool as it is now: orphaned while buffers are out, else gone.
+
+        Raises:
+            NotFound: There is no pool of that name.
+            FailedPrecondition: It is the daemon's first pool.
+        """
+        request = pool_pb2.ClosePoolRequest(name=name)
+        return self._connection.call(self._pool.ClosePool, request).pool
+
+    def watch_pools(self) -> PoolWatch:
+        """Watch what happens to pools and their holders from the moment this returns.
+
+        Raises:
+            ResourceExhausted: As many watch as may.
+        """
+        return PoolWatch(self._connection)
 
     def pool_statistics(self, name: str) -> pool_pb2.PoolStatistics:
         """Return the counters of one pool.

@@ -119,7 +119,6 @@ class Client:
         )
         if watermarks is not None:
             request.watermarks.low, request.watermarks.high = watermarks
-            request.watermarks.SetInParent()
         return self._connection.call(self._pool.CreatePool, request).pool
 
     def close_pool(self, name: str) -> pool_pb2.Pool:

@@ -58,6 +58,7 @@ def test_mutated_batches(stubs: Stubs) -> None:
     [
         ("ServerService/GetStatistics", server_pb2.GetStatisticsRequest()),
         ("PoolService/CreatePool", pool_pb2.CreatePoolRequest(name="p", buffers=3, order=1)),
+        ("PoolService/ClosePool", pool_pb2.ClosePoolRequest(name="default")),
         ("PoolService/GetPoolStatistics", pool_pb2.GetPoolStatisticsRequest(name="default")),
         ("LeaseService/Allocate", lease_pb2.AllocateRequest(session_id="none", count=2)),
         (

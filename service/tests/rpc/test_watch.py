@@ -174,6 +174,27 @@ def test_a_slow_watcher_is_told_how_much_it_missed(start) -> None:
     fast.stream.cancel()
 
 
+def test_a_watcher_that_reads_nothing_holds_up_nobody(start) -> None:
+    daemon, stubs = start(shutdown_deadline=1.0)
+    slow = Watch(stubs)
+    (watcher,) = daemon._watches._watchers
+    # Until nothing was taken for so long that whoever sends to it must be held up.
+    event = Event(0, "created", "p" * 60_000, 0)
+    for _ in range(2_000_000):
+        daemon._engine.feed.tell(event)
+        if watcher.backlog._missed > 20_000:
+            break
+    assert watcher._sending.locked()
+    assert len(watcher.backlog._events) == 1024
+    # Others are told, and the daemon stops.
+    other = Watch(stubs)
+    create(stubs, "p")
+    other.expect("created")
+    daemon.stop()
+    with pytest.raises(grpc.RpcError):
+        list(slow.stream)
+
+
 def test_the_number_of_watchers_is_limited(start) -> None:
     daemon, stubs = start(limits={"max_watchers": 2})
     watches = [Watch(stubs), Watch(stubs)]

@@ -1,7 +1,7 @@
-//! A consumer with a thread of its own that reads every frame's stamp.
+//! A consumer that reads every frame's stamp, in a thread of its own or on those of the drivers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub struct StampConsumerReport {
     pub consumer: ConsumerStats,
 }
 
-/// Reads the stamps of one stream, in place, in a thread of its own.
+/// Reads the stamps of one stream, in place, in a thread of its own or on those of the drivers.
 ///
 /// Latency is the time it reads a frame less the send time in its stamp, both of the monotonic clock,
 /// and means nothing if the sender is on another host. Dropping it detaches the consumer.
@@ -53,9 +53,11 @@ struct Shared {
 #[derive(Debug)]
 struct Seen {
     reader: StampReader,
-    consumer: Consumer,
-    /// Empty between two runs by a driver.
-    batch: SkbBatch,
+    /// None: detached.
+    consumer: Option<Consumer>,
+    last: ConsumerStats,
+    /// Empty, for the next driver that runs it.
+    spare: SkbBatch,
 }
 
 impl Seen {

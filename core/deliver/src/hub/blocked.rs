@@ -26,11 +26,19 @@ impl LinkTx {
         let own = Deadline::after(at_most);
         let before = delivered.published;
         let why = loop {
+            let published = delivered.published;
             if self.shared.is_detached() || !self.publish_waiting(scratch, cache, delivered) {
                 break DropReason::Detached;
             }
             if self.waiting.is_empty() {
                 return false;
+            }
+            if delivered.published != published
+                && let Some(run) = &self.shared.run
+            {
+                // Nobody but drivers makes room.
+                run.run(cache);
+                continue;
             }
             if hub.is_closed() || hub.pool().is_closed() {
                 break DropReason::Closed;

@@ -43,9 +43,14 @@ pub enum Policy {
 
 /// A consumer's work, run by whoever delivers to it: to completion, with no thread to wake.
 pub trait RunToCompletion: Send + Sync + std::fmt::Debug {
-    /// Polls the consumer until nothing is left. Called at the end of each delivery that published
-    /// something for it, with no lock held, by several drivers at a time; `cache` is the driver's, where
-    /// what is released is at hand for its next burst.
+    /// Polls the consumer until nothing is left. Called in each delivery that published something for
+    /// anybody: before the driver waits for consumers that may block it, and again if it then published
+    /// more. `cache` is the driver's, where what is released is at hand for its next burst.
+    ///
+    /// No lock of the hub's is held; the driver's caller may hold others. Several drivers call it at a
+    /// time, so it needs a lock of its own around the consumer, and then they wait for one another. It has
+    /// to let go of that before it releases what it took: a free function may deliver through another port,
+    /// and so get here again on the same thread.
     fn run(&self, cache: &mut LocalCache);
 }
 
@@ -67,7 +72,7 @@ pub struct ConsumerConfig {
     pub bell: Option<(Arc<Bell>, Token)>,
     /// Whether it takes frames out of the process, so that they wait for a peer.
     pub outside: bool,
-    /// What drivers run after they delivered to it; none: it polls by itself.
+    /// What drivers run when they have delivered; none: it polls by itself.
     pub run: Option<Arc<dyn RunToCompletion>>,
     /// Where ring indices and the quota's counters begin, so that tests see them wrap.
     pub start_index: u32,

@@ -92,7 +92,9 @@ impl DriverPort {
     /// dropped and counted.
     ///
     /// Never waits, unless the driver may be blocked and a consumer asks for it ([`Block`](crate::Policy::Block)):
-    /// then others get theirs first. What a consumer cannot take is dropped and counted as that
+    /// then others get theirs first, and those that it runs ([`RunToCompletion`](crate::RunToCompletion)) are
+    /// run before and after. What these do takes as long as it takes, and may wait: a stamp reader does for
+    /// other drivers that run it. What a consumer cannot take is dropped and counted as that
     /// consumer's own, by its policy, and the buffer goes home if nobody else has it. Costs one change
     /// of the count for each run of views of one buffer, however many consumers there are, none for a
     /// single one that takes all; for each consumer 64 bytes copied a view, two atomic operations for
@@ -132,18 +134,28 @@ impl DriverPort {
         for (link, share) in self.links.iter_mut().zip(&mut self.shares) {
             gone |= !link.publish(share, cache, &mut delivered);
         }
+        let published = delivered.published;
+        if published != 0 {
+            self.run_inline(cache);
+        }
         if may_wait {
             gone |= self.wait_for_room(batch, cache, &mut delivered);
-        }
-        if delivered.published != 0 {
-            for run in self.links.iter().filter_map(|link| link.shared.run.as_ref()) {
-                run.run(cache);
+            if delivered.published != published {
+                self.run_inline(cache);
             }
         }
         if gone {
             self.links.retain(|link| !link.shared.is_detached());
         }
         delivered
+    }
+
+    /// Runs the consumers that this driver runs to completion.
+    #[inline]
+    fn run_inline(&self, cache: &mut LocalCache) {
+        for run in self.links.iter().filter_map(|link| link.shared.run.as_ref()) {
+            run.run(cache);
+        }
     }
 
     /// Waits for consumers that may block this driver, one after the other, and publishes what they

@@ -1,13 +1,14 @@
 """Calls that wait until a pool has buffers for them: few at a time, in the order of their coming.
 
-A waiting call holds a thread of those that answer unary calls. So there may be so many, never more
-than half of these threads. Only the first of a line looks whether there are buffers.
+A waiting call holds a thread of those that answer unary calls. So there may be so many, of each
+session a few, and never more than half of these threads. Only the first of a line looks whether
+there are buffers; who comes while there is a line goes to its end.
 """
 
 import contextlib
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -38,11 +39,13 @@ class Client(Protocol):
 class Waiting:
     """The lines of waiting calls, one a pool."""
 
-    def __init__(self, limit: int):
+    def __init__(self, limit: int, limit_each: int):
         self._limit = limit
+        self._limit_each = limit_each
         self._changed = threading.Condition()
         self._lines: dict[str, deque[object]] = {}
         self._inside = 0
+        self._inside_of: Counter[int] = Counter()
         self._stopping = False
 
     @property
@@ -65,17 +68,21 @@ class Waiting:
     def wait(
         self,
         pool: str,
+        session: int,
         attempt: Callable[[], T],
         seconds: float,
         client: Client,
         check: Callable[[], None],
-    ) -> T:
+    ) -> T | None:
         """Return what `attempt` answers as soon as it does not fail for want of buffers.
+
+        Returns None if the time is over before.
 
         Args:
             pool: Whose line to wait in.
-            attempt: Tries to get the buffers.
-            seconds: How long to wait; then the last failure of `attempt` is raised.
+            session: Number of the session that waits.
+            attempt: Tries to get the buffers; called by the first of the line only.
+            seconds: How long to wait.
             client: Who is waited for; the wait ends with it.
             check: Raises if the wait is in vain.
 
@@ -84,21 +91,26 @@ class Waiting:
         """
         deadline = time.monotonic() + seconds
         ticket = object()
-        line = self._enter(pool, ticket)
+        # Nobody can come in between and be overtaken.
+        with self._changed:
+            if pool not in self._lines:
+                with contextlib.suppress(*NONE_LEFT):
+                    return attempt()
+            line = self._enter(pool, session, ticket)
         try:
             client.add_callback(self.look)
-            while time.monotonic() < deadline:
+            while True:
                 check()
+                is_late = time.monotonic() >= deadline
                 is_first = line[0] is ticket
                 if is_first:
                     with contextlib.suppress(*NONE_LEFT):
                         return attempt()
+                if is_late:
+                    return None
                 self._sleep(line, ticket, is_first, deadline, client)
-            # One more look, also for who never was the first; its failure is the answer.
-            check()
-            return attempt()
         finally:
-            self._leave(pool, ticket)
+            self._leave(pool, session, ticket)
 
     def _sleep(
         self, line: deque[object], ticket: object, is_first: bool, deadline: float, client: Client
@@ -114,19 +126,25 @@ class Waiting:
                 left = max(deadline - time.monotonic(), 0)
                 self._changed.wait(min(left, LOOK_SECONDS) if is_first else left)
 
-    def _enter(self, pool: str, ticket: object) -> deque[object]:
-        with self._changed:
-            if self._inside >= self._limit:
-                text = "as many calls wait for buffers as may; try again, or ask without wait"
-                raise over_limit("max_waiting_calls", text, self._limit)
-            self._inside += 1
-            line = self._lines.setdefault(pool, deque())
-            line.append(ticket)
-            return line
+    def _enter(self, pool: str, session: int, ticket: object) -> deque[object]:
+        if self._inside_of[session] >= self._limit_each:
+            text = "as many calls of the session wait for buffers as may; wait for one of them"
+            raise over_limit("max_waiting_calls_per_session", text, self._limit_each)
+        if self._inside >= self._limit:
+            text = "as many calls wait for buffers as may; try again, or ask without wait"
+            raise over_limit("max_waiting_calls", text, self._limit)
+        self._inside += 1
+        self._inside_of[session] += 1
+        line = self._lines.setdefault(pool, deque())
+        line.append(ticket)
+        return line
 
-    def _leave(self, pool: str, ticket: object) -> None:
+    def _leave(self, pool: str, session: int, ticket: object) -> None:
         with self._changed:
             self._inside -= 1
+            self._inside_of[session] -= 1
+            if not self._inside_of[session]:
+                del self._inside_of[session]
             line = self._lines[pool]
             line.remove(ticket)
             if not line:

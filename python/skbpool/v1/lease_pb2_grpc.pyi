@@ -46,11 +46,12 @@ class LeaseServiceStub:
     """
     Allocate: _grpc.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]
     """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
-    What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
-    the order of their coming; one whose client is gone waits no longer.
+    What is set aside for drivers and consumers is not lent. Calls with a wait are served in the order
+    of their coming, one line a pool; one whose client is gone waits no longer. A call without a wait
+    stands in no line: it takes what there is.
     RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
     RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
-    limit; or as many calls wait as the server's limit, with RetryInfo.
+    limit; or as many calls wait, of the session or of all, as the server's limits, with RetryInfo.
     Role: allocate.
     """
     Write: _grpc.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]
@@ -105,11 +106,12 @@ class LeaseServiceAsyncStub(LeaseServiceStub):
     """
     Allocate: _aio.UnaryUnaryMultiCallable[_lease_pb2.AllocateRequest, _lease_pb2.AllocateResponse]  # type: ignore[assignment]
     """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
-    What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
-    the order of their coming; one whose client is gone waits no longer.
+    What is set aside for drivers and consumers is not lent. Calls with a wait are served in the order
+    of their coming, one line a pool; one whose client is gone waits no longer. A call without a wait
+    stands in no line: it takes what there is.
     RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
     RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
-    limit; or as many calls wait as the server's limit, with RetryInfo.
+    limit; or as many calls wait, of the session or of all, as the server's limits, with RetryInfo.
     Role: allocate.
     """
     Write: _aio.UnaryUnaryMultiCallable[_lease_pb2.WriteRequest, _lease_pb2.WriteResponse]  # type: ignore[assignment]
@@ -173,11 +175,12 @@ class LeaseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lease_pb2.AllocateResponse, _abc.Awaitable[_lease_pb2.AllocateResponse]]:
         """Takes buffers out of a pool: all that were asked for or none, at once or within the time given.
-        What is set aside for drivers and consumers is not lent. Calls that wait for one pool are served in
-        the order of their coming; one whose client is gone waits no longer.
+        What is set aside for drivers and consumers is not lent. Calls with a wait are served in the order
+        of their coming, one line a pool; one whose client is gone waits no longer. A call without a wait
+        stands in no line: it takes what there is.
         RESOURCE_EXHAUSTED: the pool has too few buffers free or not set aside, also after the wait, with
         RetryInfo and a PoolExhaustion among the details; or the session would hold more handles than its
-        limit; or as many calls wait as the server's limit, with RetryInfo.
+        limit; or as many calls wait, of the session or of all, as the server's limits, with RetryInfo.
         Role: allocate.
         """
 

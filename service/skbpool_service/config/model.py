@@ -126,6 +126,8 @@ class Limits(Table):
     max_waiting_calls: int = Field(default=32, ge=0, le=512)
     """Most calls at a time that wait for buffers; never more than half of max_unary_workers, whose
     threads they hold."""
+    max_waiting_calls_per_session: int = Field(default=4, ge=1, le=512)
+    """Most calls of one session at a time that wait for buffers."""
     max_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
     """Longest that a call may wait for buffers, in seconds."""
     max_quota: int | None = Field(default=None, ge=1, le=1 << 24)

@@ -42,7 +42,9 @@ class LeaseService:
         self._gate = gate
         self._limits = engine.settings.limits
         self._farewell = Farewell()
-        self._waiting = Waiting(self._limits.waiting_calls)
+        self._waiting = Waiting(
+            self._limits.waiting_calls, self._limits.max_waiting_calls_per_session
+        )
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
@@ -93,15 +95,25 @@ class LeaseService:
         pool = self._engine.pools.get_open(request.pool)
         wait = self._wait_of(request.wait) if request.HasField("wait") else 0.0
         try:
-            buffers = session.table.allocate(pool, request.count)
+            # Whoever does not wait is in no line, and takes what there is; more than there are will not
+            # be there later either.
+            if wait and request.count <= pool.count:
+                buffers = self._wait(session, pool, request.count, wait, context)
+            else:
+                buffers = self._take(session, pool, request.count)
         except NONE_LEFT:
-            self._engine.pools.note_short(pool, request.count)
-            if not wait or request.count > pool.count:
-                raise exhaustion(pool, self._engine, self._sessions, request.count) from None
-            buffers = self._wait(session, pool, request.count, wait, context)
+            raise exhaustion(pool, self._engine, self._sessions, request.count) from None
         except skbpool.PoolClosed:
             raise pool_closed(pool) from None
         return lease_pb2.AllocateResponse(buffers=buffers, buffer_bytes=pool.buffer_bytes)
+
+    def _take(self, session: Session, pool: skbpool.Pool, count: int) -> list[int]:
+        """Lend `count` buffers, or raise one of NONE_LEFT, of which watchers of pools are told."""
+        try:
+            return session.table.allocate(pool, count)
+        except NONE_LEFT:
+            self._engine.pools.note_short(pool, count)
+            raise
 
     def _wait_of(self, duration: Duration) -> float:
         """Return the seconds that a call is to wait, or raise Refusal."""
@@ -126,19 +138,16 @@ class LeaseService:
         seconds: float,
         context: grpc.ServicerContext,
     ) -> list[int]:
-        attempt = partial(session.table.allocate, pool, count)
+        attempt = partial(self._take, session, pool, count)
 
         def check() -> None:
             session.check_open()
             if pool.is_closed:
                 raise pool_closed(pool)
 
-        try:
-            buffers = self._waiting.wait(pool.name, attempt, seconds, context, check)
-        except NONE_LEFT:
-            raise exhaustion(pool, self._engine, self._sessions, count) from None
-        except skbpool.PoolClosed:
-            raise pool_closed(pool) from None
+        buffers = self._waiting.wait(pool.name, session.number, attempt, seconds, context, check)
+        if buffers is None:
+            raise exhaustion(pool, self._engine, self._sessions, count)
         if not context.is_active():  # nobody will know these handles
             session.table.release(buffers)
         return buffers

@@ -66,6 +66,47 @@ def test_who_came_first_is_served_first(small: Any) -> None:
     assert len(little.result().buffers) == 1
 
 
+def test_a_late_comer_does_not_overtake_those_who_wait(start: Any) -> None:
+    limits = {"default_quota": 16, "max_waiting_calls": 2}
+    daemon, stubs = start(pool={"buffers": BUFFERS}, limits=limits)
+    one, two, three = Lease(stubs), Lease(stubs), Lease(stubs)
+    held = one.allocate(BUFFERS)
+    first = waiting(two, daemon, 4)
+    one.release(*held[:3])
+    # There are three, and they are not for who comes now, be it at the end of its time.
+    code, text = refusal(lambda: three.allocate(1, 0.05))
+    assert (code, "1 buffers were asked for" in text) == (Code.RESOURCE_EXHAUSTED, True)
+    second = waiting(three, daemon, 1)
+    assert not second.done()
+    # Without a wait there is no line.
+    three.release(*three.allocate(1))
+    assert not first.done()
+    one.release(held[3])
+    assert len(first.result().buffers) == 4
+    one.release(held[4])
+    assert len(second.result().buffers) == 1
+    # And what is there for a call that needs not wait is not counted.
+    one.release(*held[5:])
+    assert [len(three.allocate(1, PATIENCE)) for _ in range(3)] == [1, 1, 1]
+
+
+def test_the_calls_of_one_session_leave_room_for_others(start: Any) -> None:
+    limits = {"default_quota": 16, "max_waiting_calls": 3, "max_waiting_calls_per_session": 2}
+    daemon, stubs = start(pool={"buffers": BUFFERS}, limits=limits)
+    one, two = Lease(stubs), Lease(stubs)
+    held = one.allocate(BUFFERS)
+    calls = [waiting(one, daemon, 1) for _ in range(2)]
+    code, text = refusal(lambda: one.allocate(1, PATIENCE))
+    assert code == Code.RESOURCE_EXHAUSTED
+    assert "limits.max_waiting_calls_per_session = 2" in text
+    calls.append(waiting(two, daemon, 1))
+    one.release(*held[:3])
+    assert [len(call.result().buffers) for call in calls] == [1, 1, 1]
+    # Those that are over count no longer.
+    for call in [waiting(one, daemon, 1) for _ in range(2)]:
+        call.cancel()
+
+
 def test_a_wait_that_was_in_vain_tells_who_has_the_buffers(small: Any) -> None:
     _, stubs = small
     one, two = Lease(stubs, "greedy"), Lease(stubs, "modest")

@@ -162,7 +162,7 @@ class Ours:
     leases = True
 
     def __init__(self, _folder: Path, signals: Signals) -> None:
-        settings = [f"limits.max_streams={STREAMS + 16}"]
+        settings = [f"limits.max_ingest_streams={STREAMS + 16}"]
         options = [flag for setting in settings for flag in ("--set", setting)]
         self._daemon = PrivateDaemon(signals, ["--listen", "127.0.0.1:0", *options])
         self._stack = ExitStack()

@@ -223,7 +223,7 @@ def _tell_quota(settings: "Settings") -> None:
         )
     elif settings.quota_follows_pool:
         log.info(
-            "default quota is a quarter of the pool",
+            "default quota follows the size of the pool",
             quota=settings.default_quota,
             buffers=settings.pool.buffers,
         )

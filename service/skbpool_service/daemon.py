@@ -121,17 +121,21 @@ class Daemon:
         registry = new_registry()
         recorder = RpcMetrics(registry)
         gates = {
-            "max_streams": Gate("max_streams", limits.max_streams, "streams"),
+            "max_streams": Gate("max_streams", limits.max_streams, "streams that read"),
+            "max_ingest_streams": Gate(
+                "max_ingest_streams", limits.max_ingest_streams, "Ingest streams"
+            ),
             "max_sessions": Gate("max_sessions", limits.max_sessions, "sessions"),
             "max_tool_streams": Gate("max_tool_streams", limits.max_tool_streams, "tools' streams"),
             "max_watchers": Gate("max_watchers", limits.max_watchers, "watchers of pools"),
         }
-        streams = limits.max_streams + limits.max_sessions + limits.max_tool_streams
+        streams = limits.max_streams + limits.max_ingest_streams
+        streams += limits.max_sessions + limits.max_tool_streams
         streams += limits.max_watchers
         # The reaper first, hence shut down last: it cleans up after the others' calls.
         reaper = self._threads(1, "reaper")
         # An Ingest stream holds a thread, and needs another one while it is told something later.
-        stream_threads = self._threads(streams + limits.max_streams + REFUSERS, "stream")
+        stream_threads = self._threads(streams + limits.max_ingest_streams + REFUSERS, "stream")
         workers = Workers(limits.max_unary_workers, "unary")
         self._undo.append(workers.shutdown)
         laggards = Laggards(settings.request_timeout, workers)
@@ -159,9 +163,10 @@ class Daemon:
         later = Later(stream_threads)
         self._sessions = sessions = Sessions(limits.max_handles_per_session)
         self._engine = engine
-        self._frames = FrameService(engine, dispatcher, later, gates["max_streams"])
+        readers, drivers = gates["max_streams"], gates["max_ingest_streams"]
+        self._frames = FrameService(engine, dispatcher, later, drivers, readers)
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
-        self._stamps = StampService(engine, gates["max_streams"])
+        self._stamps = StampService(engine, readers)
         observer = Observer(engine, sessions)
         self._watches = WatchService(
             observer, limits.max_watcher_events, stream_threads, gates["max_watchers"]
@@ -246,8 +251,8 @@ class Daemon:
 
     def _await_streams(self, deadline: float) -> None:
         """Wait until only streams of tools are open, or the deadline has passed."""
-        waiting = [self._gates["max_streams"], self._gates["max_sessions"]]
-        for gate in waiting:
+        waiting = ("max_ingest_streams", "max_streams", "max_sessions")
+        for gate in map(self._gates.__getitem__, waiting):
             if not gate.wait_empty(max(deadline - time.monotonic(), 0)):
                 log.warning("streams did not end in time and are cancelled", open=gate.inside)
 

@@ -17,7 +17,12 @@ SMALL = {
     "metrics": "",
     "shutdown_deadline": 5.0,
     "pool": {"buffers": 8192},
-    "limits": {"default_quota": 256, "max_streams": 8, "max_sessions": 4},
+    "limits": {
+        "default_quota": 256,
+        "max_streams": 8,
+        "max_ingest_streams": 8,
+        "max_sessions": 4,
+    },
 }
 
 

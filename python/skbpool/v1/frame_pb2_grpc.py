@@ -57,7 +57,7 @@ class FrameServiceServicer:
         The server answers the opening of the stream with a response that grants the first credit and
         then acknowledges what it has handled, at the latest when the credit runs low and at the end.
         A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
-        accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+        accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
         Role: ingest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

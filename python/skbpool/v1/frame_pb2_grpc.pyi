@@ -39,7 +39,7 @@ class FrameServiceStub:
     The server answers the opening of the stream with a response that grants the first credit and
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
-    accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+    accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
     Role: ingest.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]
@@ -63,7 +63,7 @@ class FrameServiceAsyncStub(FrameServiceStub):
     The server answers the opening of the stream with a response that grants the first credit and
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
-    accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+    accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
     Role: ingest.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]  # type: ignore[assignment]
@@ -90,7 +90,7 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         The server answers the opening of the stream with a response that grants the first credit and
         then acknowledges what it has handled, at the latest when the credit runs low and at the end.
         A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
-        accepted. RESOURCE_EXHAUSTED: the server has as many streams as its limit.
+        accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
         Role: ingest.
         """
 

@@ -165,12 +165,13 @@ class Limits(_message.Message):
     MAX_POOLS_FIELD_NUMBER: _builtins.int
     MAX_QUOTA_FIELD_NUMBER: _builtins.int
     DEFAULT_QUOTA_FIELD_NUMBER: _builtins.int
+    MAX_INGEST_STREAMS_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message in either direction, in bytes."""
     max_frame_bytes: _builtins.int
     """Largest frame, in bytes."""
     max_streams: _builtins.int
-    """Most long streams (Ingest, Subscribe) at a time."""
+    """Most streams at a time of those that read: Subscribe, stamp readers."""
     max_sessions: _builtins.int
     """Most lease sessions at a time."""
     max_handles_per_session: _builtins.int
@@ -181,6 +182,8 @@ class Limits(_message.Message):
     """Largest quota a consumer may ask for, in views."""
     default_quota: _builtins.int
     """Quota of a consumer that asks for none, in views."""
+    max_ingest_streams: _builtins.int
+    """Most Ingest streams at a time."""
     def __init__(
         self,
         *,
@@ -192,10 +195,11 @@ class Limits(_message.Message):
         max_pools: _builtins.int = ...,
         max_quota: _builtins.int = ...,
         default_quota: _builtins.int = ...,
+        max_ingest_streams: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_quota", b"default_quota", "max_frame_bytes", b"max_frame_bytes", "max_handles_per_session", b"max_handles_per_session", "max_message_bytes", b"max_message_bytes", "max_pools", b"max_pools", "max_quota", b"max_quota", "max_sessions", b"max_sessions", "max_streams", b"max_streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_quota", b"default_quota", "max_frame_bytes", b"max_frame_bytes", "max_handles_per_session", b"max_handles_per_session", "max_ingest_streams", b"max_ingest_streams", "max_message_bytes", b"max_message_bytes", "max_pools", b"max_pools", "max_quota", b"max_quota", "max_sessions", b"max_sessions", "max_streams", b"max_streams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

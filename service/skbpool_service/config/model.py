@@ -102,9 +102,11 @@ class Limits(Table):
     """Largest message in either direction, in bytes."""
     max_frame_bytes: int = Field(default=262_144, ge=64, le=262_144)
     """Largest frame, in bytes."""
-    max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 2)
-    """Most long streams at a time: Ingest, Subscribe, stamp readers. Each may need a thread, and
-    with two for each of max_sessions they are 224 at most."""
+    max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 3)
+    """Most streams at a time of those that read, Subscribe and stamp readers. Each may need a
+    thread. With max_ingest_streams, and two for each of max_sessions, they are 224 at most."""
+    max_ingest_streams: int = Field(default=32, ge=1, le=MAX_ATTACHED - 3)
+    """Most Ingest streams at a time: readers, however many, keep no driver out."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
     """Most streams at a time that watch the health or use reflection."""
     max_unary_workers: int = Field(default=64, ge=1, le=1024)
@@ -119,8 +121,9 @@ class Limits(Table):
     """Bytes of the headers of a call over which it is refused; some are from half of it on."""
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time on one connection; a client waits with further ones."""
-    max_sessions: int = Field(default=64, ge=1, le=(MAX_ATTACHED - 1) // 2)
-    """Most lease sessions at a time; counted twice, together with max_streams 224 at most."""
+    max_sessions: int = Field(default=64, ge=1, le=(MAX_ATTACHED - 2) // 2)
+    """Most lease sessions at a time; counted twice, together with max_streams and
+    max_ingest_streams 224 at most."""
     max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
     """Most handles, of buffers and skbs together, that a session may hold."""
     max_waiting_calls: int = Field(default=32, ge=0, le=512)
@@ -131,8 +134,8 @@ class Limits(Table):
     max_wait_seconds: float = Field(default=60.0, ge=0, le=3600)
     """Longest that a call may wait for buffers, in seconds."""
     max_quota: int | None = Field(default=None, ge=1, le=1 << 24)
-    """Largest quota a consumer may ask for, in views; at most, and if unset, the buffers of the
-    pool."""
+    """Largest quota a consumer may ask for, in views, at most the buffers of the pool. Unset: half
+    of these, or what a small one has beside a driver, so that one consumer keeps no driver out."""
     default_quota: int | None = Field(default=None, ge=1, le=1 << 24)
     """Quota of a consumer that asks for none, in views; unset: a quarter of the buffers of the
     pool, at most 32,768."""
@@ -175,11 +178,14 @@ class Limits(Table):
     @field_validator("max_sessions")
     @classmethod
     def _holders_suffice(cls, value: int, info: ValidationInfo) -> int:
-        streams = info.data.get("max_streams")
-        if streams is not None and streams + 2 * value > MAX_ATTACHED:
+        readers, drivers = info.data.get("max_streams"), info.data.get("max_ingest_streams")
+        if readers is None or drivers is None:  # wrong themselves, which is told
+            return value
+        if readers + drivers + 2 * value > MAX_ATTACHED:
             raise ValueError(
-                f"{value} sessions, each with a driver, and max_streams = {streams} are more than "
-                f"the {MAX_ATTACHED} holders that can be accounted by name; lower one of them"
+                f"{value} sessions, each with a driver, max_streams = {readers} and "
+                f"max_ingest_streams = {drivers} are more than the {MAX_ATTACHED} holders that can "
+                "be accounted by name; lower one of them"
             )
         return value
 
@@ -212,6 +218,12 @@ def _check_room(pool: PoolSettings, max_frame_bytes: int) -> None:
             f"frames of limits.max_frame_bytes = {max_frame_bytes} and a consumer reserve "
             f"{reserved}; give at least {least} (--buffers {least})",
         )
+
+
+def _share(pool: PoolSettings, max_frame_bytes: int) -> int:
+    """Return half of a pool, or what it has beside a driver if that is less."""
+    others = admission.pair(pool.buffers, pool.buffer_bytes, max_frame_bytes, quota=0)
+    return min(pool.buffers // 2, pool.buffers - others)
 
 
 class Settings(BaseSettings):
@@ -316,7 +328,8 @@ class Settings(BaseSettings):
                     "reserves its quota: none could ever be admitted; lower it, raise "
                     "pool.buffers, or leave it out for a quota that fits",
                 )
-        most = limits.max_quota or buffers
+        share = _share(pool, limits.max_frame_bytes) if pool else buffers // 2
+        most = limits.max_quota or max(share, limits.default_quota or 1)
         fallback = min(max(buffers // 4, 1), FALLBACK_QUOTA, most)
         return limits.model_copy(
             update={"max_quota": most, "default_quota": limits.default_quota or fallback}
@@ -346,7 +359,8 @@ class Settings(BaseSettings):
     @property
     def quota_follows_pool(self) -> bool:
         """Whether the default quota is less than usual, because the pool is small."""
-        return self.default_quota == max(self.pool.buffers // 4, 1) < FALLBACK_QUOTA
+        share = _share(self.pool, self.limits.max_frame_bytes)
+        return self.default_quota == min(max(self.pool.buffers // 4, 1), share) < FALLBACK_QUOTA
 
     @property
     def default_fits_beside_driver(self) -> bool:

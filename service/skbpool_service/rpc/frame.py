@@ -34,11 +34,14 @@ LEAST_BATCH_BYTES = 1024
 class FrameService:
     """The service over one engine."""
 
-    def __init__(self, engine: Engine, dispatcher: Dispatcher, later: Later, gate: Gate):
+    def __init__(
+        self, engine: Engine, dispatcher: Dispatcher, later: Later, drivers: Gate, readers: Gate
+    ):
         self._engine = engine
         self._later = later
         self._dispatcher = dispatcher
-        self._gate = gate
+        self._drivers = drivers
+        self._readers = readers
         self._limits = engine.settings.limits
         self._adopted = AdoptionBudget(self._limits.max_adopted_bytes)
         self._lock = threading.Lock()
@@ -49,8 +52,8 @@ class FrameService:
 
     def register(self, table: MethodTable) -> None:
         """Add the methods to the table."""
-        table.add_streaming(SERVICE, "Ingest", self._gate, self.ingest, may_idle=True)
-        table.add_streaming(SERVICE, "Subscribe", self._gate, self.subscribe)
+        table.add_streaming(SERVICE, "Ingest", self._drivers, self.ingest, may_idle=True)
+        table.add_streaming(SERVICE, "Subscribe", self._readers, self.subscribe)
 
     def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Ingest: holds its thread, since grpcio reads requests by waiting for them."""

@@ -47,6 +47,7 @@ class ServerService:
                 max_message_bytes=limits.max_message_bytes,
                 max_frame_bytes=limits.max_frame_bytes,
                 max_streams=limits.max_streams,
+                max_ingest_streams=limits.max_ingest_streams,
                 max_sessions=limits.max_sessions,
                 max_handles_per_session=limits.max_handles_per_session,
                 max_pools=limits.max_pools,

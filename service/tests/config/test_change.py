@@ -58,7 +58,7 @@ def test_what_can_change_does_and_the_rest_is_named(tmp_path: Path) -> None:
     assert differing(settings, configured.live) == ["limits.max_pools", "shutdown_deadline"]
     assert (settings.limits.max_pools, settings.shutdown_deadline) == (4, 3.0)
     # The quota follows the pool that there is.
-    assert (settings.pool.buffers, settings.max_quota) == (4096, 4096)
+    assert (settings.pool.buffers, settings.max_quota) == (4096, 2048)
 
 
 def test_what_does_not_fit_what_stays_changes_nothing(tmp_path: Path) -> None:

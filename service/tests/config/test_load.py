@@ -123,11 +123,19 @@ def test_metrics_are_not_served_on_a_unix_socket() -> None:
 
 def test_quotas_follow_the_pool_unless_they_are_set() -> None:
     small = load_settings({"pool": {"buffers": 1000}})
-    assert (small.default_quota, small.max_quota) == (250, 1000)
+    assert (small.default_quota, small.max_quota) == (250, 440)
     large = load_settings({"pool": {"buffers": 1_000_000}})
-    assert (large.default_quota, large.max_quota) == (32_768, 1_000_000)
+    assert (large.default_quota, large.max_quota) == (32_768, 500_000)
     told = load_settings({"limits": {"default_quota": 7, "max_quota": 9}})
     assert (told.default_quota, told.max_quota) == (7, 9)
+    # A driver has room beside the largest consumer.
+    for buffers in (129, 256, 1000, 4096):
+        most = load_settings({"pool": {"buffers": buffers}}).max_quota
+        reserved = admission.pair(buffers, 4096, 262_144, most)
+        assert (reserved <= buffers, most <= max(buffers // 2, 1)) == (True, True)
+    # Whoever gives every consumer more means it.
+    generous = load_settings({"limits": {"default_quota": 900}, "pool": {"buffers": 1000}})
+    assert (generous.default_quota, generous.max_quota) == (900, 900)
     with pytest.raises(ConfigError, match=r"limits.default_quota: 9 is more than max_quota = 7"):
         load_settings({"limits": {"default_quota": 9, "max_quota": 7}})
 
@@ -186,8 +194,10 @@ def test_a_pool_that_nobody_fits_in_is_refused_with_the_least_that_works(
 
 
 def test_a_default_quota_without_room_beside_a_driver_is_known() -> None:
-    assert not load_settings({"pool": {"buffers": 200}}).default_fits_beside_driver
-    assert load_settings({"pool": {"buffers": 256}}).default_fits_beside_driver
+    pool = {"buffers": 200}
+    told = load_settings({"pool": pool, "limits": {"default_quota": 50}})
+    assert not told.default_fits_beside_driver
+    assert load_settings({"pool": pool}).default_fits_beside_driver
 
 
 def test_a_value_for_a_table_is_not_hidden_by_its_keys(
@@ -210,6 +220,7 @@ def test_a_value_for_a_table_is_not_hidden_by_its_keys(
 
 def test_a_default_quota_that_follows_a_small_pool_is_known() -> None:
     assert load_settings({"pool": {"buffers": 4096}}).quota_follows_pool
+    assert load_settings({"pool": {"buffers": 200}}).quota_follows_pool
     assert not load_settings({}).quota_follows_pool
     told = {"pool": {"buffers": 4096}, "limits": {"default_quota": 7}}
     assert not load_settings(told).quota_follows_pool
@@ -271,12 +282,12 @@ def test_set_without_a_key_says_how_it_is_written(pair: str) -> None:
 
 
 def test_streams_and_sessions_together_can_be_accounted() -> None:
-    fitting = {"max_streams": 176, "max_sessions": 24}
+    fitting = {"max_streams": 140, "max_ingest_streams": 36, "max_sessions": 24}
     assert load_settings({"limits": fitting}).limits.max_sessions == 24
-    with pytest.raises(ConfigError, match=r"limits.max_sessions: 25 .* max_streams = 176 .* 224"):
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 25 .* max_streams = 140 .* 224"):
         load_settings({"limits": {**fitting, "max_sessions": 25}})
-    with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_streams = 97"):
-        load_settings({"limits": {"max_streams": 97}})
+    with pytest.raises(ConfigError, match=r"limits.max_sessions: 64 .* max_ingest_streams = 33"):
+        load_settings({"limits": {"max_ingest_streams": 33}})
 
 
 def test_the_sample_file_says_what_holds_without_it() -> None:

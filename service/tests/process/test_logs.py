@@ -47,4 +47,9 @@ def test_each_session_and_stream_has_a_line_for_its_start_and_its_end(tmp_path: 
     assert by_event["session ends"]["handles_brought_home"] == 0
     # Two thousand frames, and not a line beside those of the daemon itself.
     others = {line["event"] for line in lines} - set(said)
-    assert others <= {"serving", "stopping", "stopped", "default quota is a quarter of the pool"}
+    assert others <= {
+        "serving",
+        "stopping",
+        "stopped",
+        "default quota follows the size of the pool",
+    }

@@ -134,7 +134,9 @@ def test_streams_that_sent_nothing_are_told_and_do_not_keep_it(path: str, method
         call: Any = stubs.channel.stream_stream(f"/skbpool.v1.{method}")
         stream = call(iter(silence.get, None))
         try:
-            limit = "max_sessions" if "OpenSession" in method else "max_streams"
+            limit = {"Ingest": "max_ingest_streams", "OpenSession": "max_sessions"}.get(
+                method.partition("/")[2], "max_streams"
+            )
             eventually(lambda: open_streams(daemon, limit) == 1)
             daemon.signal(signal.SIGTERM)
             with pytest.raises(grpc.RpcError) as refused:
@@ -370,7 +372,7 @@ def test_logs_are_json_when_asked(path: str) -> None:
         daemon.signal(signal.SIGTERM)
         _, _, errors = daemon.finish()
     lines = [json.loads(line) for line in errors.splitlines()]
-    quota = "default quota is a quarter of the pool"
+    quota = "default quota follows the size of the pool"
     assert [line["event"] for line in lines] == ["serving", quota, "stopping", "stopped"]
     assert lines[0]["listen"] == [path]
     assert (lines[1]["quota"], lines[1]["buffers"]) == (256, 1024)

@@ -237,12 +237,11 @@ def test_a_stream_closed_without_a_word_ends_in_order(stubs: Stubs) -> None:
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"quota": 8193}, Code.OUT_OF_RANGE),
+        ({"quota": 4097}, Code.OUT_OF_RANGE),
         ({"quota": (1 << 32) - 1}, Code.OUT_OF_RANGE),
         ({"max_batch_bytes": (4 << 20) + 1}, Code.OUT_OF_RANGE),
         ({"max_batch_bytes": 1}, Code.OUT_OF_RANGE),
         ({"name": "with space"}, Code.INVALID_ARGUMENT),
-        ({"quota": 8192}, Code.RESOURCE_EXHAUSTED),  # it would need the pool to itself
     ],
 )
 def test_a_subscription_that_cannot_be_is_refused(
@@ -263,6 +262,18 @@ def test_a_pool_too_small_for_another_consumer_says_so_with_figures(stubs: Stubs
     stubs.await_home()
 
 
+def test_the_largest_consumer_leaves_room_for_drivers(stubs: Stubs) -> None:
+    most = stubs.server.GetServerInfo(server_pb2.GetServerInfoRequest()).limits.max_quota
+    tap = subscribe(stubs, quota=most)
+    assert refusal(lambda: subscribe(stubs, quota=most + 1))[0] == Code.OUT_OF_RANGE
+    drivers = [Driver(stubs) for _ in range(4)]
+    for number, driver in enumerate(drivers):
+        driver.send(request(numbered(3), number + 1))
+        assert take(tap, 3) == numbered(3)
+        driver.finish()
+    tap.cancel()
+
+
 def test_a_small_largest_response_is_kept_to(stubs: Stubs) -> None:
     tap = subscribe(stubs, max_batch_bytes=2000, quota=300)
     driver = Driver(stubs)
@@ -278,13 +289,14 @@ def test_a_small_largest_response_is_kept_to(stubs: Stubs) -> None:
 
 
 def test_streams_are_limited_and_refused_at_once(stubs: Stubs) -> None:
-    taps = [subscribe(stubs, quota=10) for _ in range(4)]
-    drivers = [Driver(stubs) for _ in range(4)]
-    for call in (lambda: subscribe(stubs, quota=10), lambda: Driver(stubs)):
-        code, text = refusal(call)
-        assert code == Code.RESOURCE_EXHAUSTED
-        assert "limits.max_streams = 8" in text
-    taps.pop().cancel()
+    taps = [subscribe(stubs, quota=10) for _ in range(8)]
+    code, text = refusal(lambda: subscribe(stubs, quota=10))
+    assert (code, "limits.max_streams = 8" in text) == (Code.RESOURCE_EXHAUSTED, True)
+    # Those that read keep no driver out.
+    drivers = [Driver(stubs) for _ in range(8)]
+    code, text = refusal(lambda: Driver(stubs))
+    assert (code, "limits.max_ingest_streams = 8" in text) == (Code.RESOURCE_EXHAUSTED, True)
+    drivers.pop().finish()
     another = eventually(lambda: open_driver(stubs))
     assert another is not None
     for driver in (*drivers, another):
@@ -301,12 +313,9 @@ def test_idle_subscriptions_hold_no_thread(start) -> None:
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("stream")]
     assert len(threads) < 20
     # And yet each of them is served when something arrives.
-    assert refusal(lambda: Driver(stubs))[0] == Code.RESOURCE_EXHAUSTED
-    taps.pop().cancel()
-    driver = eventually(lambda: open_driver(stubs))
-    assert driver is not None
+    driver = Driver(stubs)
     driver.send(request(numbered(3), 1))
-    assert [take(tap, 3) for tap in taps] == [numbered(3)] * 39
+    assert [take(tap, 3) for tap in taps] == [numbered(3)] * 40
     driver.finish()
     for tap in taps:
         tap.cancel()

@@ -23,9 +23,10 @@ def test_info_tells_version_and_limits(stubs: Stubs) -> None:
     assert (info.version, info.api_version) == (__version__, "v1")
     assert info.boot_id
     limits = info.limits
-    assert (limits.max_streams, limits.max_sessions, limits.max_pools) == (8, 4, 16)
+    assert (limits.max_streams, limits.max_ingest_streams) == (8, 8)
+    assert (limits.max_sessions, limits.max_pools) == (4, 16)
     assert (limits.max_message_bytes, limits.max_frame_bytes) == (4 << 20, 262_144)
-    assert (limits.max_quota, limits.default_quota) == (8192, 256)
+    assert (limits.max_quota, limits.default_quota) == (4096, 256)
     assert limits.max_handles_per_session == 4096
     assert "leases" in info.features
 

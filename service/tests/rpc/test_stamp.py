@@ -62,8 +62,10 @@ def test_a_reader_is_gone_with_its_stream(stubs: Stubs) -> None:
 
 
 def test_readers_that_cannot_be_are_refused(stubs: Stubs) -> None:
-    assert refusal(lambda: attach(stubs, quota=8193))[0] == Code.OUT_OF_RANGE
-    assert refusal(lambda: attach(stubs, quota=8192))[0] == Code.RESOURCE_EXHAUSTED
+    assert refusal(lambda: attach(stubs, quota=4097))[0] == Code.OUT_OF_RANGE
+    call, _ = attach(stubs, quota=4096)
+    assert refusal(lambda: attach(stubs, quota=4096))[0] == Code.RESOURCE_EXHAUSTED
+    call.cancel()
     unknown = stamp_pb2.GetStampReportRequest(reader_id="nobody")
     assert refusal(lambda: stubs.stamp.GetStampReport(unknown))[0] == Code.NOT_FOUND
     stubs.await_home()

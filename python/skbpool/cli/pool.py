@@ -19,10 +19,10 @@ MAX_BUFFERS = (1 << 24) - 1
 MAX_ORDER = 10
 
 KEYS = """name, buffers, buffer_bytes, order (4096 << order is buffer_bytes),
-           state ("open", "orphaned": closed, and in_flight buffers are out,
-           "closed": closed and gone), low_watermark, high_watermark (free buffers), is_low,
-           in_flight (buffers that are out), is_huge (on huge pages),
-           closed_at (seconds since the Unix epoch; null: it is open)"""
+  state ("open", "orphaned": closed, and in_flight buffers are out,
+  "closed": closed and gone), low_watermark, high_watermark (free buffers), is_low,
+  in_flight (buffers that are out), is_huge (on huge pages),
+  closed_at (seconds since the Unix epoch; null: it is open)"""
 
 CREATE = f"""Make a pool, which sessions borrow from; it is kept until it is closed.
 
@@ -54,7 +54,8 @@ LIST = f"""List the pools in the order of their making, orphaned ones included.
 
 \b
 Keys of --json:
-  pools[]  {KEYS}
+  pools[], of each
+  {KEYS}
 
 \b
 Examples:

@@ -45,7 +45,7 @@ pub(crate) fn init_zero_copy_buffer<'py>(
 ) -> PyResult<Bound<'py, Buffer>> {
     let free = callable(free, "free")?;
     reaper::start(memory.py())?;
-    let owner = Brought::new(memory, free, ffi::PyBUF_WRITABLE)?;
+    let owner = Brought::new(memory, free, ffi::PyBUF_WRITABLE, None)?;
     let (base, size) = owner.memory();
     let skip = base.addr().get().wrapping_neg() % HEADER_BYTES;
     if size < skip + HEADER_BYTES {
@@ -110,7 +110,7 @@ pub(crate) fn adopt<'py>(
 ) -> PyResult<Bound<'py, Buffer>> {
     let free = callable(free, "free")?;
     reaper::start(obj.py())?;
-    let owner = Brought::new(obj, free, ffi::PyBUF_SIMPLE)?;
+    let owner = Brought::new(obj, free, ffi::PyBUF_SIMPLE, None)?;
     let (base, size) = owner.memory();
     // SAFETY: the memory stays exported until the owner is let go of.
     let made =

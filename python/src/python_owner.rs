@@ -5,6 +5,7 @@ use crate::reaper;
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use skbpool_engine::Adoption;
 use skbpool_pool::Owner;
 use std::ffi::{c_int, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -19,6 +20,8 @@ pub(crate) struct PythonOwner {
     object: *mut ffi::PyObject,
     /// Null: nothing to call.
     free: *mut ffi::PyObject,
+    /// The object's part of a budget. Given back last: until then the memory is there.
+    part: Option<Adoption>,
 }
 
 /// An object that is about to become a buffer; dropping it gives the object back without calling
@@ -28,16 +31,18 @@ pub(crate) struct Brought {
 }
 
 impl Brought {
-    /// Exports the memory of `object` and takes a reference to it. Needs the interpreter.
+    /// Exports the memory of `object` and takes a reference to it, `part` of a budget being kept as long.
+    /// Needs the interpreter.
     pub(crate) fn new(
         object: &Bound<'_, PyAny>,
         free: Option<Bound<'_, PyAny>>,
         flags: c_int,
+        part: Option<Adoption>,
     ) -> PyResult<Self> {
         // SAFETY: a Py_buffer is plain fields, all of which may be zero.
         let view = unsafe { MaybeUninit::<ffi::Py_buffer>::zeroed().assume_init() };
         let (next, none) = (null_mut(), null_mut());
-        let mut this = Box::new(PythonOwner { next, view, object: none, free: none });
+        let mut this = Box::new(PythonOwner { next, view, object: none, free: none, part });
         // SAFETY: the object is alive and the box is a place for the view.
         if unsafe { ffi::PyObject_GetBuffer(object.as_ptr(), &mut this.view, flags) } != 0 {
             return Err(PyErr::fetch(object.py()));
@@ -96,7 +101,8 @@ impl Kept {
 }
 
 impl PythonOwner {
-    /// Gives the export back, calls `free` unless it is to be left alone, and lets go of everything.
+    /// Gives the export back, calls `free` unless it is to be left alone, lets go of everything, and
+    /// gives its part of a budget back.
     ///
     /// # Safety
     /// - `owner` was given to a header by `Brought`, and this is its end.
@@ -116,6 +122,7 @@ impl PythonOwner {
             python_code::let_go_of(owner.object);
             pending.put_back();
         }
+        drop(owner.part.take());
     }
 }
 

@@ -35,7 +35,8 @@ pub struct StampConsumerReport {
 /// Reads the stamps of one stream, in place, in a thread of its own or on those of the drivers.
 ///
 /// Latency is the time it reads a frame less the send time in its stamp, both of the monotonic clock,
-/// and means nothing if the sender is on another host. Dropping it detaches the consumer.
+/// and means nothing if the sender is on another host. Dropping it detaches the consumer, whoever runs it
+/// then.
 #[derive(Debug)]
 pub struct StampConsumer {
     shared: Arc<Shared>,
@@ -55,20 +56,38 @@ struct Seen {
     reader: StampReader,
     /// None: detached.
     consumer: Option<Consumer>,
-    last: ConsumerStats,
     /// Empty, for the next driver that runs it.
     spare: SkbBatch,
 }
 
 impl Seen {
     fn new(reader: StampReader, consumer: Consumer) -> Mutex<Self> {
-        Mutex::new(Self { reader, consumer, batch: SkbBatch::new() })
+        Mutex::new(Self { reader, consumer: Some(consumer), spare: SkbBatch::new() })
+    }
+
+    /// Frames that it could read.
+    fn queued(&self) -> u64 {
+        self.consumer.as_ref().map_or(0, |consumer| consumer.stats().queued)
+    }
+
+    fn is_finished(&mut self) -> bool {
+        self.consumer.as_mut().is_none_or(Consumer::is_finished)
+    }
+
+    /// As [`Consumer::arm`].
+    fn arm(&mut self) -> bool {
+        self.consumer.as_mut().is_some_and(Consumer::arm)
+    }
+
+    fn disarm(&mut self) {
+        self.consumer.as_mut().map(Consumer::disarm);
     }
 
     /// Reads up to `most` frames, which are then in `batch`; returns how many.
     #[inline]
     fn read(&mut self, batch: &mut SkbBatch, most: usize) -> usize {
-        let taken = self.consumer.poll(batch, most);
+        let Some(consumer) = &mut self.consumer else { return 0 };
+        let taken = consumer.poll(batch, most);
         if taken != 0 {
             let now_ns = clock::monotonic_ns();
             for skb in batch.as_slice() {
@@ -145,7 +164,7 @@ impl StampConsumer {
 
     /// As [`Self::attach`], without a thread: whoever delivers reads the stamps of what it delivered before
     /// it goes on ([`RunToCompletion`]). Costs less in all, and nothing is missed for want of quota unless
-    /// drivers deliver as many views at a time.
+    /// drivers deliver as many views at a time; drivers wait for one another while one reads a burst.
     ///
     /// # Errors
     /// [`StampConsumerError`].
@@ -166,7 +185,7 @@ impl StampConsumer {
             seen: Seen::new(reader, consumer),
         });
         // What was delivered in between stays queued until the next delivery.
-        *inline.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&shared);
+        inline.shared.get_or_init(|| Arc::downgrade(&shared));
         Ok(Self { shared, thread: None, born: Birthplace::here() })
     }
 
@@ -177,35 +196,44 @@ impl StampConsumer {
             return None;
         }
         let seen = self.shared.seen();
-        Some(StampConsumerReport { stamps: seen.reader.report(), consumer: seen.consumer.stats() })
+        let consumer = seen.consumer.as_ref()?.stats();
+        Some(StampConsumerReport { stamps: seen.reader.report(), consumer })
     }
 
-    /// A watcher of its quota from now on. Waits as [`Self::report`] does, and in a forked child is `None`
-    /// likewise.
+    /// A watcher of its quota from now on. Waits as [`Self::report`] does; `None` in a forked child and once
+    /// it is detached.
     pub fn quota_events(&self) -> Option<QuotaEvents> {
-        (!self.born.is_elsewhere()).then(|| self.shared.seen().consumer.quota_events())
+        if self.born.is_elsewhere() {
+            return None;
+        }
+        self.shared.seen().consumer.as_ref().map(Consumer::quota_events)
     }
 
-    /// Stops as [`Self::stop`] does, and detaches; returns what [`Self::report`] does.
+    /// Stops as [`Self::stop`] does, and returns what [`Self::report`] does then. It is detached when this
+    /// returns, and all it took is counted.
     pub fn close(mut self) -> Option<StampConsumerReport> {
         self.stop();
         self.report()
     }
 
     /// Reads as many frames as are queued now, and no further ones; stays attached. Waits for no more
-    /// than a quota of frames, however fast drivers deliver meanwhile. A second call does nothing.
+    /// than a quota of frames, however fast drivers deliver meanwhile; an inline one reads them here, and
+    /// drivers find nothing to read any more. A second call does nothing.
     pub fn stop(&mut self) {
-        // SYNC: what was delivered before is in the figures that the thread looks at after it.
-        self.shared.stop.store(true, Ordering::Release);
+        // SYNC: what was delivered before is in the figures that are looked at after it.
+        if self.shared.stop.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if self.born.is_elsewhere() {
-            // The thread is the parent's, and so is what it has locked.
+            // The thread is the parent's, and so is what it or a driver has locked.
             std::mem::forget(self.thread.take());
             return;
         }
         self.shared.bell.ring(0);
-        if let Some(thread) = self.thread.take() {
+        match self.thread.take() {
             // A thread that panicked has said so; there is nothing to add.
-            let _ = thread.join();
+            Some(thread) => drop(thread.join()),
+            None => self.shared.read_queued(),
         }
     }
 }
@@ -213,37 +241,56 @@ impl StampConsumer {
 impl Drop for StampConsumer {
     fn drop(&mut self) {
         self.stop();
+        if !self.born.is_elsewhere() {
+            // A driver may still have `shared`, and finds nothing to read there. What is queued is released
+            // here: with the lock free, for who frees it may deliver.
+            let consumer = self.shared.seen().consumer.take();
+            drop(consumer);
+        }
     }
 }
 
 /// A reader that drivers run.
 #[derive(Debug, Default)]
 struct Inline {
-    /// Locked by the driver that runs it.
-    shared: Mutex<Weak<Shared>>,
+    /// Once there is something to read from. Weak, since that has this.
+    shared: OnceLock<Weak<Shared>>,
 }
 
 impl RunToCompletion for Inline {
     fn run(&self, cache: &mut LocalCache) {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(shared) = shared.upgrade() else { return };
-        shared.read_all(cache);
+        if let Some(shared) = self.shared.get().and_then(Weak::upgrade) {
+            shared.read_all(cache);
+        }
     }
 }
 
 impl Shared {
-    /// Reads everything that is queued, unless it was stopped.
+    /// Reads everything that is queued, unless it was stopped. The lock is free while frames are released.
     fn read_all(&self, cache: &mut LocalCache) {
         let mut seen = self.seen();
-        // SYNC: pairs with `stop`.
-        if self.stop.load(Ordering::Acquire) {
-            return;
-        }
-        let mut batch = std::mem::take(&mut seen.batch);
-        while seen.read(&mut batch, POLL) != 0 {
+        let mut batch = std::mem::take(&mut seen.spare);
+        // SYNC: pairs with `stop`, which then waits for the lock.
+        while !self.stop.load(Ordering::Acquire) && seen.read(&mut batch, POLL) != 0 {
+            drop(seen);
             batch.release(cache);
+            seen = self.seen();
         }
-        seen.batch = batch;
+        seen.spare = batch;
+    }
+
+    /// Reads as many frames as are queued now.
+    fn read_queued(&self) {
+        let mut batch = SkbBatch::new();
+        let mut left = self.seen().queued();
+        while left != 0 {
+            let taken = self.read(&mut batch, left.min(POLL as u64) as usize);
+            if taken == 0 {
+                return;
+            }
+            batch.release_uncached();
+            left -= taken as u64;
+        }
     }
 
     fn run(&self, cache: &mut LocalCache) {
@@ -255,7 +302,7 @@ impl Shared {
         loop {
             // SYNC: pairs with `stop`.
             if left.is_none() && self.stop.load(Ordering::Acquire) {
-                left = Some(self.seen().consumer.stats().queued);
+                left = Some(self.seen().queued());
             }
             let most = left.map_or(POLL, |left: u64| left.min(POLL as u64) as usize);
             let taken = self.read(&mut batch, most);
@@ -265,7 +312,7 @@ impl Shared {
                 idle_since = None;
                 continue;
             }
-            if left.is_some() || self.seen().consumer.is_finished() {
+            if left.is_some() || self.seen().is_finished() {
                 return;
             }
             if idle_since.get_or_insert_with(Instant::now).elapsed() < LOOK {
@@ -287,9 +334,9 @@ impl Shared {
 
     /// Sleeps until frames arrive, somebody rings, or [`SLEEP`] has passed. The lock is free meanwhile.
     fn sleep(&self) {
-        if self.seen().consumer.arm() {
+        if self.seen().arm() {
             self.bell.wait(SLEEP);
-            self.seen().consumer.disarm();
+            self.seen().disarm();
         }
     }
 

@@ -9,7 +9,7 @@ use crate::reaper;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use skbpool_engine::{MessageError, view_frames};
+use skbpool_engine::{Adoption, MessageError, view_frames};
 use skbpool_pool::{Buffer, Free, SkbBatch};
 use skbpool_wire::SubscribeResponseView;
 
@@ -40,19 +40,19 @@ pub(crate) fn decode_subscribe<'py>(
     };
     let mut batch = SkbBatch::with_capacity(view.len());
     if !view.is_empty() {
-        let buffer = adopt(message, Free::nothing())?;
+        let buffer = adopt(message, None)?;
         py.detach(|| view_frames(buffer, view, &mut batch)).or_raise(py)?;
     }
     Ok((batch_into_py(py, batch)?, missed, view.sequence()))
 }
 
-/// The message as a read-only buffer, which keeps it until `free` was called.
-pub(super) fn adopt(message: &Bound<'_, PyBytes>, free: Free) -> PyResult<Buffer> {
+/// The message as a read-only buffer, which keeps it; `part` of a budget is given back once it was let go of.
+pub(super) fn adopt(message: &Bound<'_, PyBytes>, part: Option<Adoption>) -> PyResult<Buffer> {
     reaper::start(message.py())?;
-    let owner = Brought::new(message, None, ffi::PyBUF_SIMPLE)?;
+    let owner = Brought::new(message, None, ffi::PyBUF_SIMPLE, part)?;
     let (base, size) = owner.memory();
     // SAFETY: the bytes stay exported, and unchanged, until the owner is let go of.
-    let made = unsafe { skbpool_pool::adopt_raw(base, size, false, free, owner.share()) };
+    let made = unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
     let buffer = made.map_err(Error::from)?;
     owner.given_away();
     Ok(buffer)

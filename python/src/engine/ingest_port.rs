@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use skbpool_deliver::DriverStats;
 use skbpool_engine::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig, MessageError};
-use skbpool_pool::{Buffer, Free};
+use skbpool_pool::Buffer;
 use skbpool_wire::{IngestRequestView, MAX_FRAME};
 use std::sync::Arc;
 
@@ -54,7 +54,8 @@ impl AdoptionBudget {
         Self(skbpool_engine::AdoptionBudget::new(size))
     }
 
-    /// Bytes of messages that are adopted now.
+    /// Bytes of messages that are adopted now, those that wait for the interpreter lock to be let go of
+    /// included.
     #[getter]
     fn taken(&self) -> u64 {
         self.0.taken()
@@ -146,7 +147,7 @@ impl IngestPort {
             return Ok(None);
         }
         let Some(part) = budget.take(size as u64) else { return Ok(None) };
-        adopt(message, Free::closure(move |_| drop(part))).map(Some)
+        adopt(message, Some(part)).map(Some)
     }
 }
 

@@ -8,6 +8,7 @@ mod capture;
 mod compose;
 mod copies;
 mod counts;
+mod inline;
 mod lands;
 mod lease_model;
 mod lease_table;

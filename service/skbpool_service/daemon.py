@@ -125,6 +125,9 @@ class Daemon:
             "max_ingest_streams": Gate(
                 "max_ingest_streams", limits.max_ingest_streams, "Ingest streams"
             ),
+            "max_inline_readers": Gate(
+                "max_inline_readers", limits.max_inline_readers, "inline stamp readers"
+            ),
             "max_sessions": Gate("max_sessions", limits.max_sessions, "sessions"),
             "max_tool_streams": Gate("max_tool_streams", limits.max_tool_streams, "tools' streams"),
             "max_watchers": Gate("max_watchers", limits.max_watchers, "watchers of pools"),
@@ -166,7 +169,7 @@ class Daemon:
         readers, drivers = gates["max_streams"], gates["max_ingest_streams"]
         self._frames = FrameService(engine, dispatcher, later, drivers, readers)
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
-        self._stamps = StampService(engine, readers)
+        self._stamps = StampService(engine, readers, gates["max_inline_readers"])
         observer = Observer(engine, sessions)
         self._watches = WatchService(
             observer, limits.max_watcher_events, stream_threads, gates["max_watchers"]

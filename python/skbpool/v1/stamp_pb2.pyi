@@ -42,7 +42,8 @@ class AttachStampReaderRequest(_message.Message):
     """
     inline: _builtins.bool
     """Whether the threads that deliver read the stamps, each of what it delivered, before they go on:
-    no thread is woken, and nothing is waited for. Otherwise the reader has a thread of its own.
+    no thread is woken, and nothing is waited for; it takes of their time. Otherwise the reader has a
+    thread of its own. RESOURCE_EXHAUSTED: the server has as many inline readers as its limit.
     INVALID_ARGUMENT together with block_ms.
     """
     def __init__(

@@ -157,7 +157,10 @@ class Limits(Table):
     pool, while every consumer is in the daemon; 0: all are copied."""
     max_block_seconds: float = Field(default=0.0, ge=0, le=60)
     """Longest time that a delivery of an Ingest stream waits for consumers that ask for it; 0: none
-    may ask, and a consumer slows nobody."""
+    may ask. What an inline stamp reader reads, it reads on the threads of Ingest all the same."""
+    max_inline_readers: int = Field(default=4, ge=0, le=256)
+    """Most inline stamp readers at a time. Each takes of the time of every Ingest stream, and of
+    every delivery of a session, for each frame; 0: none, and a consumer slows nobody."""
 
     @property
     def waiting_calls(self) -> int:

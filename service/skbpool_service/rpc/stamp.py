@@ -25,9 +25,10 @@ SERVICE = stamp_pb2.DESCRIPTOR.services_by_name["StampService"].full_name
 class StampService:
     """The service over one engine."""
 
-    def __init__(self, engine: Engine, gate: Gate):
+    def __init__(self, engine: Engine, gate: Gate, inline: Gate):
         self._engine = engine
         self._gate = gate
+        self._inline = inline
         self._lock = threading.Lock()
         self._readers: dict[str, StampConsumer] = {}
         self._farewell = Farewell()
@@ -52,6 +53,9 @@ class StampService:
             )
         if request.inline and block:
             raise bad_request("an inline reader makes nobody wait; leave out inline or block_ms")
+        if request.inline:
+            self._inline.enter()
+            stream.on_end(self._inline.leave)
         name = self._engine.name("", STAMPS)
         try:
             reader = StampConsumer(

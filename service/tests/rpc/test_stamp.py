@@ -18,6 +18,16 @@ def attach(stubs: Stubs, stream: int = 1, quota: int = 0):
     return call, stamp_pb2.GetStampReportRequest(reader_id=next(call).reader_id)
 
 
+def reader_or_none(stubs: Stubs, asked: stamp_pb2.AttachStampReaderRequest) -> Any:
+    """Attach a reader, unless there are too many."""
+    call = stubs.stamp.AttachStampReader(asked)
+    try:
+        next(call)
+    except grpc.RpcError:
+        return None
+    return call
+
+
 def test_a_reader_sees_every_stamped_frame(stubs: Stubs) -> None:
     call, wanted = attach(stubs, stream=5, quota=512)
     nic = EmulatedNic(rate="10kpps", size=64, frames=500, stream=5, buffers=256, ring=64)
@@ -108,6 +118,22 @@ def test_an_inline_reader_has_read_what_was_acknowledged(stubs: Stubs) -> None:
     report = stubs.stamp.GetStampReport(wanted)
     assert (report.foreign, list(report.dropped)) == (10_000, [])
     call.cancel()
+    stubs.await_home()
+
+
+def test_inline_readers_are_limited(start: Any) -> None:
+    _, stubs = start(limits={"max_inline_readers": 1})
+    asked = stamp_pb2.AttachStampReaderRequest(stream=1, quota=8, inline=True)
+    call = stubs.stamp.AttachStampReader(asked)
+    next(call)
+    code, text = refusal(lambda: next(stubs.stamp.AttachStampReader(asked)))
+    assert (code, "limits.max_inline_readers = 1" in text) == (Code.RESOURCE_EXHAUSTED, True)
+    other, _ = attach(stubs, quota=8)  # of its own thread
+    call.cancel()
+    wanted = eventually(lambda: reader_or_none(stubs, asked))
+    assert wanted is not None
+    for each in (other, wanted):
+        each.cancel()
     stubs.await_home()
 
 

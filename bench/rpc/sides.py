@@ -13,6 +13,8 @@ import grpc
 from private_daemon import PrivateDaemon, Signals
 from skbpool.v1 import server_pb2, server_pb2_grpc, stamp_pb2, stamp_pb2_grpc
 
+from rpc.bulk import SUBSCRIBER_QUOTA
+
 HERE = Path(__file__).resolve().parent
 STREAMS = 64
 """Streams of the widest sample."""
@@ -162,7 +164,11 @@ class Ours:
     leases = True
 
     def __init__(self, _folder: Path, signals: Signals) -> None:
-        settings = [f"limits.max_ingest_streams={STREAMS + 16}"]
+        settings = [
+            f"limits.max_ingest_streams={STREAMS + 16}",
+            "limits.max_streams=16",
+            f"limits.max_quota={SUBSCRIBER_QUOTA}",
+        ]
         options = [flag for setting in settings for flag in ("--set", setting)]
         self._daemon = PrivateDaemon(signals, ["--listen", "127.0.0.1:0", *options])
         self._stack = ExitStack()

@@ -32,8 +32,9 @@ def pool() -> Iterator[Pool]:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """Run a daemon for the tests of a module."""
-    with Daemon(tmp_path_factory.mktemp("daemon")) as running:
+    """Run a daemon for the tests of a module, in which a consumer may ask for the whole pool."""
+    whole = ("--set", "limits.max_quota=131072")
+    with Daemon(tmp_path_factory.mktemp("daemon"), *whole) as running:
         yield running
 
 

@@ -96,7 +96,8 @@ def test_a_daemon_that_stops_before_there_are_enough_is_told(tmp_path: Path) -> 
 
 def test_a_refusal_before_the_first_frame_has_no_report(tmp_path: Path) -> None:
     path = tmp_path / "frames.pcapng"
-    with Daemon(tmp_path, "--buffers", "4096") as daemon:
+    generous = ("--set", "limits.max_quota=4096")
+    with Daemon(tmp_path, "--buffers", "4096", *generous) as daemon:
         with daemon.start("subscribe", "-w", str(path), "-c", "10") as subscriber:
             subscriber.stderr.wait_for("subscribed")
             assert daemon.run("nic", "--rate", "1kpps", "-c", "10").code == 0

@@ -95,8 +95,8 @@ class LeaseService:
         pool = self._engine.pools.get_open(request.pool)
         wait = self._wait_of(request.wait) if request.HasField("wait") else 0.0
         try:
-            # Whoever does not wait is in no line, and takes what there is; more than there are will not
-            # be there later either.
+            # Whoever does not wait is in no line, and takes what there is; more than there are will
+            # not be there later either.
             if wait and request.count <= pool.count:
                 buffers = self._wait(session, pool, request.count, wait, context)
             else:

@@ -9,6 +9,9 @@ which comes first alternates between rounds; medians of the ratios judge, the sp
 At the daemon a consumer gets every frame as an skb and looks at its header. A sample counts only if
 everything that was sent was received.
 
+The rows `streams_64_*` have no bare server in them: they show what 64 streams of the daemon carry
+together beside what one of its own does, which grpc.json calls `one_stream`.
+
 Writes bench/results/grpc.json and, with every sample, bench/results/grpc-raw.json.
 """
 
@@ -17,7 +20,7 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +50,9 @@ Samples = dict[str, dict[str, list[Figures]]]
 START = "start"
 SOAK = "memory"
 SOAK_MIX = "imix"
+
+ONE_STREAM = "one_stream"
+"""What the daemon's own single stream is called, beside which many are shown."""
 
 
 class Measurement:
@@ -79,23 +85,15 @@ class Measurement:
             self.samples[SOAK][side].append(sampler.soak(server, SOAK_MIX, seconds))
 
     def rows(self, soak_seconds: float) -> list[Row]:
-        """Return the table."""
+        """Return the table of the daemon beside the bare server."""
         named = [(path.name, path.figures) for path in self.paths]
         named += [(START, start_figures()), (SOAK, soak_figures(soak_seconds))]
-        rows = [
+        return [
             self._row(name, figure)
             for name, figures in named
             for figure in figures
             if name in self.samples
         ]
-        for transport in ("unix", "tcp"):
-            wide = f"ingest_{WIDE_MIX}_{transport}_{STREAMS}_streams"
-            one = f"ingest_{WIDE_MIX}_{transport}"
-            if wide in self.samples and one in self.samples:
-                ours = [sample["bytes"] / 1e9 for sample in self.samples[wide]["ours"]]
-                peer = [sample["bytes"] / 1e9 for sample in self.samples[one]["ours"]]
-                rows.append(Row(against_one(transport), ours, peer))
-        return rows
 
     def _row(self, name: str, figure: Figure) -> Row:
         ours, bare = (
@@ -106,22 +104,36 @@ class Measurement:
         return Row(figure.goal, ours, bare if all(value > 0 for value in bare) else None)
 
 
-def as_dict(row: Row) -> dict[str, Any]:
-    """Return what the file of results says of a row."""
+def rows_beside_one(samples: Samples) -> list[Row]:
+    """Return the table of many streams of the daemon beside one of its own."""
+    rows: list[Row] = []
+    for transport in ("unix", "tcp"):
+        wide = f"ingest_{WIDE_MIX}_{transport}_{STREAMS}_streams"
+        one = f"ingest_{WIDE_MIX}_{transport}"
+        if wide in samples and one in samples:
+            ours = [sample["bytes"] / 1e9 for sample in samples[wide]["ours"]]
+            single = [sample["bytes"] / 1e9 for sample in samples[one]["ours"]]
+            rows.append(Row(against_one(transport), ours, single))
+    return rows
+
+
+def as_dict(row: Row, peer: str) -> dict[str, Any]:
+    """Return what the file of results says of a row, whose peer is called `peer`."""
     found = row.as_dict()
     return {
         "path": found["op"],
         "ours": found["ours"],
-        "bare": found["peer"],
+        peer: found["peer"],
         "unit": found["unit"],
         "ratio": found["ratio"],
         "spread": found["spread"],
     }
 
 
-def write(rows: Sequence[Row], raw: object) -> None:
-    """Write the table, and beside it everything it was made from."""
-    for name, content in (("grpc", [as_dict(row) for row in rows]), ("grpc-raw", raw)):
+def write(tables: Mapping[str, Sequence[Row]], raw: object) -> None:
+    """Write the tables, by what their peer is called, and beside them what they were made from."""
+    table = [as_dict(row, peer) for peer, rows in tables.items() for row in rows]
+    for name, content in (("grpc", table), ("grpc-raw", raw)):
         text = json.dumps(content, indent=1, ensure_ascii=False)
         (ratios.RESULTS / f"{name}.json").write_text(text + "\n")
 
@@ -165,13 +177,15 @@ def main() -> int:
             measurement.round(sampler, ours, bare, number % 2 == 0)
         if options.soak:
             measurement.soak(sampler, ours, bare, options.soak)
-    rows = measurement.rows(options.soak)
+    rows, beside_one = measurement.rows(options.soak), rows_beside_one(measurement.samples)
     print(
         f"{about['cpu']}, {about['cores']} cores, load {about['load_average'][0]} before and "
         f"{machine.load()[0]} after; grpcio {grpc.__version__}; samples taken again because "
         f"something was missed: {sampler.retries}"
     )
     show("The daemon beside a bare grpcio server", rows, "bare")
+    if beside_one:
+        show("Many streams of the daemon beside one of its own", beside_one, ONE_STREAM)
     print(describe_copies())
     if not options.no_write:
         raw = {
@@ -182,7 +196,7 @@ def main() -> int:
             "taken_again": sampler.retries,
             "samples": measurement.samples,
         }
-        write(rows, raw)
+        write({"bare": rows, ONE_STREAM: beside_one}, raw)
     return 0
 
 

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from over_grpc import ONE_STREAM, as_dict, rows_beside_one
 from rpc.flow import Flow
 from rpc.frames import MIXES, Message, frames_in, has_missed, line_rate, messages, stamped_message
-from rpc.paths import all_paths
+from rpc.paths import WIDE_MIX, all_paths
 from rpc.processes import anonymous_of, seconds_of
 from rpc.sides import Counter, Mismatch
 from skbpool.v1 import drop_reason_pb2, frame_pb2
@@ -92,6 +93,18 @@ def test_every_path_has_a_name_of_its_own() -> None:
     rows = [figure.goal.op for path in all_paths() for figure in path.figures]
     assert len(set(names)) == len(names)
     assert len(set(rows)) == len(rows)
+
+
+def test_many_streams_are_beside_one_of_our_own_and_not_beside_the_bare_server() -> None:
+    one = f"ingest_{WIDE_MIX}_unix"
+    samples = {
+        name: {"ours": [{"bytes": ours}], "bare": [{"bytes": 9e9}]}
+        for name, ours in ((one, 4e9), (f"{one}_64_streams", 3e9))
+    }
+    [row] = rows_beside_one(samples)
+    told = as_dict(row, ONE_STREAM)
+    assert (told["path"], told["ours"], told["one_stream"]) == ("streams_64_unix", 3, 4)
+    assert (told["ratio"], "bare" in told) == (0.75, False)
 
 
 def command(*options: str) -> list[str]:

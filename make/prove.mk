@@ -8,7 +8,7 @@ CORE_CRATES := -p skbpool-pool -p skbpool-deliver -p skbpool-nic -p skbpool-wire
 needs = command -v $(1) > /dev/null || { echo 'make $@ needs $(1): $(2)' >&2; exit 1; }
 
 .PHONY: prove
-prove: prove-loom prove-shuttle prove-model prove-stress prove-asan prove-valgrind ## The long tests
+prove: prove-loom prove-shuttle prove-model prove-stress prove-asan prove-valgrind prove-service ## The long tests
 
 # Without link-time optimisation, which would cost each program more than it saves.
 test-shuttle prove-model prove-stress: export CARGO_PROFILE_RELEASE_LTO := off
@@ -74,3 +74,11 @@ prove-valgrind: ## The pool's tests, run by valgrind
 	@$(call needs,valgrind,install the package valgrind)
 	$(CARGO) test $(WORKSPACE) -p skbpool-pool --test pool --test lifecycle --test foreign_accounts \
 		-- --test-threads=1
+
+# The suite's limit of a minute a test is for its smaller counts.
+.PHONY: prove-service
+prove-service: export SKBPOOL_KILLS ?= 100
+prove-service: export SKBPOOL_LEASE_REQUESTS ?= 100000
+prove-service: setup ## 100 killed lease clients each on Unix sockets and TCP, 100,000 lease requests made by chance
+	$(PYTEST) -q -s --timeout 1800 service/tests/process/test_sessions_end.py \
+		service/tests/rpc/test_lease_fuzz.py

@@ -1,7 +1,8 @@
 """Lease sessions of real clients end however the client does: what they held comes home.
 
-The time that takes is printed, not asserted: within a second of a close or kill, within keepalive
-time and timeout and a second of a client that stops or whose line is cut.
+Within a second of a close or kill; within keepalive time and timeout and a second of a client that
+stops or whose line is cut. The tests wait that long and, since the machine may be busy with other
+things, `MARGIN` longer; what it took is printed.
 """
 
 import os
@@ -19,6 +20,15 @@ from skbpool.v1 import holder_pb2, server_pb2
 pytestmark = pytest.mark.e2e
 
 KEEPALIVE = ("--set", "keepalive_time=1", "--set", "keepalive_timeout=1")
+MARGIN = 5.0
+"""Seconds that a busy machine may take beside what the daemon promises."""
+
+KILLED = 1.0 + MARGIN
+"""Seconds after a close or kill until everything is home."""
+
+SILENT = 1.0 + 1.0 + 1.0 + MARGIN
+"""The same of a client that gives no sign of life: keepalive time, timeout and a second."""
+
 KILLS = int(os.environ.get("SKBPOOL_KILLS", "5"))
 """How often a client is killed at work."""
 
@@ -39,9 +49,9 @@ def nobody_holds(stubs: Stubs) -> bool:
     return not stubs.holder.ListHolders(holder_pb2.ListHoldersRequest()).holders
 
 
-def await_home(stubs: Stubs, since: float, what: str) -> None:
+def await_home(stubs: Stubs, since: float, what: str, patience: float = KILLED) -> None:
     """Wait until everything is home, and print how long that took."""
-    stubs.await_home()
+    stubs.await_home(patience=patience)
     print(f"{what}: home after {time.monotonic() - since:.3f} s")
     eventually(lambda: nobody_holds(stubs))
 
@@ -67,7 +77,7 @@ def kill_at_work(stubs: Stubs, address: str, calls: int, promised: int) -> float
         eventually(lambda: stubs.statistics().releases - before, lambda home: home >= calls)
         begin = time.monotonic()
         client.send_signal(signal.SIGKILL)
-        eventually(lambda: stubs.statistics().reserved == promised)
+        eventually(lambda: stubs.statistics().reserved == promised, patience=KILLED)
         return time.monotonic() - begin
 
 
@@ -109,7 +119,7 @@ def test_a_stopped_client_ends_and_finds_nothing_when_it_wakes(address: str) -> 
         begin = time.monotonic()
         stopped.send_signal(signal.SIGSTOP)
         assert stubs.statistics().in_flight == 100
-        await_home(stubs, begin, f"{daemon.address}: stopped")
+        await_home(stubs, begin, f"{daemon.address}: stopped", SILENT)
         stopped.send_signal(signal.SIGCONT)
         assert stopped.stdout is not None
         assert stopped.stdout.readline() == "UNAVAILABLE NOT_FOUND\n"
@@ -125,4 +135,4 @@ def test_a_client_whose_line_is_cut() -> None:
         assert stubs.statistics().in_flight == 100
         begin = time.monotonic()
         relay.cut()
-        await_home(stubs, begin, "cut off")
+        await_home(stubs, begin, "cut off", SILENT)

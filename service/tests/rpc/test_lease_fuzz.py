@@ -1,5 +1,6 @@
 """Lease requests made by chance for a session that lives: refused or done, and nothing leaks."""
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +12,7 @@ from google.protobuf.message import Message
 from lease_support import BUFFER, Lease
 from skbpool.v1 import holder_pb2, lease_pb2, server_pb2
 
-ROUNDS = 1500
+ROUNDS = int(os.environ.get("SKBPOOL_LEASE_REQUESTS", "1500"))
 BAD = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
 EDGES = (0, 1, 60, BUFFER - 1, BUFFER, BUFFER + 1, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 

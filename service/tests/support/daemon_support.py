@@ -31,15 +31,17 @@ PATIENCE = 20.0
 SUPPORT = Path(__file__).parent
 
 
-def eventually(probe: Callable[[], T], good: Callable[[T], bool] = bool) -> T:
+def eventually(
+    probe: Callable[[], T], good: Callable[[T], bool] = bool, patience: float = PATIENCE
+) -> T:
     """Ask `probe` until its answer is `good`; fail with the last answer if it never is."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         answer = probe()
         if good(answer):
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"still {answer!r} after {PATIENCE:g} s")
+            raise AssertionError(f"still {answer!r} after {patience:g} s")
         time.sleep(0.01)  # between two looks
 
 
@@ -78,9 +80,13 @@ class Stubs:
         request = pool_pb2.GetPoolStatisticsRequest(name=pool)
         return self.pool.GetPoolStatistics(request, timeout=PATIENCE).statistics
 
-    def await_home(self, pool: str = "default") -> None:
+    def await_home(self, pool: str = "default", patience: float = PATIENCE) -> None:
         """Wait until every buffer of a pool is home and nothing of it is promised."""
-        eventually(lambda: self.statistics(pool), lambda s: s.in_flight == 0 and s.reserved == 0)
+        eventually(
+            lambda: self.statistics(pool),
+            lambda found: found.in_flight == 0 and found.reserved == 0,
+            patience,
+        )
 
 
 class DaemonProcess:

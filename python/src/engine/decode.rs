@@ -52,7 +52,8 @@ pub(super) fn adopt(message: &Bound<'_, PyBytes>, part: Option<Adoption>) -> PyR
     let owner = Brought::new(message, None, ffi::PyBUF_SIMPLE, part)?;
     let (base, size) = owner.memory();
     // SAFETY: the bytes stay exported, and unchanged, until the owner is let go of.
-    let made = unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
+    let made =
+        unsafe { skbpool_pool::adopt_raw(base, size, false, Free::nothing(), owner.share()) };
     let buffer = made.map_err(Error::from)?;
     owner.given_away();
     Ok(buffer)

@@ -43,8 +43,8 @@ pub enum Policy {
 
 /// A consumer's work, run by whoever delivers to it: to completion, with no thread to wake.
 pub trait RunToCompletion: Send + Sync + std::fmt::Debug {
-    /// Polls the consumer until nothing is left. Called in each delivery that published something for
-    /// anybody: before the driver waits for consumers that may block it, and again if it then published
+    /// Polls the consumer until nothing is left. Called in each delivery, one that it had no room for
+    /// included: before the driver waits for consumers that may block it, and again if it then published
     /// more. `cache` is the driver's, where what is released is at hand for its next burst.
     ///
     /// No lock of the hub's is held; the driver's caller may hold others. Several drivers call it at a

@@ -135,9 +135,8 @@ impl DriverPort {
             gone |= !link.publish(share, cache, &mut delivered);
         }
         let published = delivered.published;
-        if published != 0 {
-            self.run_inline(cache);
-        }
+        // One that has no room is run too: it may be full of what came before it could be run.
+        self.run_inline(cache);
         if may_wait {
             gone |= self.wait_for_room(batch, cache, &mut delivered);
             if delivered.published != published {

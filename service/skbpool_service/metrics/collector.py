@@ -87,7 +87,11 @@ class EngineCollector(Collector):
 def _drivers(flows: Mapping[str, Flow]) -> Iterator[Family]:
     labels = ("driver",)
     rows: list[tuple[str, str, Callable[[Flow], int]]] = [
-        ("frames", "Frames that landed in a buffer, or were adopted in their message.", lambda flow: flow.frames),
+        (
+            "frames",
+            "Frames that landed in a buffer, or were adopted in their message.",
+            lambda flow: flow.frames,
+        ),
         ("bytes", "Bytes of frames that landed or were adopted.", lambda flow: flow.bytes),
         (
             "unclaimed_frames",

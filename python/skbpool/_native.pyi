@@ -20,7 +20,9 @@ from skbpool.stats import (
 )
 
 __all__ = [
+    "MAX_BUFFERS",
     "MAX_HOLDERS",
+    "MAX_ORDER",
     "AdoptionBudget",
     "Armed",
     "Bell",
@@ -54,6 +56,10 @@ __all__ = [
 
 __version__: str
 
+MAX_BUFFERS: int
+"""Most buffers of one pool (an index has 24 bits, one value means none)."""
+MAX_ORDER: int
+"""Largest order of a pool: buffers of 4 MiB."""
 MAX_HOLDERS: int
 """Drivers, consumers and sessions of this process that can be accounted by name."""
 

@@ -65,7 +65,9 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("MAX_BUFFERS", skbpool_pool::MAX_BUFFERS)?;
         module.add("MAX_HOLDERS", skbpool_pool::MAX_HOLDERS)?;
+        module.add("MAX_ORDER", skbpool_pool::MAX_ORDER)?;
         module.add("_C_API", crate::c_api::capsule(module.py())?)?;
         // Names for others than this package.
         let all = module.index()?;

@@ -266,15 +266,8 @@ impl Landing {
     /// Puts `skb` behind those that wait; returns how many wait now.
     #[inline(always)]
     pub(crate) fn push(&mut self, skb: Skb) -> usize {
-        let place = self.next_place();
-        // SAFETY: the place is the one behind the last skb, within capacity, and is initialised before
-        // it counts.
-        unsafe {
-            place.write(skb);
-            let skbs = self.batch.as_mut_vec();
-            skbs.set_len(skbs.len() + 1);
-            skbs.len()
-        }
+        self.batch.push(skb);
+        self.batch.len()
     }
 
     /// Whether a consumer takes frames out of the process.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from skbpool._native import MAX_BUFFERS, MAX_ORDER
 from skbpool.cli.options import Json, Server, server_address, whole_number
 from skbpool.cli.plugins import Command
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="pool", help="The daemon's pools.", no_args_is_help=True, rich_markup_mode=None
 )
-
-MAX_BUFFERS = (1 << 24) - 1
-MAX_ORDER = 10
 
 KEYS = """name, buffers, buffer_bytes, order (4096 << order is buffer_bytes),
   state ("open", "orphaned": closed, and in_flight buffers are out,

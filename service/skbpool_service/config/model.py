@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from skbpool._native import MAX_HOLDERS
+from skbpool._native import MAX_BUFFERS, MAX_HOLDERS, MAX_ORDER
 from skbpool.addresses import AddressError, TcpAddress, parse_address
 
 from skbpool_service.config import admission
@@ -28,12 +28,6 @@ from skbpool_service.config.listeners import (
 )
 from skbpool_service.config.table import Table
 from skbpool_service.config.watch import WatchSettings
-
-MAX_BUFFERS = (1 << 24) - 1
-"""Most buffers of one pool (an index has 24 bits, one value means none)."""
-
-MAX_ORDER = 10
-"""Largest order of a pool: buffers of 4 MiB."""
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,63}$"
 """What a pool may be called."""

@@ -3,9 +3,9 @@
 import re
 
 import grpc
+from skbpool._native import MAX_BUFFERS, MAX_ORDER
 from skbpool.v1 import pool_pb2
 
-from skbpool_service.config.model import MAX_BUFFERS, MAX_ORDER
 from skbpool_service.pools import HugePages, Pools, Wanted
 from skbpool_service.refusal import Refusal, bad_request, out_of_range
 from skbpool_service.rpc.convert import pool_message, pool_statistics

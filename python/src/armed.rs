@@ -3,6 +3,7 @@
 use crate::arguments::Number;
 use crate::error::Error;
 use crate::pickling;
+use crate::process;
 use crate::py_types::skb_into_py;
 use pyo3::prelude::*;
 use skbpool_capi::Failure;
@@ -84,7 +85,7 @@ impl Armed {
         headroom: Number,
         tailroom: Number,
     ) -> PyResult<Py<PyAny>> {
-        skb_into_py(py, self.cut(offset.0, length.0, headroom.0, tailroom.0)?)
+        skb_into_py(py, process::own(self.cut(offset.0, length.0, headroom.0, tailroom.0)?))
     }
 
     /// Give back the references of the views that were not cut; nothing if that was done.

@@ -5,6 +5,7 @@ use crate::armed::Armed;
 use crate::error::Error;
 use crate::fill::Fill;
 use crate::pickling;
+use crate::process::{self, Charge};
 use crate::py_types::skb_into_py;
 use crate::python_owner::Kept;
 use pyo3::ffi;
@@ -47,6 +48,8 @@ struct State {
 
 struct Held {
     buffer: skbpool_pool::Buffer,
+    /// What the process answers for while nobody has a view of it.
+    charge: Charge,
     /// What the memory belongs to; None: a pool.
     owner: Option<Kept>,
 }
@@ -78,7 +81,7 @@ impl Buffer {
         py: Python<'_>,
         buffer: skbpool_pool::Buffer,
     ) -> PyResult<Bound<'_, Self>> {
-        Self::holding(py, Held { buffer, owner: None })
+        Self::holding(py, buffer, None)
     }
 
     /// A buffer of memory that belongs to a Python object.
@@ -87,10 +90,15 @@ impl Buffer {
         buffer: skbpool_pool::Buffer,
         owner: Kept,
     ) -> PyResult<Bound<'_, Self>> {
-        Self::holding(py, Held { buffer, owner: Some(owner) })
+        Self::holding(py, buffer, Some(owner))
     }
 
-    fn holding(py: Python<'_>, held: Held) -> PyResult<Bound<'_, Self>> {
+    fn holding(
+        py: Python<'_>,
+        buffer: skbpool_pool::Buffer,
+        owner: Option<Kept>,
+    ) -> PyResult<Bound<'_, Self>> {
+        let held = Held { charge: Charge::of(&buffer), buffer, owner };
         let state = Mutex::new(State { held: Some(held), exports: 0, refused: false });
         Bound::new(py, Self { state })
     }
@@ -110,11 +118,18 @@ impl Buffer {
         make: impl FnOnce(skbpool_pool::Buffer) -> Result<T, (E, skbpool_pool::Buffer)>,
     ) -> Result<T, Error> {
         let mut state = self.state();
-        let Held { buffer, owner } = state.take()?;
-        make(buffer).map_err(|(error, buffer)| {
-            state.held = Some(Held { buffer, owner });
-            error.into()
-        })
+        let Held { buffer, charge, owner } = state.take()?;
+        match make(buffer) {
+            // Only now: whoever reads the figures meanwhile sees too much rather than too little.
+            Ok(made) => {
+                drop(charge);
+                Ok(made)
+            }
+            Err((error, buffer)) => {
+                state.held = Some(Held { buffer, charge, owner });
+                Err(error.into())
+            }
+        }
     }
 
     fn export(&self) -> Result<Export, Error> {
@@ -168,7 +183,7 @@ impl Buffer {
     fn into_skb(&self, py: Python<'_>, start: Number, stop: Option<Number>) -> PyResult<Py<PyAny>> {
         let skb = self.turn(|buffer| {
             let stop = stop.map_or_else(|| buffer.header().size(), |stop| stop.0);
-            buffer.into_skb(start.0..stop)
+            buffer.into_skb(start.0..stop).map(process::own)
         })?;
         skb_into_py(py, skb)
     }

@@ -3,6 +3,7 @@
 use crate::arguments::Number;
 use crate::error::Error;
 use crate::pickling;
+use crate::process;
 use crate::py_types::skb_into_py;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -100,7 +101,7 @@ impl Fill {
         tailroom: Number,
     ) -> PyResult<Py<PyAny>> {
         let skb = self.with(|fill| Ok(fill.cut(headroom.0, length.0, tailroom.0)?))?;
-        skb_into_py(py, skb)
+        skb_into_py(py, process::own(skb))
     }
 
     /// Write bytes behind `headroom` bytes of the tail and cut a view of them.
@@ -123,7 +124,7 @@ impl Fill {
             let length = data.len_bytes() as u32;
             Ok(fill.cut(headroom.0, length, tailroom.0)?)
         })?;
-        skb_into_py(py, skb)
+        skb_into_py(py, process::own(skb))
     }
 
     /// Leave `count` bytes of the tail unused, for alignment; all of it if it has fewer.

@@ -15,6 +15,7 @@ mod holders;
 mod pickling;
 mod pool;
 mod pool_settings;
+mod process;
 mod provenance;
 mod py_types;
 mod python_code;
@@ -35,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use crate::{armed::Armed, buffer::Buffer, fill::Fill, pool::Pool, reservation::Reservation};
     #[pymodule_export]
-    use crate::{copies::copies, holders::holders};
+    use crate::{copies::copies, holders::Holder, holders::holders};
     // Delivery within the program, and events.
     #[pymodule_export]
     use crate::engine::{

@@ -1,6 +1,7 @@
 //! Leak provenance: modes by name, Python frames as sites, reports as dataclasses.
 
 use crate::holders::holder_stats;
+use crate::process;
 use crate::record::{fields, record};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
@@ -23,10 +24,11 @@ pub(crate) fn mode(name: &str, every: u32) -> PyResult<Provenance> {
     }
 }
 
-/// Names the Python line that runs as the site of the allocation, if that is recorded; else one load.
+/// Names the Python line that runs as the site of the allocation, and the program as whom it is for, if
+/// that is recorded; else two loads.
 #[inline]
 pub(crate) fn name_caller(py: Python<'_>, buffer: &Buffer) {
-    Pool::name_site(buffer, || caller(py).unwrap_or_else(|_| unknown()));
+    Pool::name_origin(buffer, process::id(), || caller(py).unwrap_or_else(|_| unknown()));
 }
 
 fn unknown() -> Site {

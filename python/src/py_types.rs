@@ -2,7 +2,7 @@
 //! made and opened.
 
 use crate::error::Error;
-use pyo3::exceptions::PyImportError;
+use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyCapsuleMethods};
@@ -109,6 +109,32 @@ pub(crate) fn skb_from_py(object: &Bound<'_, PyAny>) -> PyResult<Skb> {
 pub(crate) fn batch_from_py(object: &Bound<'_, PyAny>) -> PyResult<SkbBatch> {
     // SAFETY: attached; the batch is the object's, and nobody else uses it with the interpreter lock held.
     Ok(std::mem::take(unsafe { batch_of(object)?.as_mut() }))
+}
+
+/// Calls `change` for the view in an `Skb`, or for each in an `SkbBatch`.
+///
+/// # Errors
+/// TypeError, `BufferReleased`.
+pub(crate) fn for_each_skb(
+    object: &Bound<'_, PyAny>,
+    mut change: impl FnMut(&mut Skb),
+) -> PyResult<()> {
+    let py = object.py();
+    // SAFETY: attached, and the object is alive.
+    let skb = unsafe { (objects()?.skb_of_object)(object.as_ptr()) };
+    if let Some(mut raw) = NonNull::new(skb) {
+        // SAFETY: the view is the object's, and nobody else uses it with the interpreter lock held.
+        change(unsafe { raw.as_mut().get_mut() }.map_err(Error::Failure)?);
+        return Ok(());
+    }
+    let _no_skb = PyErr::take(py);
+    let Ok(mut batch) = batch_of(object) else {
+        let kind = object.get_type().qualname()?;
+        return Err(PyTypeError::new_err(format!("an Skb or an SkbBatch is needed, not {kind}")));
+    };
+    // SAFETY: as in `batch_from_py`.
+    unsafe { batch.as_mut() }.as_mut_slice().iter_mut().for_each(change);
+    Ok(())
 }
 
 /// Gives skbs back to the front of the `SkbBatch` that they were taken from.

@@ -41,9 +41,9 @@ def test_the_python_line_that_leaks_is_named(recorded: Pool) -> None:
     (site,) = report.sites
     assert (site.file, site.line, site.function) == (__file__, line_of(leaks), "leaks")
     assert (site.count, site.estimate, site.bytes) == (20, 20, 20 * 4096)
-    assert (site.holder, len(site.examples)) == (None, 2)
+    assert (site.holder, len(site.examples)) == ("python", 2)
     assert {example.index for example in site.examples} <= {buffer.index for buffer in kept}
-    assert f"{__file__}:{site.line} leaks, nobody named" in str(report)
+    assert f"{__file__}:{site.line} leaks, process python" in str(report)
     kept.clear()
     assert recorded.leak_report().sites == []
 

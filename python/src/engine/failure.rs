@@ -12,7 +12,7 @@ use skbpool_pool::AccountsError;
 use skbpool_wire::EncodeError;
 
 /// The exception for an error of the engine.
-pub(super) trait IntoException: std::fmt::Display {
+pub(crate) trait IntoException: std::fmt::Display {
     fn into_exception(self, py: Python<'_>) -> PyErr;
 }
 

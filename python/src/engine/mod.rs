@@ -12,7 +12,7 @@ pub(crate) mod decode;
 pub(crate) mod driver_port;
 mod drops;
 pub(crate) mod emulated_nic;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod frame_encoder;
 pub(crate) mod hub;
 pub(crate) mod ingest_port;

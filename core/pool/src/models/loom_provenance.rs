@@ -66,9 +66,9 @@ fn two_writers_of_one_generation() {
     });
 }
 
-/// A site that is named after a record began: who sees the new word sees the trail emptied as well.
+/// A site and a holder that are named after a record began: who sees the new word sees the trail emptied as well.
 #[test]
-fn a_reader_beside_a_site_that_is_named() {
+fn a_reader_beside_an_origin_that_is_named() {
     check(|| {
         let record = Arc::new(Record::empty());
         begin(&record, 0x1_0000);
@@ -76,7 +76,7 @@ fn a_reader_beside_a_site_that_is_named() {
         let theirs = Arc::clone(&record);
         let writer = thread::spawn(move || {
             begin(&theirs, 0x2_0000);
-            assert!(theirs.name_site(0x2_0000, 4));
+            assert!(theirs.name_origin(0x2_0000, HolderId::from_raw(2), 4));
         });
         assert_whole(&record);
         writer.join().unwrap();

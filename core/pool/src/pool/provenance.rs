@@ -37,10 +37,10 @@ impl Pool {
         self.inner().log.mode().into()
     }
 
-    /// Names the site where `buffer` was allocated, for callers whose own call site says nothing: an
-    /// interpreter's frame, say. Nothing, and `site` is not asked, unless the allocation was recorded;
-    /// else it takes a lock. Answers whether it was.
-    pub fn name_site(buffer: &Buffer, site: impl FnOnce() -> Site) -> bool {
+    /// Names the site where `buffer` was allocated and whom it is for, for callers whose own call site says
+    /// nothing: an interpreter's frame, say. Nothing, and `site` is not asked, unless the allocation was
+    /// recorded; else it takes a lock. Nobody is charged. Answers whether it was recorded.
+    pub fn name_origin(buffer: &Buffer, holder: HolderId, site: impl FnOnce() -> Site) -> bool {
         let header = buffer.header();
         let Some(index) = header.index() else { return false };
         if header.logged() == NOT_LOGGED {
@@ -49,7 +49,7 @@ impl Pool {
         // SAFETY: a header with an index is a pool's, which lives while the buffer is out.
         let inner = unsafe { Pool::of_header(NonNull::from(header)).as_ref() };
         inner.log.has(index, header.generation())
-            && inner.log.name_site(index, header.generation(), site())
+            && inner.log.name_origin(index, header.generation(), holder, site())
     }
 
     /// The records.

@@ -143,14 +143,14 @@ impl Record {
         is_of(self.origin.load(Ordering::Relaxed), generation)
     }
 
-    /// Names another site of the record of `generation`; by the buffer's only owner.
-    pub(crate) fn name_site(&self, generation: u32, site: SiteId) -> bool {
+    /// Names another site and holder of the record of `generation`; by the buffer's only owner.
+    pub(crate) fn name_origin(&self, generation: u32, holder: HolderId, site: SiteId) -> bool {
         // Relaxed: this thread wrote the word, or was handed the buffer by whoever did.
         let word = self.origin.load(Ordering::Relaxed);
         if !is_of(word, generation) {
             return false;
         }
-        let origin = Origin { site, ..Origin::from_word(word) };
+        let origin = Origin { site, holder, ..Origin::from_word(word) };
         // SYNC: Release pairs with the Acquire of `read`: a plain store ends the release sequence of
         // `begin`, so who sees this word must see by it that the trail was emptied.
         self.origin.store(origin.word(generation), Ordering::Release);
@@ -189,7 +189,7 @@ impl Record {
 
     /// What the record says now; none if there is none, or it is just being replaced.
     pub(crate) fn read(&self) -> Option<Seen> {
-        // SYNC: Acquire pairs with the Release of `begin` and of `name_site`.
+        // SYNC: Acquire pairs with the Release of `begin` and of `name_origin`.
         let word = self.origin.load(Ordering::Acquire);
         // Relaxed: each word tells its generation.
         let born = self.born.load(Ordering::Relaxed);

@@ -119,11 +119,18 @@ impl Log {
         self.table.get().is_some_and(|table| table.records[index as usize].is_of(generation))
     }
 
-    /// Names the site of a recorded allocation, by the buffer's only owner; false if it is not recorded.
-    pub(crate) fn name_site(&self, index: u32, generation: u32, site: Site) -> bool {
+    /// Names the site of a recorded allocation and whom it is for, by the buffer's only owner; false if it is
+    /// not recorded.
+    pub(crate) fn name_origin(
+        &self,
+        index: u32,
+        generation: u32,
+        holder: HolderId,
+        site: Site,
+    ) -> bool {
         let Some(table) = self.table.get() else { return false };
         let site = table.sites.of_named(site);
-        table.records[index as usize].name_site(generation, site)
+        table.records[index as usize].name_origin(generation, holder, site)
     }
 
     /// Notes a transition, by an owner of a view; false if the allocation is not recorded.

@@ -1,7 +1,7 @@
 //! Keeping a holder's account while views come and go one at a time.
 
 use super::{Skb, SkbBatch};
-use crate::account::{Accounts, HolderId, ShardHandle};
+use crate::account::{Accounts, Holder, HolderId, ShardHandle};
 use crate::clock;
 use crate::pool::{LocalCache, Pool};
 use crate::provenance::{NOT_LOGGED, TransitionKind, note};
@@ -102,6 +102,26 @@ impl Skb {
             shard.release(before, views, bytes);
         }
         self.set_holder(holder);
+        self.note_delivered(holder);
+    }
+
+    /// As [`Skb::hand_to`], for whoever has no shard of its own: two atomic additions, and two more if it
+    /// had a holder.
+    pub fn hand_to_shared(&mut self, holder: &Holder) {
+        self.charge_to(holder);
+        self.note_delivered(holder.id());
+    }
+
+    /// As [`Skb::hand_to_shared`], for who made the view itself: no delivery is recorded.
+    pub fn charge_to(&mut self, holder: &Holder) {
+        let (views, bytes) = self.charge();
+        holder.acquire(views, bytes);
+        self.give_up_holder();
+        self.set_holder(holder.id());
+    }
+
+    #[inline(always)]
+    fn note_delivered(&self, holder: HolderId) {
         if self.header().logged() != NOT_LOGGED {
             // SAFETY: our reference keeps the header valid.
             unsafe { note(self.header, TransitionKind::Delivered, holder, 1) };

@@ -1,7 +1,9 @@
 //! Forks while other threads are anywhere in the pool.
 
 use super::child::Child;
-use skbpool_pool::{Accounts, AllocError, HolderKind, Pool, PoolEvent, Provenance, Site, SkbBatch};
+use skbpool_pool::{
+    Accounts, AllocError, HolderId, HolderKind, Pool, PoolEvent, Provenance, Site, SkbBatch,
+};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ fn a_child_never_waits_for_threads_that_are_not_there() {
                     assert!(pool.stats().buffers == 256);
                 }
                 if let Ok(buffer) = pool.alloc() {
-                    assert!(Pool::name_site(&buffer, || site(seed)));
+                    assert!(Pool::name_origin(&buffer, HolderId::NONE, || site(seed)));
                     cache.release_buffer(buffer);
                 }
                 if round % 2 == 0 {
@@ -94,7 +96,7 @@ fn a_child_names_sites_beside_a_thread_that_reports() {
     pool.set_provenance(Provenance::Full);
     let named = pool.alloc().unwrap();
     for line in 1..800 {
-        assert!(Pool::name_site(&named, || site(line)));
+        assert!(Pool::name_origin(&named, HolderId::NONE, || site(line)));
     }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -107,7 +109,7 @@ fn a_child_names_sites_beside_a_thread_that_reports() {
         });
         for _ in 0..20 {
             Child::fork(|| {
-                assert!(Pool::name_site(&named, || site(0)));
+                assert!(Pool::name_origin(&named, HolderId::NONE, || site(0)));
                 let report = pool.leak_report(Duration::ZERO, 1);
                 assert_eq!(report.sites[0].site, site(0));
             })

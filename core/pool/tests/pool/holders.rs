@@ -181,6 +181,28 @@ fn brought_memory_is_charged_to_the_process() {
     assert_eq!(holder.held(), (0, 0));
 }
 
+/// Without a shard of one's own the charge is the same; only what is handed over is a transition.
+#[test]
+fn a_charge_without_a_shard() {
+    let (pool, first) = held_pool();
+    let second = pool.accounts().holder("other", HolderKind::Process).unwrap();
+    pool.set_provenance(skbpool_pool::Provenance::Full);
+    let mut skb = skb_of(&pool, 0, b"frame");
+    let transitions = || {
+        let sites = pool.leak_report(std::time::Duration::ZERO, 9).sites;
+        sites.iter().flat_map(|site| &site.examples).map(|one| one.transitions.len()).sum::<usize>()
+    };
+    skb.charge_to(&first);
+    assert_held(&first, &[&skb]);
+    assert_eq!(transitions(), 0);
+    skb.append_frag(skb_of(&pool, 0, b"more")).unwrap();
+    skb.hand_to_shared(&second);
+    assert_eq!((first.held(), transitions()), ((0, 0), 1));
+    assert_held(&second, &[&skb]);
+    drop(skb);
+    assert_eq!(second.held(), (0, 0));
+}
+
 /// Memory that is brought belongs to the accounts of the process; its views may be charged in others.
 #[test]
 fn a_holder_is_charged_where_it_is_registered() {

@@ -2,8 +2,8 @@
 
 use super::{assert_all_home, pool};
 use skbpool_pool::{
-    Accounts, Buffer, HolderKind, LeakReport, LocalCache, Pool, Provenance, Share, Site, SkbBatch,
-    StartValues, TransitionKind,
+    Accounts, Buffer, HolderKind, LeakReport, LeakSite, LocalCache, Pool, Provenance, Share, Site,
+    SkbBatch, StartValues, TransitionKind,
 };
 use std::ops::Range;
 use std::slice::from_ref;
@@ -228,21 +228,24 @@ fn a_buffers_way_is_told() {
 }
 
 #[test]
-fn a_caller_may_name_the_site() {
+fn a_caller_may_name_the_site_and_the_holder() {
     let pool = pool(8);
+    let tap = pool.accounts().holder("tap", HolderKind::Process).unwrap();
     let named = || Site { file: "app.py".to_owned(), line: 7, function: "main".to_owned() };
     let before = pool.alloc().unwrap();
-    assert!(!Pool::name_site(&before, || panic!("not recorded")));
+    assert!(!Pool::name_origin(&before, tap.id(), || panic!("not recorded")));
     pool.set_provenance(Provenance::Full);
     let buffer = pool.alloc().unwrap();
-    assert!(Pool::name_site(&buffer, named));
-    assert_eq!(report(&pool).sites[0].site, named());
+    assert!(Pool::name_origin(&buffer, tap.id(), named));
+    let LeakSite { site, holder, .. } = report(&pool).sites.remove(0);
+    assert_eq!((site, holder.unwrap().name), (named(), "tap".to_owned()));
+    assert_eq!(tap.held(), (0, 0), "nobody is charged");
     // The same buffer again, not recorded, still says that it might be.
     drop(buffer);
     pool.set_provenance(Provenance::Off);
     let held: Vec<_> = (0..7).map(|_| pool.alloc().unwrap()).collect();
     for buffer in &held {
-        assert!(!Pool::name_site(buffer, || panic!("not recorded any more")));
+        assert!(!Pool::name_origin(buffer, tap.id(), || panic!("not recorded any more")));
     }
 }
 

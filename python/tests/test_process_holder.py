@@ -131,7 +131,7 @@ def test_what_no_holder_can_take() -> None:
 
 
 def test_more_names_than_there_are_numbers() -> None:
-    kept = []
+    kept: list[Holder] = []
     with pytest.raises(skbpool.TooManyHolders):
         kept.extend(Holder(f"h{number}") for number in range(300))
     kept.clear()

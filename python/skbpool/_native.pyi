@@ -186,8 +186,7 @@ class Holder:
     @property
     def name(self) -> str: ...
 
-# Delivery within the program. Drops are `{reason: {"frames": n, "bytes": n}}`,
-# with the reasons that occurred.
+# Delivery within the program. Drops: `{reason: {"frames": n, "bytes": n}}` of those that occurred.
 
 @final
 class Hub:

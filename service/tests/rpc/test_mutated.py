@@ -9,27 +9,11 @@ import pytest
 from batches import numbered, request
 from daemon_support import Stubs
 from google.protobuf.message import Message
+from mutator import mutate
 from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2, stamp_pb2
 
 ROUNDS = 400
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
-
-
-def mutate(dice: random.Random, message: bytes) -> bytes:
-    """Return `message` with a few things wrong."""
-    data = bytearray(message)
-    for _ in range(dice.randint(1, 4)):
-        kind = dice.randrange(4)
-        at = dice.randrange(len(data) or 1)
-        if kind == 0 and data:
-            data[at] ^= 1 << dice.randrange(8)
-        elif kind == 1 and data:
-            data[at] = dice.choice((0, 0x7F, 0x80, 0xFF))
-        elif kind == 2:
-            del data[at : at + dice.randrange(1, 40)]
-        else:
-            data[at:at] = dice.randbytes(dice.randrange(1, 12))
-    return bytes(data)
 
 
 def code_of(stubs: Stubs, method: str, message: bytes) -> grpc.StatusCode:

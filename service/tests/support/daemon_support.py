@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import IO, Any, Self, TypeVar, cast
 
 import grpc
 from skbpool.v1 import (
@@ -90,13 +90,21 @@ class Stubs:
 
 
 class DaemonProcess:
-    """`skbpool serve` as a process."""
+    """`skbpool serve` as a process.
 
-    def __init__(self, *arguments: str, environment: dict[str, str] | None = None):
+    A full pipe of standard error stops the daemon: who has it write much gives a file for it.
+    """
+
+    def __init__(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        errors: IO[str] | int = subprocess.PIPE,
+    ):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "skbpool_service", "--json", *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=errors,
             text=True,
             env={**os.environ, **(environment or {})},
         )

@@ -28,3 +28,20 @@ def mutated(dice: random.Random, text: str, words: Sequence[str]) -> str:
                 dice.shuffle(pieces)
                 text = "\n".join(pieces)
     return text
+
+
+def mutate(dice: random.Random, message: bytes) -> bytes:
+    """Return `message` with a few things wrong."""
+    data = bytearray(message)
+    for _ in range(dice.randint(1, 4)):
+        kind = dice.randrange(4)
+        at = dice.randrange(len(data) or 1)
+        if kind == 0 and data:
+            data[at] ^= 1 << dice.randrange(8)
+        elif kind == 1 and data:
+            data[at] = dice.choice((0, 0x7F, 0x80, 0xFF))
+        elif kind == 2:
+            del data[at : at + dice.randrange(1, 40)]
+        else:
+            data[at:at] = dice.randbytes(dice.randrange(1, 12))
+    return bytes(data)

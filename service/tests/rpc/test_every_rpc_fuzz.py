@@ -1,0 +1,142 @@
+"""Every RPC with requests made up from its descriptor and mutated: refused or done, no fault."""
+
+import contextlib
+import os
+import random
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+from daemon_support import PATIENCE, DaemonProcess, Stubs, eventually
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from lease_support import Lease
+from made_up import MadeUp, methods
+from mutator import mutate
+from skbpool.v1 import lease_pb2, server_pb2
+
+REQUESTS = int(os.environ.get("SKBPOOL_MUTATED_REQUESTS", "4000"))
+CLIENTS = 4
+EACH = 10_000
+"""Requests to one daemon."""
+FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
+GROWTH = 256 << 20
+"""Bytes that a daemon of a pool of 16 MiB may grow by, whatever it is sent."""
+
+SETTINGS = (
+    "--buffers=4096",
+    "--metrics=",
+    "--set=limits.max_pool_bytes=67108864",
+    "--set=limits.default_quota=64",
+    "--set=limits.max_wait_seconds=0.01",
+    "--set=shutdown_deadline=5",
+)
+
+
+def resident(process: DaemonProcess) -> int:
+    """Return the bytes of memory that a process has."""
+    status = Path(f"/proc/{process.process.pid}/status").read_text(encoding="ascii")
+    return 1024 * int(status.split("VmRSS:")[1].split()[0])
+
+
+class Caller:
+    """One client that sends what is made up."""
+
+    def __init__(self, address: str, seed: int):
+        self.stubs = Stubs(address)
+        self.dice = random.Random(seed)
+        self.made_up = MadeUp(self.dice, ("default", "p", "q", "lease", "card", "tap"))
+        self.lease = self.open()
+        self.codes: Counter[tuple[str, grpc.StatusCode]] = Counter()
+
+    def __enter__(self) -> "Caller":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stubs.channel.close()
+
+    def open(self) -> Lease:
+        """Open the session that most requests are for."""
+        lease = Lease(self.stubs, "lease")
+        self.made_up.usual["session_id"] = lease.id
+        return lease
+
+    def requests(self, method: MethodDescriptor) -> Iterator[bytes]:
+        many = self.dice.randrange(1, 4) if method.client_streaming else 1
+        for _ in range(many):
+            good = self.made_up.message(method.input_type).SerializeToString()
+            yield mutate(self.dice, good) if self.dice.random() < 0.4 else good
+
+    def call(self, method: MethodDescriptor) -> None:
+        """Make a call and count how it ended; what stays open is ended after its first answer."""
+        name = f"{method.containing_service.full_name}/{method.name}"
+        requests = list(self.requests(method))
+        if name.endswith("ClosePool") and any(b"default" in request for request in requests):
+            return  # the pool that the others are about
+        call: Any = self.stubs.channel.stream_stream(f"/{name}")
+        patience = 0.05 if method.server_streaming else PATIENCE
+        stream = call(iter(requests), timeout=patience)
+        with contextlib.suppress(grpc.RpcError):
+            for _ in stream:
+                if method.server_streaming:
+                    break
+        if method.server_streaming:
+            stream.cancel()
+        code = stream.code()
+        assert code not in FAULTS, f"{name}: {code} {stream.details()}\n{requests!r:.2000}"
+        self.codes[name, code] += 1
+
+    def run(self, count: int) -> None:
+        every = list(methods())
+        for _ in range(count):
+            self.call(self.dice.choice(every))
+            if not self.lease.stream.is_active():
+                self.lease = self.open()
+
+
+def pools(stubs: Stubs) -> list[str]:
+    statistics: Message = stubs.server.GetStatistics(
+        server_pb2.GetStatisticsRequest(), timeout=PATIENCE
+    )
+    return [pool.name for pool in statistics.pools if pool.in_flight]  # type: ignore[attr-defined]
+
+
+def test_requests_made_up_for_every_rpc(tmp_path: Path) -> None:
+    codes: Counter[tuple[str, grpc.StatusCode]] = Counter()
+    for start in range(0, REQUESTS, EACH):
+        count = min(EACH, REQUESTS - start) // CLIENTS
+        listen = f"--listen=unix:{tmp_path}/{start}.sock"
+        with contextlib.ExitStack() as stack:
+            log = stack.enter_context((tmp_path / f"{start}.log").open("w+"))
+            daemon = stack.enter_context(DaemonProcess(listen, *SETTINGS, errors=log)).await_ready()
+            before = resident(daemon)
+            callers = [
+                stack.enter_context(Caller(daemon.address, start + number))
+                for number in range(CLIENTS)
+            ]
+            with ThreadPoolExecutor(CLIENTS) as threads:
+                for done in [threads.submit(caller.run, count) for caller in callers]:
+                    done.result()
+            assert resident(daemon) - before < GROWTH
+            for caller in callers:
+                codes += caller.codes
+                caller.__exit__()
+            with Stubs(daemon.address) as stubs:
+                eventually(partial(pools, stubs), lambda found: not found)
+                assert stubs.statistics().violations == 0
+                fresh = Lease(stubs, "fresh")
+                assert stubs.lease.Allocate(
+                    lease_pb2.AllocateRequest(session_id=fresh.id, count=1), timeout=PATIENCE
+                ).buffers
+            daemon.signal(signal.SIGTERM)
+            status, _, _ = daemon.finish()
+            log.seek(0)
+            assert (status, "Traceback" in log.read()) == (0, False)
+    print(f"{sum(codes.values())} requests to {len({name for name, _ in codes})} RPCs")
+    reached = {name for name, code in codes if code is not grpc.StatusCode.INVALID_ARGUMENT}
+    assert reached == {f"{rpc.containing_service.full_name}/{rpc.name}" for rpc in methods()}

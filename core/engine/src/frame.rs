@@ -15,41 +15,49 @@ pub(crate) fn describe(skb: &mut Skb, frame: &Frame<'_>, birth: u32) {
     }
 }
 
-/// An skb that goes into a message.
-pub(crate) struct SkbFrame<'a>(pub(crate) &'a Skb);
+/// An skb that goes into a message, cut behind its first `most` bytes.
+pub(crate) struct SkbFrame<'a> {
+    pub(crate) skb: &'a Skb,
+    pub(crate) most: u32,
+}
 
 impl EncodeFrame for SkbFrame<'_> {
     #[inline(always)]
     fn len(&self) -> u32 {
-        self.0.len()
+        self.skb.len().min(self.most)
     }
 
     #[inline(always)]
     fn original_length(&self) -> u32 {
-        self.0.original_length()
+        self.skb.original_length()
     }
 
     #[inline(always)]
     fn timestamp_ns(&self) -> u64 {
-        self.0.timestamp_ns
+        self.skb.timestamp_ns
     }
 
     #[inline(always)]
     fn link_type(&self) -> u16 {
-        self.0.link_type
+        self.skb.link_type
     }
 
     #[inline(always)]
     fn interface(&self) -> u32 {
-        u32::from(self.0.port)
+        u32::from(self.skb.port)
     }
 
     #[inline(always)]
     fn write_to(&self, sink: &mut FrameSink<'_>) {
-        if self.0.is_chain() {
-            self.0.parts().for_each(|part| sink.put_slice(part));
+        let mut left = self.len() as usize;
+        if self.skb.is_chain() {
+            for part in self.skb.parts() {
+                let part = &part[..part.len().min(left)];
+                left -= part.len();
+                sink.put_slice(part);
+            }
         } else {
-            sink.put_slice(self.0.data());
+            sink.put_slice(&self.skb.data()[..left]);
         }
     }
 }

@@ -26,6 +26,7 @@ mod lease_error;
 mod lease_items;
 mod lease_slots;
 mod lease_table;
+mod linger;
 #[cfg(all(test, loom))]
 mod models;
 mod nic_run;

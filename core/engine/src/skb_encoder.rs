@@ -7,6 +7,28 @@ use skbpool_wire::{BatchEncoder, BatchLimits, BatchMessage, EncodeError, Pushed}
 
 use crate::frame::SkbFrame;
 
+/// What frames of a message look like, beside the bytes that it may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Most frames of a message, 1 at least.
+    pub(crate) max_frames: usize,
+    /// Most bytes of a frame, which is cut behind them.
+    pub(crate) snapshot_length: u32,
+}
+
+impl Form {
+    fn frame(self, skb: &Skb) -> SkbFrame<'_> {
+        SkbFrame { skb, most: self.snapshot_length }
+    }
+
+    /// Adds `skb` to the batch; answers whether there was room.
+    #[inline(always)]
+    fn push(self, encoder: &mut BatchEncoder, skb: &Skb) -> Result<bool, EncodeError> {
+        let room = encoder.len() < self.max_frames;
+        Ok(room && encoder.push(&self.frame(skb))? == Pushed::Taken)
+    }
+}
+
 /// What both ways out of the engine do with the skbs they took: as many as fit go into a message,
 /// the others into the next.
 ///
@@ -21,6 +43,7 @@ pub(crate) struct SkbEncoder {
     /// however much was taken at once.
     behind: Vec<Skb>,
     cache: LocalCache,
+    form: Form,
     /// Size of the planned message.
     planned: Option<usize>,
 }
@@ -33,8 +56,14 @@ impl SkbEncoder {
             taken: SkbBatch::new(),
             behind: Vec::new(),
             cache,
+            form: Form { max_frames: usize::MAX, snapshot_length: u32::MAX },
             planned: None,
         }
+    }
+
+    /// The same for messages of that form.
+    pub(crate) fn with_form(self, form: Form) -> Self {
+        Self { form, ..self }
     }
 
     /// Begins the batch anew, for a message within `limits`: its frames are the first to be looked at
@@ -51,9 +80,9 @@ impl SkbEncoder {
     pub(crate) fn fill(&mut self, mut too_large: impl FnMut(u64, u64)) -> bool {
         let mut at = self.encoder.len();
         while at < self.taken.len() {
-            match self.encoder.push(&SkbFrame(&self.taken.as_slice()[at])) {
-                Ok(Pushed::Taken) => at += 1,
-                Ok(Pushed::Cut(_)) => return true,
+            match self.form.push(&mut self.encoder, &self.taken.as_slice()[at]) {
+                Ok(true) => at += 1,
+                Ok(false) => return true,
                 Err(_) => {
                     // It is looked at again from there, where letting it go moves no others.
                     self.behind.extend(self.taken.as_mut_vec().drain(at..).rev());
@@ -62,16 +91,16 @@ impl SkbEncoder {
             }
         }
         while let Some(skb) = self.behind.pop() {
-            match self.encoder.push(&SkbFrame(&skb)) {
-                Ok(Pushed::Taken) => self.taken.push(skb),
-                Ok(Pushed::Cut(_)) => {
+            match self.form.push(&mut self.encoder, &skb) {
+                Ok(true) => self.taken.push(skb),
+                Ok(false) => {
                     self.behind.push(skb);
                     return true;
                 }
                 Err(_) => self.refuse(skb, &mut too_large),
             }
         }
-        false
+        self.encoder.len() >= self.form.max_frames
     }
 
     #[cold]
@@ -126,7 +155,8 @@ impl SkbEncoder {
         if self.planned != Some(given) {
             return Err(EncodeError::BufferSize { encoded: self.planned.unwrap_or(0), given });
         }
-        message(&self.encoder)?.write_uninit(self.frames().iter().map(SkbFrame), memory)
+        let frames = self.frames().iter().map(|skb| self.form.frame(skb));
+        message(&self.encoder)?.write_uninit(frames, memory)
     }
 
     /// Releases the frames of the batch, which was written, and begins another.

@@ -1,17 +1,19 @@
 //! A consumer whose frames leave in messages.
 
 use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use skbpool_deliver::{
-    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, QuotaEvents, Token,
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Hub, HubError, Policy, QuotaEvents, Token,
 };
 use skbpool_pool::{DropReason, Reservation};
 use skbpool_wire::{BatchLimits, DropCount, EncodeError};
 
 use crate::ingest::to_wire;
-use crate::skb_encoder::SkbEncoder;
+use crate::linger::Linger;
+use crate::skb_encoder::{Form, SkbEncoder};
 
 /// Skbs taken from the consumer's rings at a time.
 const POLL: usize = 256;
@@ -21,10 +23,40 @@ const POLL: usize = 256;
 pub struct SubscriptionConfig {
     /// Most views it may hold, those in its rings included.
     pub quota: u32,
+    /// Most bytes it may hold by truesize, likewise; none: as many as the views come to.
+    pub quota_bytes: Option<u64>,
+    /// What happens to frames that it cannot take.
+    pub policy: Policy,
     /// Largest message in bytes.
     pub max_message_bytes: usize,
+    /// Most frames of a message; none: as many as fit it.
+    pub max_message_frames: Option<NonZeroUsize>,
+    /// Longest that a frame waits, from when it was taken, for its message to fill; a day at most. A message
+    /// is also as good as full when half of what the subscription may hold is held: what comes then would
+    /// soon be missed.
+    pub linger: Duration,
+    /// Most bytes of each frame; none: all. What is cut off is not copied, and the frame's original length
+    /// tells what it had.
+    pub snapshot_length: Option<u32>,
     /// The bell that calls it, and its name there; none: a bell of its own.
     pub bell: Option<(Arc<Bell>, Token)>,
+}
+
+impl SubscriptionConfig {
+    /// A subscription that may hold `quota` views, drops the newest, and sends what is there at once, in
+    /// messages of `max_message_bytes` at most.
+    pub fn new(quota: u32, max_message_bytes: usize) -> Self {
+        Self {
+            quota,
+            quota_bytes: None,
+            policy: Policy::DropNewest,
+            max_message_bytes,
+            max_message_frames: None,
+            linger: Duration::ZERO,
+            snapshot_length: None,
+            bell: None,
+        }
+    }
 }
 
 /// A message that is ready to be written.
@@ -45,6 +77,7 @@ pub struct Subscription {
     bell: Option<Arc<Bell>>,
     /// Frames taken from the rings.
     out: SkbEncoder,
+    linger: Linger,
     missed: Vec<DropCount>,
     sequence: u64,
     /// What its cache holds at worst.
@@ -56,7 +89,8 @@ impl Subscription {
     ///
     /// # Errors
     /// [`HubError`]: quota and cache do not fit the pool beside everybody's worst case, the quota is
-    /// 0 or too large for a ring, or the hub is closed.
+    /// 0 or too large for a ring, there is no memory for the copies that its policy makes, or the hub is
+    /// closed.
     pub fn attach(
         hub: &Arc<Hub>,
         name: &str,
@@ -69,12 +103,24 @@ impl Subscription {
         let bell = own.clone().map(|bell| (bell, 0)).or(config.bell);
         let consumer = hub.attach_consumer(
             name,
-            ConsumerConfig { bell, outside: true, ..ConsumerConfig::with_quota(config.quota) },
+            ConsumerConfig {
+                quota_bytes: config.quota_bytes,
+                policy: config.policy,
+                bell,
+                outside: true,
+                ..ConsumerConfig::with_quota(config.quota)
+            },
         )?;
+        let form = Form {
+            max_frames: config.max_message_frames.map_or(usize::MAX, NonZeroUsize::get),
+            snapshot_length: config.snapshot_length.unwrap_or(u32::MAX),
+        };
+        let limits = BatchLimits::new(config.max_message_bytes);
         Ok(Self {
             consumer,
             bell: own,
-            out: SkbEncoder::new(pool.local_cache(), BatchLimits::new(config.max_message_bytes)),
+            out: SkbEncoder::new(pool.local_cache(), limits).with_form(form),
+            linger: Linger::new(config.linger),
             missed: Vec::new(),
             sequence: 0,
             _reservation: reservation,
@@ -82,18 +128,25 @@ impl Subscription {
     }
 
     /// Decides on the next message: as many frames as are there and fit, and what was missed since
-    /// the message before. `None` if there is nothing to tell. Never waits.
+    /// the message before. `None` if there is nothing to tell, or its frames wait for more
+    /// ([`lingers_for`](Subscription::lingers_for)). Never waits itself.
     ///
     /// # Errors
     /// [`EncodeError::MessageTooLarge`] if the limit does not even hold the counts of missed frames.
     pub fn plan(&mut self) -> Result<Option<PlannedResponse>, EncodeError> {
         if self.out.planned().is_none() {
-            self.take_frames();
-            self.note_missed();
-            if self.out.batch().is_empty() && self.missed.is_empty() {
-                self.out.flush();
+            let full = self.take_frames();
+            if self.out.batch().is_empty() {
+                self.note_missed();
+                if self.missed.is_empty() {
+                    self.out.flush();
+                    return Ok(None);
+                }
+            } else if !full && self.waits_for_more() {
                 return Ok(None);
             }
+            self.linger.end();
+            self.note_missed();
             let sequence = self.next_sequence();
             let message = self.out.batch().subscribe_response(sequence, &self.missed)?;
             self.out.plan(message.encoded_len());
@@ -124,16 +177,29 @@ impl Subscription {
         Ok(written)
     }
 
-    /// Moves frames from the rings into the batch until it is full or nothing is left. A frame that
-    /// fits no message is gone, and told as missed.
-    fn take_frames(&mut self) {
+    /// Moves frames from the rings into the batch until it is full or nothing is left; answers whether it
+    /// is. A frame that fits no message is gone, and told as missed.
+    fn take_frames(&mut self) -> bool {
         loop {
             let consumer = &mut self.consumer;
             let refuse = |bytes, _| consumer.count_refused(DropReason::TooLarge, 1, bytes);
-            if self.out.fill(refuse) || self.consumer.take(self.out.taken_mut(), POLL) == 0 {
-                return;
+            if self.out.fill(refuse) {
+                return true;
+            }
+            if self.consumer.take(self.out.taken_mut(), POLL) == 0 {
+                return false;
             }
         }
+    }
+
+    /// Whether a batch that has room is to wait: for longer, with room for more, and while more may come.
+    fn waits_for_more(&mut self) -> bool {
+        self.linger.goes_on() && !is_half_used(&self.stats()) && !self.consumer.is_finished()
+    }
+
+    /// How long the frames that were taken wait on for their message to fill; none: nothing waits.
+    pub fn lingers_for(&self) -> Option<Duration> {
+        if self.out.planned().is_some() { None } else { self.linger.left() }
     }
 
     fn note_missed(&mut self) {
@@ -154,9 +220,16 @@ impl Subscription {
     }
 
     /// Asks the bell to call when frames arrive. Answers false, without asking, if there are some
-    /// already or no more will come.
+    /// already or no more will come. It does not call when the time of frames is over that wait for more
+    /// ([`lingers_for`](Subscription::lingers_for)).
     pub fn arm(&mut self) -> bool {
-        self.is_idle() && !self.is_finished() && self.consumer.arm()
+        if self.is_idle() {
+            return !self.is_finished() && self.consumer.arm();
+        }
+        // Of a closing, those are called who had asked before it.
+        self.lingers_for().is_some()
+            && self.consumer.arm()
+            && (!self.consumer.is_finished() || self.disarm())
     }
 
     /// Takes the wish of [`arm`](Subscription::arm) back; answers whether the call was already made.
@@ -170,14 +243,21 @@ impl Subscription {
     }
 
     /// Waits until there is something, the hub is closed, or `timeout` has passed; answers whether
-    /// there is something. For a subscription with a bell of its own.
+    /// there is something: frames that arrived, or a message that is to leave. For a subscription with a
+    /// bell of its own.
     pub fn wait(&mut self, timeout: Duration) -> bool {
-        !self.is_idle() || self.consumer.wait(timeout)
+        if self.is_idle() {
+            return self.consumer.wait(timeout);
+        }
+        let Some(left) = self.lingers_for() else { return true };
+        let found = !self.consumer.is_finished() && self.consumer.wait(left.min(timeout));
+        found || left <= timeout || self.consumer.is_finished()
     }
 
-    /// Whether there is something to tell without waiting.
+    /// Whether there is something to tell, or to add to a message that waits for more.
     pub fn has_frames(&mut self) -> bool {
-        !self.is_idle() || self.consumer.has_frames()
+        let waits = self.is_idle() || self.lingers_for().is_some() && !self.consumer.is_finished();
+        !waits || self.consumer.has_frames()
     }
 
     /// Whether nothing will ever come again: the hub is closed, and everything was written.
@@ -194,4 +274,12 @@ impl Subscription {
     pub fn quota_events(&self) -> QuotaEvents {
         self.consumer.quota_events()
     }
+}
+
+/// Whether somebody holds half of what he may, in views, bytes or copies.
+fn is_half_used(stats: &ConsumerStats) -> bool {
+    let half = |held: u64, most: u64| most != 0 && held >= most.div_ceil(2);
+    half(stats.held, stats.quota)
+        || half(stats.held_bytes, stats.quota_bytes.unwrap_or(0))
+        || half(stats.copies_held_bytes, stats.copy_memory)
 }

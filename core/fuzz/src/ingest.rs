@@ -20,7 +20,7 @@ fn run(pool: &Pool, input: &mut Numbers<'_>) {
     let quota = u32::from(input.u8() & 127) + 1;
     let max_frame_bytes = input.size(4096);
     let max_message_bytes = 600 + usize::from(input.u16());
-    let config = SubscriptionConfig { quota, max_message_bytes, bell: None };
+    let config = SubscriptionConfig::new(quota, max_message_bytes);
     let mut subscription = Subscription::attach(&hub, "reader", config).expect("there is room");
     let config = IngestConfig { max_frame_bytes, credit_bytes: 7, ..IngestConfig::default() };
     let mut ingest = Ingest::attach(&hub, "driver", config).expect("there is room");

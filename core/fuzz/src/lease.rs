@@ -20,7 +20,7 @@ fn run(pool: &Pool, input: &mut Numbers<'_>) {
     let hub = Hub::new(pool.clone());
     let max_message_bytes = 65_536;
     let quota = u32::from(input.u8() & 63) + 1;
-    let config = SubscriptionConfig { quota, max_message_bytes, bell: None };
+    let config = SubscriptionConfig::new(quota, max_message_bytes);
     let mut subscription = Subscription::attach(&hub, "reader", config).expect("there is room");
     let mut port = LeasePort::attach(&hub, "driver").expect("there is room");
     let mut cache = pool.local_cache();

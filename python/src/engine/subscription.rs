@@ -6,7 +6,7 @@ use super::hub::{Hub, consumer_dict};
 use super::memory::bytes_written;
 use super::quota_events::QuotaEvents;
 use super::slot::Slot;
-use crate::arguments::Timeout;
+use crate::arguments::{Timeout, duration};
 use crate::wait::wait_for;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,8 +14,9 @@ use pyo3::types::{PyBytes, PyDict};
 use skbpool_deliver::ConsumerStats;
 use skbpool_engine::SubscriptionConfig;
 use skbpool_wire::EncodeError;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A consumer whose frames leave in messages: one Subscribe stream.
 ///
@@ -24,13 +25,20 @@ use std::time::Instant;
 ///     name: What it is accounted under.
 ///     quota: Most views it may hold; as many buffers are reserved, and one cache of them.
 ///     max_message_bytes: Largest message.
+///     policy, quota_bytes, copy_bytes, block_at_most: As `Hub.attach_consumer` takes them.
+///     max_message_frames: Most frames of a message; None: as many as fit it.
+///     linger: Longest that a frame waits, in seconds, from when it was taken, for its message to fill. It
+///         is as good as full when half of what the subscription may hold is held.
+///     snapshot_length: Most bytes of each frame; None: all.
 ///     bell: Calls `token` when frames arrive; None: the subscription is waited for with `wait()`.
 ///     token: Its name at the bell.
 ///
 /// Raises:
 ///     PoolTooSmall: The pool has no room for another consumer with that quota.
 ///     PoolClosed: The hub is closed.
-///     ValueError: The quota is 0, or more than a ring can have.
+///     PoolMemory: The machine has not the memory for the copies.
+///     ValueError: The quota is 0, or more than a ring can have; the policy is none, or a setting not of
+///         that policy; max_message_frames is 0, or linger negative or no number.
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct Subscription {
     subscription: Slot<skbpool_engine::Subscription, ConsumerStats>,
@@ -41,18 +49,39 @@ pub(crate) struct Subscription {
 #[pymethods]
 impl Subscription {
     #[new]
-    #[pyo3(signature = (hub, name, *, quota, max_message_bytes, bell = None, token = 0))]
+    #[pyo3(signature = (hub, name, *, quota, max_message_bytes, policy = "drop_newest", quota_bytes = None,
+                        copy_bytes = None, block_at_most = None, max_message_frames = None, linger = 0.0,
+                        snapshot_length = None, bell = None, token = 0),
+           text_signature = "(hub, name, *, quota, max_message_bytes, policy='drop_newest', quota_bytes=None, \
+                             copy_bytes=None, block_at_most=None, max_message_frames=None, linger=0.0, \
+                             snapshot_length=None, bell=None, token=0)")]
+    #[allow(clippy::too_many_arguments, reason = "keywords of Python's")]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
         name: &str,
         quota: u32,
         max_message_bytes: usize,
+        policy: &str,
+        quota_bytes: Option<u64>,
+        copy_bytes: Option<u64>,
+        block_at_most: Option<f64>,
+        max_message_frames: Option<NonZeroUsize>,
+        linger: f64,
+        snapshot_length: Option<u32>,
         bell: Option<&Bound<'_, Bell>>,
         token: u64,
     ) -> PyResult<Self> {
         let bell = bell.map(|bell| (Arc::clone(&bell.get().bell), token));
-        let config = SubscriptionConfig { quota, max_message_bytes, bell };
+        let config = SubscriptionConfig {
+            quota_bytes,
+            policy: super::policy::policy(policy, copy_bytes, block_at_most)?,
+            max_message_frames,
+            linger: duration("linger", linger)?,
+            snapshot_length,
+            bell,
+            ..SubscriptionConfig::new(quota, max_message_bytes)
+        };
         let hub = &hub.get().hub;
         let subscription =
             py.detach(|| skbpool_engine::Subscription::attach(hub, name, config)).or_raise(py)?;
@@ -62,7 +91,8 @@ impl Subscription {
         })
     }
 
-    /// Return the next encoded SubscribeResponse, or None if there is nothing to tell. Never waits.
+    /// Return the next encoded SubscribeResponse, or None if there is nothing to tell, or its frames wait
+    /// for more. Never waits itself.
     ///
     /// The frames are copied out once and released at once. What was missed since the previous
     /// message is in `missed`; a message may have nothing else.
@@ -94,6 +124,14 @@ impl Subscription {
         }
     }
 
+    /// Seconds that the frames which were taken wait on for their message to fill; None: nothing waits.
+    /// The bell does not call when they are over.
+    #[getter]
+    fn lingers_for(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let left = self.subscription.with(py, |it| it.lingers_for())?;
+        Ok(left.map(|left| left.as_secs_f64()))
+    }
+
     /// Ask the bell to call when frames arrive.
     ///
     /// Returns:
@@ -103,7 +141,8 @@ impl Subscription {
     }
 
     /// Wait until there is something, nothing more will come, or `timeout` seconds (None: never)
-    /// have passed; return whether there is something. Other threads run meanwhile.
+    /// have passed; return whether there is something: frames that arrived, which may have to wait for
+    /// more, or a message. Other threads run meanwhile.
     ///
     /// Raises:
     ///     ValueError: It shares a bell, which is waited at instead.
@@ -117,18 +156,22 @@ impl Subscription {
             loop {
                 // The lock is free while the bell is waited at.
                 let armed = self.subscription.with_detached(|subscription| {
-                    if subscription.arm() { Ok(()) } else { Err(subscription.has_frames()) }
+                    if subscription.arm() {
+                        Ok(subscription.lingers_for())
+                    } else {
+                        Err(subscription.has_frames())
+                    }
                 });
-                match armed {
-                    Some(Ok(())) => {}
+                let lingers = match armed {
+                    Some(Ok(lingers)) => lingers.unwrap_or(Duration::MAX),
                     Some(Err(found)) => return Some(found),
                     None => return Some(false),
-                }
+                };
                 let left = deadline.saturating_duration_since(Instant::now());
-                let called = bell.wait(left).is_some();
+                let called = bell.wait(left.min(lingers)).is_some();
                 self.subscription.with_detached(skbpool_engine::Subscription::disarm);
                 if !called {
-                    return None;
+                    return (lingers <= left).then_some(true);
                 }
             }
         })?;

@@ -47,7 +47,7 @@ fn frames_stay_in_the_message_while_every_consumer_is_here() {
 #[test]
 fn frames_are_copied_when_a_consumer_takes_them_out_of_the_process() {
     let (pool, hub) = hub(2048);
-    let config = SubscriptionConfig { quota: 256, max_message_bytes: 1 << 20, bell: None };
+    let config = SubscriptionConfig::new(256, 1 << 20);
     let mut out = Subscription::attach(&hub, "out", config).unwrap();
     let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
     let frames = numbered(&[60, 1514, 9000]);

@@ -19,7 +19,7 @@ fn unnamed_file() -> std::fs::File {
 
 fn sent(frames: &[Given], quota: u32) -> Vec<Vec<u8>> {
     let (_, hub) = hub(2048);
-    let config = SubscriptionConfig { quota, max_message_bytes: 1 << 20, bell: None };
+    let config = SubscriptionConfig::new(quota, 1 << 20);
     let mut out = Subscription::attach(&hub, "out", config).unwrap();
     let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
     for message in messages(frames, 1 << 20) {

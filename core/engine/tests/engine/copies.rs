@@ -20,7 +20,7 @@ fn hub_of(buffers: u32, order: u8) -> (Pool, Arc<Hub>) {
 }
 
 fn subscription(hub: &Arc<Hub>, name: &str, max_message_bytes: usize) -> Subscription {
-    let config = SubscriptionConfig { quota: 256, max_message_bytes, bell: None };
+    let config = SubscriptionConfig::new(256, max_message_bytes);
     Subscription::attach(hub, name, config).unwrap()
 }
 

@@ -6,7 +6,7 @@ use skbpool_engine::{Ingest, IngestConfig, Subscription, SubscriptionConfig};
 use crate::support::*;
 
 fn subscription(hub: &std::sync::Arc<skbpool_deliver::Hub>, max: usize) -> Subscription {
-    let config = SubscriptionConfig { quota: 1024, max_message_bytes: max, bell: None };
+    let config = SubscriptionConfig::new(1024, max);
     Subscription::attach(hub, "out", config).unwrap()
 }
 

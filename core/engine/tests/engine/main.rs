@@ -17,5 +17,6 @@ mod refuses;
 mod small_buffers;
 mod stamps;
 mod subscribe;
+mod subscribe_options;
 mod support;
 mod view;

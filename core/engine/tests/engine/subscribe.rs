@@ -11,7 +11,7 @@ use skbpool_wire::SubscribeResponseView;
 use crate::support::*;
 
 fn attach(hub: &Arc<Hub>, quota: u32, max_message_bytes: usize) -> Subscription {
-    let config = SubscriptionConfig { quota, max_message_bytes, bell: None };
+    let config = SubscriptionConfig::new(quota, max_message_bytes);
     Subscription::attach(hub, "out", config).unwrap()
 }
 
@@ -90,7 +90,7 @@ fn a_shared_bell_calls_who_has_frames() {
     let bell = Bell::new();
     let attach = |name: &str, token| {
         let bell = Some((Arc::clone(&bell), token));
-        let config = SubscriptionConfig { quota: 64, max_message_bytes: 1 << 20, bell };
+        let config = SubscriptionConfig { bell, ..SubscriptionConfig::new(64, 1 << 20) };
         Subscription::attach(&hub, name, config).unwrap()
     };
     let mut one = attach("one", 1);

@@ -125,6 +125,9 @@ class Daemon:
             "max_ingest_streams": Gate(
                 "max_ingest_streams", limits.max_ingest_streams, "Ingest streams"
             ),
+            "max_copy_out_streams": Gate(
+                "max_copy_out_streams", limits.max_copy_out_streams, "subscribers that copy out"
+            ),
             "max_inline_readers": Gate(
                 "max_inline_readers", limits.max_inline_readers, "inline stamp readers"
             ),
@@ -167,7 +170,8 @@ class Daemon:
         self._sessions = sessions = Sessions(limits.max_handles_per_session)
         self._engine = engine
         readers, drivers = gates["max_streams"], gates["max_ingest_streams"]
-        self._frames = FrameService(engine, dispatcher, later, drivers, readers)
+        copying = gates["max_copy_out_streams"]
+        self._frames = FrameService(engine, dispatcher, later, drivers, readers, copying)
         self._leases = LeaseService(engine, sessions, gates["max_sessions"])
         self._stamps = StampService(engine, readers, gates["max_inline_readers"])
         observer = Observer(engine, sessions)

@@ -50,7 +50,8 @@ class Engine:
         if asked > self.settings.max_quota:
             raise out_of_range(
                 f"a quota of {asked} is more than the daemon allows "
-                f"(limits.max_quota = {self.settings.max_quota}); ask for less"
+                f"(limits.max_quota = {self.settings.max_quota}); ask for less",
+                field="quota",
             )
         return asked or self.settings.default_quota
 

@@ -13,6 +13,7 @@ What a client should do about each is in ERRORS.md beside this package.
 | a pool name that is taken | ALREADY_EXISTS | POOL_EXISTS |
 | buffers of a pool that was closed | FAILED_PRECONDITION | POOL_CLOSED |
 | the daemon's first pool is to be closed | FAILED_PRECONDITION | NOT_CLOSABLE |
+| a policy that the configuration allows no subscriber | FAILED_PRECONDITION | …_NOT_ALLOWED |
 | a limit of the configuration | RESOURCE_EXHAUSTED | LIMIT_… |
 | no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with PoolExhaustion |
 | a session that an administrator ended | ABORTED | SESSION_REVOKED |
@@ -104,14 +105,24 @@ def over_limit(limit: str, text: str, value: int, *, retry: bool = True) -> Refu
     )
 
 
-def bad_request(text: str) -> Refusal:
-    """Return the refusal of a request that contradicts the interface."""
-    return Refusal(_Code.INVALID_ARGUMENT, "BAD_REQUEST", text)
+def bad_request(text: str, *, field: str = "") -> Refusal:
+    """Return the refusal of a request that contradicts the interface; `field` as `violation`."""
+    detail = violation(field, text)
+    return Refusal(_Code.INVALID_ARGUMENT, "BAD_REQUEST", text, detail=detail)
 
 
-def out_of_range(text: str) -> Refusal:
-    """Return the refusal of a number beyond what there is."""
-    return Refusal(_Code.OUT_OF_RANGE, "OUT_OF_RANGE", text)
+def out_of_range(text: str, *, field: str = "") -> Refusal:
+    """Return the refusal of a number beyond what there is; `field` as `violation`."""
+    return Refusal(_Code.OUT_OF_RANGE, "OUT_OF_RANGE", text, detail=violation(field, text))
+
+
+def violation(field: str, text: str) -> Message | None:
+    """Return the detail that names the field of the request that is wrong; None without one."""
+    if not field:
+        return None
+    wrong = error_details_pb2.BadRequest.FieldViolation(field=field, description=text[:MAX_TEXT])
+    detail: Message = error_details_pb2.BadRequest(field_violations=[wrong])
+    return detail
 
 
 def not_found(kind: str, text: str) -> Refusal:

@@ -5,8 +5,10 @@ Frames into the daemon and out of it."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from skbpool.v1 import drop_reason_pb2 as _drop_reason_pb2
 from skbpool.v1 import frame_batch_pb2 as _frame_batch_pb2
 import builtins as _builtins
@@ -19,6 +21,50 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SubscribePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SubscribePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubscribePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUBSCRIBE_POLICY_UNSPECIFIED: _SubscribePolicy.ValueType  # 0
+    """As SUBSCRIBE_POLICY_DROP_NEWEST."""
+    SUBSCRIBE_POLICY_DROP_NEWEST: _SubscribePolicy.ValueType  # 1
+    """The newest are dropped: those that just arrive."""
+    SUBSCRIBE_POLICY_DROP_OLDEST: _SubscribePolicy.ValueType  # 2
+    """The oldest are dropped, as DROP_REASON_EVICTED: of those that wait in the ring of the driver which
+    brings the newer ones. What is on its way into a response stays.
+    """
+    SUBSCRIBE_POLICY_COPY_OUT: _SubscribePolicy.ValueType  # 3
+    """They are copied into copy_bytes of memory of the subscriber's own, and their buffers are free for
+    others. When that is full too, the newest are dropped.
+    """
+    SUBSCRIBE_POLICY_BLOCK: _SubscribePolicy.ValueType  # 4
+    """The Ingest stream that brings them waits up to block_at_most for room, and its client with it; then
+    the newest are dropped. What other drivers bring is dropped at once.
+    """
+
+class SubscribePolicy(_SubscribePolicy, metaclass=_SubscribePolicyEnumTypeWrapper):
+    """What happens to frames that a subscriber has no room for, because it holds as much as its quota allows."""
+
+SUBSCRIBE_POLICY_UNSPECIFIED: SubscribePolicy.ValueType  # 0
+"""As SUBSCRIBE_POLICY_DROP_NEWEST."""
+SUBSCRIBE_POLICY_DROP_NEWEST: SubscribePolicy.ValueType  # 1
+"""The newest are dropped: those that just arrive."""
+SUBSCRIBE_POLICY_DROP_OLDEST: SubscribePolicy.ValueType  # 2
+"""The oldest are dropped, as DROP_REASON_EVICTED: of those that wait in the ring of the driver which
+brings the newer ones. What is on its way into a response stays.
+"""
+SUBSCRIBE_POLICY_COPY_OUT: SubscribePolicy.ValueType  # 3
+"""They are copied into copy_bytes of memory of the subscriber's own, and their buffers are free for
+others. When that is full too, the newest are dropped.
+"""
+SUBSCRIBE_POLICY_BLOCK: SubscribePolicy.ValueType  # 4
+"""The Ingest stream that brings them waits up to block_at_most for room, and its client with it; then
+the newest are dropped. What other drivers bring is dropped at once.
+"""
+Global___SubscribePolicy: _TypeAlias = SubscribePolicy  # noqa: Y015
 
 @_typing.final
 class IngestRequest(_message.Message):
@@ -94,13 +140,20 @@ Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):
-    """How to take part as a consumer."""
+    """How to take part as a consumer. What is left out is the server's to choose."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     QUOTA_FIELD_NUMBER: _builtins.int
     MAX_BATCH_BYTES_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    QUOTA_BYTES_FIELD_NUMBER: _builtins.int
+    COPY_BYTES_FIELD_NUMBER: _builtins.int
+    BLOCK_AT_MOST_FIELD_NUMBER: _builtins.int
+    MAX_BATCH_FRAMES_FIELD_NUMBER: _builtins.int
+    LINGER_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_LENGTH_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that the consumer is accounted under; empty: the server chooses one."""
     quota: _builtins.int
@@ -112,16 +165,57 @@ class SubscribeRequest(_message.Message):
     which it may not exceed either.
     At least 1024; OUT_OF_RANGE below that, or above limits.max_message_bytes.
     """
+    policy: Global___SubscribePolicy.ValueType
+    """What happens to frames beyond the quota. INVALID_ARGUMENT for a number that is not listed;
+    FAILED_PRECONDITION for BLOCK where the server lets nobody block (max_block is 0).
+    """
+    quota_bytes: _builtins.int
+    """Most bytes the consumer may hold at a time, counted as the pool charges them: of each buffer its size
+    divided by its views; 0: as many as the quota comes to. OUT_OF_RANGE below the size of a buffer, or
+    above the server's max_quota_bytes.
+    """
+    copy_bytes: _builtins.int
+    """For COPY_OUT: bytes of memory for copies, used by whole buffers of the size of the pool's; 0: a
+    sixteenth of the server's max_copy_bytes. OUT_OF_RANGE below the size of a buffer, or above
+    max_copy_bytes; INVALID_ARGUMENT with another policy. RESOURCE_EXHAUSTED if subscribers have as much
+    together as they may.
+    """
+    max_batch_frames: _builtins.int
+    """Most frames of a response; 0: as many as fit max_batch_bytes."""
+    snapshot_length: _builtins.int
+    """Most bytes of each frame, which is cut behind them; original_length tells what it had. 0: all.
+    OUT_OF_RANGE above the server's max_frame_bytes.
+    """
+    @_builtins.property
+    def block_at_most(self) -> _duration_pb2.Duration:
+        """For BLOCK, which needs it: longest wait in one delivery. INVALID_ARGUMENT if it is not above 0, or
+        with another policy; OUT_OF_RANGE above the server's max_block.
+        """
+
+    @_builtins.property
+    def linger(self) -> _duration_pb2.Duration:
+        """Longest that a frame waits, once it was taken from its ring, for its response to fill; unset or 0:
+        not at all. A response is full with max_batch_frames or max_batch_bytes, and when the consumer holds
+        half of what it may. INVALID_ARGUMENT below 0; OUT_OF_RANGE above the server's max_linger.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         quota: _builtins.int = ...,
         max_batch_bytes: _builtins.int = ...,
+        policy: Global___SubscribePolicy.ValueType = ...,
+        quota_bytes: _builtins.int = ...,
+        copy_bytes: _builtins.int = ...,
+        block_at_most: _duration_pb2.Duration | None = ...,
+        max_batch_frames: _builtins.int = ...,
+        linger: _duration_pb2.Duration | None = ...,
+        snapshot_length: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["block_at_most", b"block_at_most", "linger", b"linger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_batch_bytes", b"max_batch_bytes", "name", b"name", "quota", b"quota"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_at_most", b"block_at_most", "copy_bytes", b"copy_bytes", "linger", b"linger", "max_batch_bytes", b"max_batch_bytes", "max_batch_frames", b"max_batch_frames", "name", b"name", "policy", b"policy", "quota", b"quota", "quota_bytes", b"quota_bytes", "snapshot_length", b"snapshot_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,7 +235,9 @@ class SubscribeResponse(_message.Message):
 
     @_builtins.property
     def missed(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
-        """Frames that this consumer missed since the previous response, by reason."""
+        """Frames that this consumer missed since the previous response, by reason. Of a stream that the
+        server ends, what was sent and what was missed are together all that was delivered to it.
+        """
 
     def __init__(
         self,

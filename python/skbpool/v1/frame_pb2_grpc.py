@@ -68,9 +68,11 @@ class FrameServiceServicer:
         """Takes frames out of the daemon, as a consumer: every frame that any driver delivers from now
         on, for as long as the stream is open.
 
-        A subscriber that reads too slowly misses frames and is told how many and why; it never slows
-        others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
-        small for another consumer with that quota.
+        What a subscriber that reads too slowly cannot hold is dropped, or copied out, by its policy; each
+        response tells how many frames it missed and why. It slows others only with the policy BLOCK, where
+        the server allows that. A refusal names the field that is wrong (google.rpc.BadRequest).
+        RESOURCE_EXHAUSTED: the server has as many streams as its limit, its pool is too small for another
+        consumer with that quota, or no memory is left for copies.
         Role: observe.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -27,7 +27,7 @@ from skbpool.v1 import drop_reason_pb2 as skbpool_dot_v1_dot_drop__reason__pb2
 from skbpool.v1 import pool_pb2 as skbpool_dot_v1_dot_pool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17skbpool/v1/server.proto\x12\nskbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x15skbpool/v1/pool.proto\"\x16\n\x14GetServerInfoRequest\"\x84\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\"\n\x06limits\x18\x04 \x01(\x0b\x32\x12.skbpool.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"\xe1\x01\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x13\n\x0bmax_streams\x18\x03 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x04 \x01(\r\x12\x1f\n\x17max_handles_per_session\x18\x05 \x01(\r\x12\x11\n\tmax_pools\x18\x06 \x01(\r\x12\x11\n\tmax_quota\x18\x07 \x01(\r\x12\x15\n\rdefault_quota\x18\x08 \x01(\r\x12\x1a\n\x12max_ingest_streams\x18\t \x01(\r\"\x16\n\x14GetStatisticsRequest\"\x96\x02\n\x15GetStatisticsResponse\x12)\n\x05pools\x18\x01 \x03(\x0b\x32\x1a.skbpool.v1.PoolStatistics\x12#\n\x07holders\x18\x02 \x03(\x0b\x32\x12.skbpool.v1.Holder\x12-\n\x07\x64rivers\x18\x03 \x03(\x0b\x32\x1c.skbpool.v1.DriverStatistics\x12\x31\n\tconsumers\x18\x04 \x03(\x0b\x32\x1e.skbpool.v1.ConsumerStatistics\x12$\n\x05\x64rops\x18\x05 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12%\n\x06\x63opies\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.CopyCount\"P\n\tCopyCount\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.skbpool.v1.CopyStage\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\x88\x02\n\x06Holder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.skbpool.v1.HolderKind\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x32\n\x0foldest_at_least\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eoldest_at_most\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\npeak_count\x18\x07 \x01(\x04\x12\x12\n\npeak_bytes\x18\x08 \x01(\x04\x12\x0f\n\x07session\x18\t \x01(\x04\x12\x0c\n\x04gone\x18\n \x01(\x08\"x\n\x10\x44riverStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x11\n\tunclaimed\x18\x04 \x01(\x04\x12$\n\x05\x64rops\x18\x05 \x03(\x0b\x32\x15.skbpool.v1.DropCount\"\x84\x01\n\x12\x43onsumerStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\x12\r\n\x05quota\x18\x05 \x01(\r\x12$\n\x05\x64rops\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.DropCount*\xb9\x01\n\tCopyStage\x12\x1a\n\x16\x43OPY_STAGE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OPY_STAGE_LAND\x10\x01\x12\x16\n\x12\x43OPY_STAGE_COMPOSE\x10\x02\x12\x15\n\x11\x43OPY_STAGE_ENCODE\x10\x03\x12\x17\n\x13\x43OPY_STAGE_SKB_COPY\x10\x04\x12\x1a\n\x16\x43OPY_STAGE_SMALL_FRAME\x10\x05\x12\x17\n\x13\x43OPY_STAGE_COPY_OUT\x10\x06*t\n\nHolderKind\x12\x1b\n\x17HOLDER_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12HOLDER_KIND_DRIVER\x10\x01\x12\x18\n\x14HOLDER_KIND_CONSUMER\x10\x02\x12\x17\n\x13HOLDER_KIND_SESSION\x10\x03\x32\xbb\x01\n\rServerService\x12T\n\rGetServerInfo\x12 .skbpool.v1.GetServerInfoRequest\x1a!.skbpool.v1.GetServerInfoResponse\x12T\n\rGetStatistics\x12 .skbpool.v1.GetStatisticsRequest\x1a!.skbpool.v1.GetStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17skbpool/v1/server.proto\x12\nskbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x15skbpool/v1/pool.proto\"\x16\n\x14GetServerInfoRequest\"\x84\x01\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x13\n\x0b\x61pi_version\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\"\n\x06limits\x18\x04 \x01(\x0b\x32\x12.skbpool.v1.Limits\x12\x10\n\x08\x66\x65\x61tures\x18\x05 \x03(\t\"\xef\x02\n\x06Limits\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x13\n\x0bmax_streams\x18\x03 \x01(\r\x12\x14\n\x0cmax_sessions\x18\x04 \x01(\r\x12\x1f\n\x17max_handles_per_session\x18\x05 \x01(\r\x12\x11\n\tmax_pools\x18\x06 \x01(\r\x12\x11\n\tmax_quota\x18\x07 \x01(\r\x12\x15\n\rdefault_quota\x18\x08 \x01(\r\x12\x1a\n\x12max_ingest_streams\x18\t \x01(\r\x12\x17\n\x0fmax_quota_bytes\x18\x0c \x01(\x04\x12\x16\n\x0emax_copy_bytes\x18\r \x01(\x04\x12-\n\nmax_linger\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\tmax_block\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\"\x16\n\x14GetStatisticsRequest\"\x96\x02\n\x15GetStatisticsResponse\x12)\n\x05pools\x18\x01 \x03(\x0b\x32\x1a.skbpool.v1.PoolStatistics\x12#\n\x07holders\x18\x02 \x03(\x0b\x32\x12.skbpool.v1.Holder\x12-\n\x07\x64rivers\x18\x03 \x03(\x0b\x32\x1c.skbpool.v1.DriverStatistics\x12\x31\n\tconsumers\x18\x04 \x03(\x0b\x32\x1e.skbpool.v1.ConsumerStatistics\x12$\n\x05\x64rops\x18\x05 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12%\n\x06\x63opies\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.CopyCount\"P\n\tCopyCount\x12$\n\x05stage\x18\x01 \x01(\x0e\x32\x15.skbpool.v1.CopyStage\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"\x88\x02\n\x06Holder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.skbpool.v1.HolderKind\x12\r\n\x05\x63ount\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x32\n\x0foldest_at_least\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0eoldest_at_most\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\npeak_count\x18\x07 \x01(\x04\x12\x12\n\npeak_bytes\x18\x08 \x01(\x04\x12\x0f\n\x07session\x18\t \x01(\x04\x12\x0c\n\x04gone\x18\n \x01(\x08\"x\n\x10\x44riverStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x11\n\tunclaimed\x18\x04 \x01(\x04\x12$\n\x05\x64rops\x18\x05 \x03(\x0b\x32\x15.skbpool.v1.DropCount\"\x84\x01\n\x12\x43onsumerStatistics\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\x12\x0c\n\x04held\x18\x04 \x01(\x04\x12\r\n\x05quota\x18\x05 \x01(\r\x12$\n\x05\x64rops\x18\x06 \x03(\x0b\x32\x15.skbpool.v1.DropCount*\xb9\x01\n\tCopyStage\x12\x1a\n\x16\x43OPY_STAGE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OPY_STAGE_LAND\x10\x01\x12\x16\n\x12\x43OPY_STAGE_COMPOSE\x10\x02\x12\x15\n\x11\x43OPY_STAGE_ENCODE\x10\x03\x12\x17\n\x13\x43OPY_STAGE_SKB_COPY\x10\x04\x12\x1a\n\x16\x43OPY_STAGE_SMALL_FRAME\x10\x05\x12\x17\n\x13\x43OPY_STAGE_COPY_OUT\x10\x06*t\n\nHolderKind\x12\x1b\n\x17HOLDER_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12HOLDER_KIND_DRIVER\x10\x01\x12\x18\n\x14HOLDER_KIND_CONSUMER\x10\x02\x12\x17\n\x13HOLDER_KIND_SESSION\x10\x03\x32\xbb\x01\n\rServerService\x12T\n\rGetServerInfo\x12 .skbpool.v1.GetServerInfoRequest\x1a!.skbpool.v1.GetServerInfoResponse\x12T\n\rGetStatistics\x12 .skbpool.v1.GetStatisticsRequest\x1a!.skbpool.v1.GetStatisticsResponseB%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,28 +35,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skbpool.v1.server_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
-  _globals['_COPYSTAGE']._serialized_start=1423
-  _globals['_COPYSTAGE']._serialized_end=1608
-  _globals['_HOLDERKIND']._serialized_start=1610
-  _globals['_HOLDERKIND']._serialized_end=1726
+  _globals['_COPYSTAGE']._serialized_start=1565
+  _globals['_COPYSTAGE']._serialized_end=1750
+  _globals['_HOLDERKIND']._serialized_start=1752
+  _globals['_HOLDERKIND']._serialized_end=1868
   _globals['_GETSERVERINFOREQUEST']._serialized_start=124
   _globals['_GETSERVERINFOREQUEST']._serialized_end=146
   _globals['_GETSERVERINFORESPONSE']._serialized_start=149
   _globals['_GETSERVERINFORESPONSE']._serialized_end=281
   _globals['_LIMITS']._serialized_start=284
-  _globals['_LIMITS']._serialized_end=509
-  _globals['_GETSTATISTICSREQUEST']._serialized_start=511
-  _globals['_GETSTATISTICSREQUEST']._serialized_end=533
-  _globals['_GETSTATISTICSRESPONSE']._serialized_start=536
-  _globals['_GETSTATISTICSRESPONSE']._serialized_end=814
-  _globals['_COPYCOUNT']._serialized_start=816
-  _globals['_COPYCOUNT']._serialized_end=896
-  _globals['_HOLDER']._serialized_start=899
-  _globals['_HOLDER']._serialized_end=1163
-  _globals['_DRIVERSTATISTICS']._serialized_start=1165
-  _globals['_DRIVERSTATISTICS']._serialized_end=1285
-  _globals['_CONSUMERSTATISTICS']._serialized_start=1288
-  _globals['_CONSUMERSTATISTICS']._serialized_end=1420
-  _globals['_SERVERSERVICE']._serialized_start=1729
-  _globals['_SERVERSERVICE']._serialized_end=1916
+  _globals['_LIMITS']._serialized_end=651
+  _globals['_GETSTATISTICSREQUEST']._serialized_start=653
+  _globals['_GETSTATISTICSREQUEST']._serialized_end=675
+  _globals['_GETSTATISTICSRESPONSE']._serialized_start=678
+  _globals['_GETSTATISTICSRESPONSE']._serialized_end=956
+  _globals['_COPYCOUNT']._serialized_start=958
+  _globals['_COPYCOUNT']._serialized_end=1038
+  _globals['_HOLDER']._serialized_start=1041
+  _globals['_HOLDER']._serialized_end=1305
+  _globals['_DRIVERSTATISTICS']._serialized_start=1307
+  _globals['_DRIVERSTATISTICS']._serialized_end=1427
+  _globals['_CONSUMERSTATISTICS']._serialized_start=1430
+  _globals['_CONSUMERSTATISTICS']._serialized_end=1562
+  _globals['_SERVERSERVICE']._serialized_start=1871
+  _globals['_SERVERSERVICE']._serialized_end=2058
 # @@protoc_insertion_point(module_scope)

@@ -166,6 +166,10 @@ class Limits(_message.Message):
     MAX_QUOTA_FIELD_NUMBER: _builtins.int
     DEFAULT_QUOTA_FIELD_NUMBER: _builtins.int
     MAX_INGEST_STREAMS_FIELD_NUMBER: _builtins.int
+    MAX_QUOTA_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_COPY_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_LINGER_FIELD_NUMBER: _builtins.int
+    MAX_BLOCK_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Largest message in either direction, in bytes."""
     max_frame_bytes: _builtins.int
@@ -184,6 +188,18 @@ class Limits(_message.Message):
     """Quota of a consumer that asks for none, in views."""
     max_ingest_streams: _builtins.int
     """Most Ingest streams at a time."""
+    max_quota_bytes: _builtins.int
+    """Largest quota a subscriber may ask for in bytes: what max_quota views of whole buffers come to."""
+    max_copy_bytes: _builtins.int
+    """Bytes of memory that subscribers' copies may have together; 0: none may ask for any."""
+    @_builtins.property
+    def max_linger(self) -> _duration_pb2.Duration:
+        """Longest that a subscriber's frames may wait for their response to fill."""
+
+    @_builtins.property
+    def max_block(self) -> _duration_pb2.Duration:
+        """Longest that a subscriber may have a delivery of an Ingest stream wait; 0: none may."""
+
     def __init__(
         self,
         *,
@@ -196,10 +212,14 @@ class Limits(_message.Message):
         max_quota: _builtins.int = ...,
         default_quota: _builtins.int = ...,
         max_ingest_streams: _builtins.int = ...,
+        max_quota_bytes: _builtins.int = ...,
+        max_copy_bytes: _builtins.int = ...,
+        max_linger: _duration_pb2.Duration | None = ...,
+        max_block: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_block", b"max_block", "max_linger", b"max_linger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_quota", b"default_quota", "max_frame_bytes", b"max_frame_bytes", "max_handles_per_session", b"max_handles_per_session", "max_ingest_streams", b"max_ingest_streams", "max_message_bytes", b"max_message_bytes", "max_pools", b"max_pools", "max_quota", b"max_quota", "max_sessions", b"max_sessions", "max_streams", b"max_streams"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_quota", b"default_quota", "max_block", b"max_block", "max_copy_bytes", b"max_copy_bytes", "max_frame_bytes", b"max_frame_bytes", "max_handles_per_session", b"max_handles_per_session", "max_ingest_streams", b"max_ingest_streams", "max_linger", b"max_linger", "max_message_bytes", b"max_message_bytes", "max_pools", b"max_pools", "max_quota", b"max_quota", "max_quota_bytes", b"max_quota_bytes", "max_sessions", b"max_sessions", "max_streams", b"max_streams"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

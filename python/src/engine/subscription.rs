@@ -156,11 +156,9 @@ impl Subscription {
             loop {
                 // The lock is free while the bell is waited at.
                 let armed = self.subscription.with_detached(|subscription| {
-                    if subscription.arm() {
-                        Ok(subscription.lingers_for())
-                    } else {
-                        Err(subscription.has_frames())
-                    }
+                    // Asked before: a wait that is over by then is seen by `arm`.
+                    let lingers = subscription.lingers_for();
+                    if subscription.arm() { Ok(lingers) } else { Err(subscription.has_frames()) }
                 });
                 let lingers = match armed {
                     Some(Ok(lingers)) => lingers.unwrap_or(Duration::MAX),

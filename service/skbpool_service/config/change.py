@@ -19,6 +19,8 @@ RELOADED = frozenset(
         "limits.max_pool_bytes",
         "limits.max_handles_per_session",
         "limits.ingest_credit_bytes",
+        "limits.max_linger_seconds",
+        "limits.max_copy_bytes",
     }
 )
 """Keys that hold for whatever begins after. Threads, sockets, memory and what gRPC was told at the

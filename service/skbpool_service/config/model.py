@@ -26,6 +26,7 @@ from skbpool_service.config.listeners import (
     split,
     wrong_key,
 )
+from skbpool_service.config.subscribers import SubscriberLimits
 from skbpool_service.config.table import Table
 from skbpool_service.config.watch import WatchSettings
 
@@ -89,7 +90,7 @@ class PoolSettings(Table):
         return 4096 << self.order
 
 
-class Limits(Table):
+class Limits(SubscriberLimits):
     """What the daemon allows; whatever goes beyond is refused."""
 
     max_message_bytes: int = Field(default=4 << 20, ge=1 << 12, le=1 << 30)

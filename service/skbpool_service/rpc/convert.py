@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import skbpool
+from google.protobuf.duration_pb2 import Duration
 from skbpool.v1 import drop_reason_pb2, pool_pb2, server_pb2
 
 from skbpool_service.holders import SESSION, Holding
@@ -31,6 +32,13 @@ def drops(by_reason: Mapping[str, Any]) -> list[drop_reason_pb2.DropCount]:
         )
         for reason, count in by_reason.items()
     ]
+
+
+def duration(seconds: float) -> Duration:
+    """Return a number of seconds as a message."""
+    message = Duration()
+    message.FromNanoseconds(round(seconds * 1e9))
+    return message
 
 
 def copies() -> list[server_pb2.CopyCount]:

@@ -6,43 +6,51 @@ The bytes of a message go to Rust and come from it as they are; nothing here loo
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
+import skbpool
 import structlog
 from skbpool._native import AdoptionBudget, IngestPort, Subscription, ingest_driver_name
 from skbpool.v1 import frame_pb2
 
 from skbpool_service.config.model import Limits
+from skbpool_service.copy_memory import CopyMemory
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, DRIVER
-from skbpool_service.refusal import out_of_range, stopping
+from skbpool_service.refusal import Refusal, stopping
 from skbpool_service.rpc.acknowledge import Acknowledgements, Later
 from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
 from skbpool_service.rpc.farewell import Farewell
+from skbpool_service.rpc.subscribe_options import SubscribeOptions, read_options
 from skbpool_service.rpc.table import MethodTable
 
 log = structlog.get_logger()
 
 SERVICE = frame_pb2.DESCRIPTOR.services_by_name["FrameService"].full_name
 
-LEAST_BATCH_BYTES = 1024
-"""Least that a subscriber may ask for as its largest response: room for what it missed."""
-
 
 class FrameService:
     """The service over one engine."""
 
     def __init__(
-        self, engine: Engine, dispatcher: Dispatcher, later: Later, drivers: Gate, readers: Gate
+        self,
+        engine: Engine,
+        dispatcher: Dispatcher,
+        later: Later,
+        drivers: Gate,
+        readers: Gate,
+        copying: Gate,
     ):
         self._engine = engine
         self._later = later
         self._dispatcher = dispatcher
         self._drivers = drivers
         self._readers = readers
+        self._copying = copying
         self._limits = engine.settings.limits
+        self._copy_memory = CopyMemory(self._limits)
         self._adopted = AdoptionBudget(self._limits.max_adopted_bytes)
         self._lock = threading.Lock()
         self._ingesting: set[_Ingest] = set()
@@ -105,26 +113,16 @@ class FrameService:
         most = self._limits.max_message_bytes
         request = parse(frame_pb2.SubscribeRequest, first(requests, most))
         name = self._engine.name(request.name, CONSUMER)
-        quota = self._engine.quota(request.quota)
-        batch_bytes = request.max_batch_bytes or most
-        if not LEAST_BATCH_BYTES <= batch_bytes <= most:
-            raise out_of_range(
-                f"max_batch_bytes is {LEAST_BATCH_BYTES} to {most} (limits.max_message_bytes), "
-                f"not {batch_bytes}"
-            )
+        options = read_options(request, self._engine)
+        self._take_copy_memory(stream, options.copy_bytes)
         token = self._dispatcher.token()
-        subscription = Subscription(
-            self._engine.hub,
-            name,
-            quota=quota,
-            max_message_bytes=batch_bytes,
-            bell=self._dispatcher.bell,
-            token=token,
-        )
+        subscription = self._subscription(name, options, token)
         self._engine.quotas.watch(name, subscription.quota_events())
         self._before_subscribing.discard(stream)
-        subscriber = _Subscriber(stream, subscription)
-        log.info("subscription begins", consumer=name, quota=quota)
+        subscriber = _Subscriber(
+            stream, subscription, lambda seconds: self._dispatcher.call_later(token, seconds)
+        )
+        log.info("subscription begins", consumer=name, quota=options.quota, policy=options.policy)
 
         def close() -> None:
             self._dispatcher.unregister(token)
@@ -136,6 +134,29 @@ class FrameService:
         self._dispatcher.register(token, subscriber.drain)
         stream.open()
         subscriber.drain()
+
+    def _take_copy_memory(self, stream: Stream, size: int) -> None:
+        """Take what a subscriber needs for its copies until its stream ends; raise Refusal."""
+        if size:
+            self._copying.enter()
+            stream.on_end(self._copying.leave)
+            self._copy_memory.take(size)
+            stream.on_end(lambda: self._copy_memory.give_back(size))
+
+    def _subscription(self, name: str, options: SubscribeOptions, token: int) -> Subscription:
+        try:
+            return Subscription(
+                self._engine.hub,
+                name,
+                quota=options.quota,
+                policy=options.policy,
+                bell=self._dispatcher.bell,
+                token=token,
+                **options.settings,
+            )
+        except skbpool.PoolMemory as error:
+            code = grpc.StatusCode.RESOURCE_EXHAUSTED
+            raise Refusal(code, "OUT_OF_MEMORY", str(error)) from None
 
     def stop_ingest(self, patience: float) -> None:
         """Tell every Ingest stream that the daemon stops, after the batch it is at.
@@ -207,29 +228,49 @@ class _Ingest:
 class _Subscriber:
     """One Subscribe stream."""
 
-    def __init__(self, stream: Stream, subscription: Subscription):
+    def __init__(
+        self,
+        stream: Stream,
+        subscription: Subscription,
+        call_later: Callable[[float], None],
+    ):
         self._stream = stream
         self._subscription = subscription
+        self._call_later = call_later
+        self._is_called = False
         self.lock = threading.Lock()
         """Held by whoever sends, one thread at a time."""
 
     def drain(self) -> None:
-        """Send everything there is, then have the bell call when there is more."""
-        try:
-            self._drain()
-        except Exception as error:
-            self._stream.end(error)
+        """Send everything there is, then have the bell call when there is more.
+
+        Whoever comes while another thread does so has that one look again, and waits for nothing.
+        """
+        self._is_called = True
+        while self._is_called and self.lock.acquire(blocking=False):
+            try:
+                self._is_called = False
+                self._drain()
+            except Exception as error:
+                self._stream.end(error)
+            finally:
+                self.lock.release()
 
     def _drain(self) -> None:
-        with self.lock:
-            while self._stream.is_active:
-                message = self._subscription.next_message()
-                if message is not None:
-                    self._stream.send(message)
-                elif self._subscription.finished:
-                    self._stream.end()
-                elif self._subscription.arm() and not self._subscription.finished:
-                    return
+        while self._stream.is_active:
+            message = self._subscription.next_message()
+            if message is not None:
+                self._stream.send(message)
+                continue
+            if self._subscription.finished:
+                self._stream.end()
+                return
+            # Asked before: a wait that is over by then is seen by `arm`.
+            lingers_for = self._subscription.lingers_for
+            if self._subscription.arm() and not self._subscription.finished:
+                if lingers_for is not None:
+                    self._call_later(lingers_for)
+                return
 
 
 def _told(error: Exception | None) -> str | None:

@@ -7,7 +7,14 @@ from skbpool_service import __version__
 from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
 from skbpool_service.holders import holders
-from skbpool_service.rpc.convert import copies, drops, holder_message, pool_statistics
+from skbpool_service.rpc.convert import (
+    copies,
+    drops,
+    duration,
+    holder_message,
+    pool_statistics,
+)
+from skbpool_service.rpc.subscribe_options import max_quota_bytes
 from skbpool_service.rpc.table import MethodTable
 from skbpool_service.sessions import Sessions
 
@@ -53,6 +60,10 @@ class ServerService:
                 max_pools=limits.max_pools,
                 max_quota=settings.max_quota,
                 default_quota=settings.default_quota,
+                max_quota_bytes=max_quota_bytes(self._engine),
+                max_copy_bytes=limits.max_copy_bytes,
+                max_linger=duration(limits.max_linger_seconds),
+                max_block=duration(limits.max_block_seconds),
             ),
         )
 

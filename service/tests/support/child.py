@@ -4,6 +4,7 @@ It prints "ready" once the daemon has set it up, and then does nothing that coul
 """
 
 import itertools
+import json
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import grpc
 from skbpool.v1 import (
+    drop_reason_pb2,
     frame_pb2,
     frame_pb2_grpc,
     lease_pb2,
@@ -107,6 +109,29 @@ def subscribe(channel: grpc.Channel, quota: int) -> None:
     print(f"{frames} {missed}", flush=True)
 
 
+def policy(channel: grpc.Channel, number: int) -> None:
+    """Subscribe with a policy, and print what came and what was missed at the end, as JSON."""
+    stub = frame_pb2_grpc.FrameServiceStub(channel)
+    request = frame_pb2.SubscribeRequest(name="child", quota=200, policy=number)  # type: ignore[arg-type]
+    if number == frame_pb2.SUBSCRIBE_POLICY_COPY_OUT:
+        request.copy_bytes = 1 << 20
+    if number == frame_pb2.SUBSCRIBE_POLICY_BLOCK:
+        request.block_at_most.FromMilliseconds(20)
+    stream = stub.Subscribe(request)
+    stream.initial_metadata()
+    ready()
+    frames, missed = 0, dict.fromkeys(drop_reason_pb2.DropReason.keys(), 0)
+    last = b""
+    for response in stream:
+        if response.batch.length:
+            frames += len(response.batch.length)
+            last = response.batch.frames[-response.batch.length[-1] :]
+        for drop in response.missed:
+            missed[drop_reason_pb2.DropReason.Name(drop.reason)] += drop.frames
+    told = {name.removeprefix("DROP_REASON_"): count for name, count in missed.items() if count}
+    print(json.dumps([frames, told, int.from_bytes(last[:4], "big")]), flush=True)
+
+
 def pause(channel: grpc.Channel, quota: int) -> None:
     """Subscribe and hold a session, and read neither: the connection lives, the program rests."""
     sessions = lease_pb2_grpc.LeaseServiceStub(channel)
@@ -157,6 +182,7 @@ if __name__ == "__main__":
         "waiter": waiter,
         "churn": churn,
         "subscribe": subscribe,
+        "policy": policy,
         "pause": pause,
         "ingest": ingest,
         "stamps": stamps,

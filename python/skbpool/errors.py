@@ -227,7 +227,7 @@ class FrameTooLarge(SkbpoolError, ValueError):
     """A frame over the limit, or one that fits no message; nothing of its message was taken."""
 
     index: int
-    """Which frame of the batch, from 0; absent for a frame that was to be sent."""
+    """Which frame of the batch or list, from 0; absent for a single frame that was to be sent."""
     length: int
     """Bytes of the frame, or of the message that it needs."""
     limit: int

@@ -49,9 +49,9 @@ mod _native {
     use crate::engine::{
         bell::Bell, boot::server_boot_id, capture_writer::CaptureWriter, decode::decode_subscribe,
         emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, ingest_port::AdoptionBudget,
-        ingest_port::IngestPort, ingest_port::ingest_driver_name, latency::latency_histogram,
-        lease_port::LeasePort, lease_table::LeaseTable, stamp_consumer::StampConsumer,
-        subscription::Subscription,
+        ingest_port::IngestPort, ingest_port::IngestProgress, ingest_port::ingest_opening,
+        latency::latency_histogram, lease_port::LeasePort, lease_table::LeaseTable,
+        stamp_consumer::StampConsumer, subscription::Subscription,
     };
 
     // For the package's own modules.

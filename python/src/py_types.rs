@@ -149,6 +149,41 @@ pub(crate) fn give_back(object: &Bound<'_, PyAny>, mut skbs: SkbBatch) -> PyResu
     Ok(())
 }
 
+/// Looks at the skb of a Python `Skb`; `None` if the object is another.
+///
+/// # Errors
+/// `BufferReleased`, and what `look` answers.
+pub(crate) fn with_skb<R>(
+    object: &Bound<'_, PyAny>,
+    look: impl FnOnce(&Skb) -> PyResult<R>,
+) -> PyResult<Option<R>> {
+    // SAFETY: attached, and the object is alive.
+    let raw = unsafe { (objects()?.skb_of_object)(object.as_ptr()) };
+    let Some(raw) = NonNull::new(raw) else {
+        let error = PyErr::fetch(object.py());
+        return if error.is_instance_of::<PyTypeError>(object.py()) {
+            Ok(None)
+        } else {
+            Err(error)
+        };
+    };
+    // SAFETY: it is the object's, and nobody else uses it while the interpreter lock is held.
+    let skb = unsafe { raw.as_ref().get() }.map_err(Error::Failure)?;
+    look(skb).map(Some)
+}
+
+/// Looks at the skbs of a Python `SkbBatch`, which stay in it. `look` runs no Python code.
+///
+/// # Errors
+/// TypeError.
+pub(crate) fn with_batch<R>(
+    object: &Bound<'_, PyAny>,
+    look: impl FnOnce(&SkbBatch) -> R,
+) -> PyResult<R> {
+    // SAFETY: as in `batch_from_py`.
+    Ok(look(unsafe { batch_of(object)?.as_ref() }))
+}
+
 fn batch_of(object: &Bound<'_, PyAny>) -> PyResult<NonNull<SkbBatch>> {
     // SAFETY: attached, and the object is alive.
     let batch = unsafe { (objects()?.skb_batch_of_object)(object.as_ptr()) };

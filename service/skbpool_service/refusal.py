@@ -17,6 +17,8 @@ What a client should do about each is in ERRORS.md beside this package.
 | a limit of the configuration | RESOURCE_EXHAUSTED | LIMIT_… |
 | no buffer that is free and unpromised | RESOURCE_EXHAUSTED | POOL_EXHAUSTED, with PoolExhaustion |
 | a session that an administrator ended | ABORTED | SESSION_REVOKED |
+| an Ingest stream that a newer one of its client resumed | ABORTED | STREAM_TAKEN_OVER |
+| an Ingest stream that is resumed while it handles a batch | UNAVAILABLE | STREAM_BUSY |
 | a driver or consumer that is to be revoked | FAILED_PRECONDITION | NOT_REVOCABLE |
 | a name that several sessions have | FAILED_PRECONDITION | AMBIGUOUS_NAME |
 | a consumer or driver that the pool has no room for | RESOURCE_EXHAUSTED | POOL_TOO_SMALL |

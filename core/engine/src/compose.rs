@@ -1,8 +1,9 @@
 //! Messages of frames that a program brings one at a time.
 
+use skbpool_pool::Skb;
 #[cfg(not(loom))]
 use skbpool_pool::{Accounts, CopyStage};
-use skbpool_wire::{BatchEncoder, BatchLimits, EncodeError, Frame, Pushed};
+use skbpool_wire::{BatchEncoder, BatchLimits, EncodeError, EncodeFrame, Frame, FrameSink, Pushed};
 
 /// Collects frames into `IngestRequest` messages, each as large as the limit allows.
 ///
@@ -46,6 +47,24 @@ impl FrameComposer {
     /// # Errors
     /// [`EncodeError`] if the frame is over the limit or fits no message; the others are as before.
     pub fn push(&mut self, frame: &Frame<'_>) -> Result<Option<Vec<u8>>, EncodeError> {
+        self.add(frame, |bytes| bytes.extend_from_slice(frame.bytes))
+    }
+
+    /// Adds the frame of `skb`, which arrived at `now_ns` unless the skb says when.
+    ///
+    /// # Errors
+    /// As [`FrameComposer::push`].
+    pub fn push_skb(&mut self, skb: &Skb, now_ns: u64) -> Result<Option<Vec<u8>>, EncodeError> {
+        self.add(&Arrived { skb, now_ns }, |bytes| {
+            skb.parts().for_each(|part| bytes.extend_from_slice(part));
+        })
+    }
+
+    fn add(
+        &mut self,
+        frame: &impl EncodeFrame,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Option<Vec<u8>>, EncodeError> {
         let mut full = None;
         if let Pushed::Cut(_) = self.encoder.push(frame)? {
             // Before anything is sent on its account: a frame that fits no message is refused.
@@ -56,13 +75,13 @@ impl FrameComposer {
             full = self.flush()?;
             self.encoder = next;
         }
-        self.bytes.extend_from_slice(frame.bytes);
+        append(&mut self.bytes);
         self.frames.push(Described {
             end: self.bytes.len(),
-            original_length: frame.original_length,
-            timestamp_ns: frame.timestamp_ns,
-            link_type: frame.link_type,
-            interface: frame.interface,
+            original_length: frame.original_length(),
+            timestamp_ns: frame.timestamp_ns(),
+            link_type: frame.link_type(),
+            interface: frame.interface(),
         });
         Ok(full)
     }
@@ -100,6 +119,42 @@ impl FrameComposer {
     /// Frames that wait for a message.
     pub fn pending(&self) -> usize {
         self.frames.len()
+    }
+}
+
+/// The frame of an skb, with a time.
+struct Arrived<'a> {
+    skb: &'a Skb,
+    /// When, unless the skb says so.
+    now_ns: u64,
+}
+
+impl EncodeFrame for Arrived<'_> {
+    fn len(&self) -> u32 {
+        self.skb.len()
+    }
+
+    fn original_length(&self) -> u32 {
+        self.skb.original_length()
+    }
+
+    fn timestamp_ns(&self) -> u64 {
+        match self.skb.timestamp_ns {
+            0 => self.now_ns,
+            told => told,
+        }
+    }
+
+    fn link_type(&self) -> u16 {
+        self.skb.link_type
+    }
+
+    fn interface(&self) -> u32 {
+        u32::from(self.skb.port)
+    }
+
+    fn write_to(&self, sink: &mut FrameSink<'_>) {
+        self.skb.parts().for_each(|part| sink.put_slice(part));
     }
 }
 

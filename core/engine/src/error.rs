@@ -16,6 +16,18 @@ pub enum MessageError {
         /// The number sent.
         interface: u32,
     },
+    /// Batches of a stream that may be resumed are missing before it.
+    #[error(
+        "FrameBatch.sequence is {sequence} where {handled} was handled last: number the batches of a \
+         stream with a stream_id without gaps, from 1 or more, and send again those that were not \
+         acknowledged"
+    )]
+    Sequence {
+        /// The number sent.
+        sequence: u64,
+        /// The highest number handled; 0: none was.
+        handled: u64,
+    },
     /// A frame is over the limit.
     #[error(
         "frame {index} has {length} bytes, more than the limit of {limit}: \

@@ -10,6 +10,7 @@ use skbpool_wire::{DropCount, FrameBatchView, IngestRequestView, IngestResponse,
 use crate::adopt::Kept;
 use crate::error::MessageError;
 use crate::landing::Landing;
+use crate::progress::Progress;
 
 /// Bytes of frames that a client may send beyond what was acknowledged, unless set otherwise: 8 MiB.
 pub const DEFAULT_CREDIT_BYTES: u64 = 8 << 20;
@@ -46,6 +47,8 @@ pub struct Ingest {
     landing: Landing,
     config: IngestConfig,
     acked_through: u64,
+    /// Of a stream that may be resumed: what was handled before this attached, and the next number.
+    resumable: Option<Progress>,
 }
 
 impl Ingest {
@@ -60,7 +63,28 @@ impl Ingest {
         let buffers = Landing::worst_case(hub.pool(), config.max_frame_bytes);
         let may_block = config.may_block;
         let port = hub.attach_driver(name, DriverConfig { buffers, may_block })?;
-        Ok(Self { landing: Landing::new(port, hub.pool()), config, acked_through: 0 })
+        let landing = Landing::new(port, hub.pool());
+        Ok(Self { landing, config, acked_through: 0, resumable: None })
+    }
+
+    /// As [`Ingest::attach`], for a stream that goes on where `progress` ends: what it counts is added to
+    /// that, and the numbers of its batches are checked.
+    ///
+    /// # Errors
+    /// As [`Ingest::attach`].
+    pub fn resume(
+        hub: &Arc<Hub>,
+        name: &str,
+        config: IngestConfig,
+        progress: Progress,
+    ) -> Result<Self, HubError> {
+        let acked_through = progress.acked_through();
+        Ok(Self { acked_through, resumable: Some(progress), ..Self::attach(hub, name, config)? })
+    }
+
+    /// What was handled so far, with which the stream can be resumed.
+    pub fn progress(&self) -> Progress {
+        self.resumable.as_ref().unwrap_or(&Progress::default()).with(self.stats())
     }
 
     /// The encoded `IngestResponse` that opens a stream: it grants the first credit.
@@ -79,9 +103,11 @@ impl Ingest {
     /// One pass over the lengths, and one copy and one skb a frame; allocates the response only.
     pub fn submit(&mut self, message: &[u8]) -> Result<Vec<u8>, MessageError> {
         let request = self.parse(message)?;
-        if let Some(batch) = &request.batch {
+        if let Some(batch) = &request.batch
+            && self.admit(batch)?
+        {
             self.landing.land(batch);
-            self.acked_through = self.acked_through.max(batch.sequence());
+            self.handled(batch);
         }
         Ok(self.response())
     }
@@ -101,6 +127,11 @@ impl Ingest {
             Err(error) => return (Err(error), Kept::Whole(buffer)),
         };
         let Some(batch) = &request.batch else { return (Ok(self.response()), Kept::Whole(buffer)) };
+        match self.admit(batch) {
+            Ok(true) => {}
+            Ok(false) => return (Ok(self.response()), Kept::Whole(buffer)),
+            Err(error) => return (Err(error), Kept::Whole(buffer)),
+        }
         let kept = if buffer.len() == message.len() && !self.landing.serves_outside() {
             self.landing.deliver_in_place(buffer, batch)
         } else {
@@ -109,8 +140,20 @@ impl Ingest {
         if matches!(kept, Kept::Whole(_)) {
             self.landing.land(batch);
         }
-        self.acked_through = self.acked_through.max(batch.sequence());
+        self.handled(batch);
         (Ok(self.response()), kept)
+    }
+
+    /// Whether the batch is to be handled; of a stream that may be resumed it may have been before.
+    fn admit(&mut self, batch: &FrameBatchView<'_>) -> Result<bool, MessageError> {
+        self.resumable.as_mut().map_or(Ok(true), |progress| progress.admit(batch.sequence()))
+    }
+
+    fn handled(&mut self, batch: &FrameBatchView<'_>) {
+        self.acked_through = self.acked_through.max(batch.sequence());
+        if let Some(progress) = &mut self.resumable {
+            progress.handled(batch.sequence());
+        }
     }
 
     fn parse<'a>(&self, message: &'a [u8]) -> Result<IngestRequestView<'a>, MessageError> {
@@ -153,14 +196,16 @@ impl Ingest {
     }
 
     fn response(&self) -> Vec<u8> {
-        let stats = self.stats();
-        let dropped: Vec<DropCount> = stats.dropped.iter().map(to_wire).collect();
+        let progress = self.progress();
+        let (accepted, unclaimed, duplicates, dropped) = progress.counts();
+        let dropped: Vec<DropCount> = dropped.iter().map(to_wire).collect();
         IngestResponse {
             acked_through: self.acked_through,
-            accepted: stats.frames,
+            accepted,
             dropped: &dropped,
             credit: self.config.credit_bytes,
-            unclaimed: stats.unclaimed,
+            unclaimed,
+            duplicates,
         }
         .to_vec()
     }

@@ -30,6 +30,7 @@ mod linger;
 #[cfg(all(test, loom))]
 mod models;
 mod nic_run;
+mod progress;
 mod sender;
 mod skb_encoder;
 mod stamps;
@@ -49,6 +50,7 @@ pub use lease_error::LeaseError;
 pub use lease_items::{LeaseHolds, LeaseRange, LeaseView, LeaseWrite};
 pub use lease_table::{LeaseTable, LeaseTaken};
 pub use nic_run::{NicObserver, NicReport, NicRun, NicRunConfig, Traffic};
+pub use progress::Progress;
 pub use sender::PlannedRequest;
 pub use stamps::{StampConsumer, StampConsumerError, StampConsumerReport};
 pub use subscribe::{PlannedResponse, Subscription, SubscriptionConfig};

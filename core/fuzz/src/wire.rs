@@ -29,6 +29,7 @@ pub(crate) fn ingest_request(data: &[u8]) {
     assert_eq!(expected.is_some(), found.is_some(), "prost: {expected:?}, ours: {found:?}");
     let (Some(expected), Some(found)) = (expected, found) else { return };
     assert_eq!(expected.driver, found.driver);
+    assert_eq!(expected.stream_id, found.stream_id);
     assert_same_batch(expected.batch.as_ref(), found.batch.as_ref(), data);
     let Some(view) = &found.batch else { return };
     let message = encoder(view)

@@ -53,7 +53,8 @@ class FrameBatch(_message.Message):
     """Number of the interface the frames came in on, chosen by the sender; 0 where there is one."""
     sequence: _builtins.int
     """Number of this batch in its stream: 1 for the first, then one more each. Of what a client sends
-    it is the client's own: the daemon checks nothing, and acknowledges the highest so far.
+    it is the client's own: the daemon checks nothing, and acknowledges the highest so far. On an Ingest
+    stream with a stream_id it is checked.
     """
     @_builtins.property
     def length(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:

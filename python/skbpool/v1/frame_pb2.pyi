@@ -74,9 +74,15 @@ class IngestRequest(_message.Message):
 
     BATCH_FIELD_NUMBER: _builtins.int
     DRIVER_FIELD_NUMBER: _builtins.int
+    STREAM_ID_FIELD_NUMBER: _builtins.int
     driver: _builtins.str
     """Name of the driver that the frames are accounted under. Read in the first request of a stream
     only; empty there: the server chooses a name.
+    """
+    stream_id: _builtins.bytes
+    """Identity of a stream that may be resumed: 16 bytes that the client chose at random, since whoever
+    knows them may take the stream over. Read in the first request of a stream only; empty there: it
+    may not be resumed. INVALID_ARGUMENT for any other length.
     """
     @_builtins.property
     def batch(self) -> _frame_batch_pb2.FrameBatch:
@@ -87,10 +93,11 @@ class IngestRequest(_message.Message):
         *,
         batch: _frame_batch_pb2.FrameBatch | None = ...,
         driver: _builtins.str = ...,
+        stream_id: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "driver", b"driver"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "driver", b"driver", "stream_id", b"stream_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -98,7 +105,9 @@ Global___IngestRequest: _TypeAlias = IngestRequest  # noqa: Y015
 
 @_typing.final
 class IngestResponse(_message.Message):
-    """What became of the batches of one Ingest stream. All counts run from the stream's beginning."""
+    """What became of the batches of one Ingest stream. All counts run from the stream's beginning; those of
+    one that was resumed, from its first beginning at a server that knew it ever since.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -107,6 +116,8 @@ class IngestResponse(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
     UNCLAIMED_FIELD_NUMBER: _builtins.int
+    RESUMPTION_FIELD_NUMBER: _builtins.int
+    DUPLICATES_FIELD_NUMBER: _builtins.int
     acked_through: _builtins.int
     """Sequence of the last batch handled; all before it are handled as well. 0 before the first."""
     accepted: _builtins.int
@@ -117,9 +128,17 @@ class IngestResponse(_message.Message):
     """
     unclaimed: _builtins.int
     """Frames that landed in a buffer and that no consumer wanted. They are not dropped."""
+    duplicates: _builtins.int
+    """Batches that were skipped because they had been handled before; only of a stream with a stream_id."""
     @_builtins.property
     def dropped(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
         """Frames that did not reach a buffer or a consumer, by reason."""
+
+    @_builtins.property
+    def resumption(self) -> Global___IngestResumption:
+        """What the server knew of the stream. In one response, after the first request of a stream with a
+        stream_id was read and before any of its batches is acknowledged; unset in others.
+        """
 
     def __init__(
         self,
@@ -129,14 +148,47 @@ class IngestResponse(_message.Message):
         dropped: _abc.Iterable[_drop_reason_pb2.DropCount] | None = ...,
         credit: _builtins.int = ...,
         unclaimed: _builtins.int = ...,
+        resumption: Global___IngestResumption | None = ...,
+        duplicates: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resumption", b"resumption"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "acked_through", b"acked_through", "credit", b"credit", "dropped", b"dropped", "unclaimed", b"unclaimed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "acked_through", b"acked_through", "credit", b"credit", "dropped", b"dropped", "duplicates", b"duplicates", "resumption", b"resumption", "unclaimed", b"unclaimed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IngestResponse: _TypeAlias = IngestResponse  # noqa: Y015
+
+@_typing.final
+class IngestResumption(_message.Message):
+    """How a stream with a stream_id goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KNOWN_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    known: _builtins.bool
+    """Whether the server knew the stream_id, so that acked_through and the counts beside this go on from
+    there. If not, they begin at 0, and the first batch may have any sequence but 0: what was
+    acknowledged before stays accepted, and of what was sent unacknowledged nobody knows.
+    """
+    instance_id: _builtins.bytes
+    """Identity of this run of the server, 16 random bytes. Another than before: it was restarted, and lost
+    what it had not delivered.
+    """
+    def __init__(
+        self,
+        *,
+        known: _builtins.bool = ...,
+        instance_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "known", b"known"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IngestResumption: _TypeAlias = IngestResumption  # noqa: Y015
 
 @_typing.final
 class SubscribeRequest(_message.Message):

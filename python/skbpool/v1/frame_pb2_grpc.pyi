@@ -40,6 +40,18 @@ class FrameServiceStub:
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
     accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
+
+    Credit slows a client and never cuts it off: whoever keeps within it is read as fast as the
+    server handles frames, and is told in each response what was dropped instead, by reason.
+
+    A stream with a stream_id may be resumed. A client whose connection was lost opens another stream
+    with the same stream_id, waits for the response with a resumption, and goes on behind its
+    acked_through; counts go on too. The numbers of its batches are checked: one that was handled
+    before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
+    the older stream is open still, the newer takes over: the older one handles nothing more and ends
+    with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
+    what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
+    in order is forgotten, so a client ends it after the last acknowledgement.
     Role: ingest.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]
@@ -66,6 +78,18 @@ class FrameServiceAsyncStub(FrameServiceStub):
     then acknowledges what it has handled, at the latest when the credit runs low and at the end.
     A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
     accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
+
+    Credit slows a client and never cuts it off: whoever keeps within it is read as fast as the
+    server handles frames, and is told in each response what was dropped instead, by reason.
+
+    A stream with a stream_id may be resumed. A client whose connection was lost opens another stream
+    with the same stream_id, waits for the response with a resumption, and goes on behind its
+    acked_through; counts go on too. The numbers of its batches are checked: one that was handled
+    before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
+    the older stream is open still, the newer takes over: the older one handles nothing more and ends
+    with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
+    what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
+    in order is forgotten, so a client ends it after the last acknowledgement.
     Role: ingest.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]  # type: ignore[assignment]
@@ -95,6 +119,18 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         then acknowledges what it has handled, at the latest when the credit runs low and at the end.
         A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
         accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
+
+        Credit slows a client and never cuts it off: whoever keeps within it is read as fast as the
+        server handles frames, and is told in each response what was dropped instead, by reason.
+
+        A stream with a stream_id may be resumed. A client whose connection was lost opens another stream
+        with the same stream_id, waits for the response with a resumption, and goes on behind its
+        acked_through; counts go on too. The numbers of its batches are checked: one that was handled
+        before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
+        the older stream is open still, the newer takes over: the older one handles nothing more and ends
+        with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
+        what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
+        in order is forgotten, so a client ends it after the last acknowledgement.
         Role: ingest.
         """
 

@@ -25,7 +25,7 @@ impl IntoException for MessageError {
                     [("index", index as u64), ("length", length.into()), ("limit", limit.into())];
                 exception(py, "FrameTooLarge", &text, &figures)
             }
-            Self::Malformed(_) | Self::Interface { .. } => {
+            Self::Malformed(_) | Self::Interface { .. } | Self::Sequence { .. } => {
                 exception(py, "MalformedBatch", &text, &[])
             }
         }

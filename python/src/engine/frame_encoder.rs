@@ -2,11 +2,13 @@
 
 use super::failure::{IntoException, OrRaise};
 use super::memory::Exported;
+use crate::py_types::{with_batch, with_skb};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList, PyTuple};
 use skbpool_engine::{FrameComposer, MessageError};
-use skbpool_wire::Frame;
+use skbpool_pool::Skb;
+use skbpool_wire::{EncodeError, Frame};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Puts frames of Python into encoded IngestRequest messages, each as large as the limit allows.
@@ -28,6 +30,81 @@ impl FrameEncoder {
     fn composer(&self) -> MutexGuard<'_, FrameComposer> {
         // The composer stays consistent when something unwinds through it.
         self.composer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a frame of a list, however much of it is told.
+    fn add(&self, item: &Bound<'_, PyAny>, now_ns: u64) -> PyResult<Option<Vec<u8>>> {
+        let py = item.py();
+        if let Ok(told) = item.cast::<PyTuple>() {
+            type Told<'a> = (Bound<'a, PyAny>, u64, u32, u16, u32);
+            let (data, timestamp_ns, original_length, link_type, interface): Told<'_> =
+                told.extract()?;
+            return self.add_told(&data, timestamp_ns, original_length, link_type, interface);
+        }
+        // Asking whether it is an skb costs more than to send it.
+        if item.is_exact_instance_of::<PyBytes>() {
+            return self.add_told(item, now_ns, 0, 1, 0);
+        }
+        let pushed = with_skb(item, |skb| {
+            self.composer().push_skb(skb, now_ns).map_err(|error| error.into_exception(py))
+        })?;
+        match pushed {
+            Some(full) => Ok(full),
+            None => self.add_told(item, now_ns, 0, 1, 0),
+        }
+    }
+
+    fn add_told(
+        &self,
+        data: &Bound<'_, PyAny>,
+        timestamp_ns: u64,
+        original_length: u32,
+        link_type: u16,
+        interface: u32,
+    ) -> PyResult<Option<Vec<u8>>> {
+        if interface > u32::from(u16::MAX) {
+            let error = MessageError::Interface { interface };
+            return Err(PyValueError::new_err(error.to_string()));
+        }
+        let exported = Exported::new(data)?;
+        let bytes = exported.bytes();
+        let original_length = match original_length {
+            // Too long a frame is refused for its length.
+            0 => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            given => given,
+        };
+        let frame = Frame { bytes, original_length, timestamp_ns, link_type, interface };
+        self.composer().push(&frame).map_err(|error| error.into_exception(data.py()))
+    }
+}
+
+/// A message, how many frames are in it, and how many items of the list are in messages or wait for one.
+type Taken<'py> = (Option<Bound<'py, PyBytes>>, usize, usize);
+
+/// The skbs from `start` on, until one begins another message; how many of all were taken, and the error
+/// of the next one.
+fn push_skbs(
+    composer: &mut FrameComposer,
+    skbs: &[Skb],
+    start: usize,
+    now_ns: u64,
+) -> (Option<(Vec<u8>, usize)>, usize, Option<EncodeError>) {
+    for (index, skb) in skbs.iter().enumerate().skip(start) {
+        let frames = composer.pending();
+        match composer.push_skb(skb, now_ns) {
+            Ok(None) => {}
+            Ok(Some(full)) => return (Some((full, frames)), index + 1, None),
+            Err(error) => return (None, index, Some(error)),
+        }
+    }
+    (None, skbs.len(), None)
+}
+
+/// Says which of many frames an error is about.
+fn at(py: Python<'_>, error: PyErr, index: usize) -> PyErr {
+    match error.value(py).setattr("index", index) {
+        Ok(()) => error,
+        Err(error) => error,
     }
 }
 
@@ -62,21 +139,61 @@ impl FrameEncoder {
         link_type: u16,
         interface: u32,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        if interface > u32::from(u16::MAX) {
-            let error = MessageError::Interface { interface };
-            return Err(PyValueError::new_err(error.to_string()));
-        }
-        let exported = Exported::new(data)?;
-        let bytes = exported.bytes();
-        let original_length = match original_length {
-            // Too long a frame is refused for its length.
-            0 => u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            given => given,
-        };
-        let frame = Frame { bytes, original_length, timestamp_ns, link_type, interface };
-        let full = self.composer().push(&frame);
-        let full = full.map_err(|error| error.into_exception(py))?;
+        let full = self.add_told(data, timestamp_ns, original_length, link_type, interface)?;
         Ok(full.map(|message| PyBytes::new(py, &message)))
+    }
+
+    /// Add frames of a list or batch, from `start` on, until one of them begins another message.
+    ///
+    /// Args:
+    ///     frames: A list or tuple of bytes-like objects, of skbs, and of tuples with all that `push` takes; or an
+    ///         `SkbBatch`. They are copied and stay whose they are. An skb tells its time, link type,
+    ///         interface and original length itself.
+    ///     start: Where to begin.
+    ///     now_ns: When those arrived that do not say so, in nanoseconds since the Unix epoch.
+    ///
+    /// Returns:
+    ///     The message that is full, or None; the number of its frames, or 0; where to go on, which is the
+    ///     end once everything was taken.
+    ///
+    /// Raises:
+    ///     FrameTooLarge: As `push`, with the `index` of the frame, which was left out with those behind it.
+    ///     ValueError, TypeError, BufferError: The same goes.
+    #[pyo3(signature = (frames, start, now_ns))]
+    fn push_many<'py>(
+        &self,
+        py: Python<'py>,
+        frames: &Bound<'py, PyAny>,
+        start: usize,
+        now_ns: u64,
+    ) -> PyResult<Taken<'py>> {
+        let list = frames.cast::<PyList>().ok();
+        let tuple = frames.cast::<PyTuple>().ok();
+        if list.is_none() && tuple.is_none() {
+            let (full, next, error) = with_batch(frames, |batch| {
+                push_skbs(&mut self.composer(), batch.as_slice(), start, now_ns)
+            })?;
+            if let Some(error) = error {
+                return Err(at(py, error.into_exception(py), next));
+            }
+            let (message, frames) = full.unzip();
+            let message = message.map(|message| PyBytes::new(py, &message));
+            return Ok((message, frames.unwrap_or(0), next));
+        }
+        let mut index = start;
+        // Asked again each time: a buffer that runs Python code may make the list shorter.
+        while let Some(item) = match (list, tuple) {
+            (Some(list), _) => list.get_item(index).ok(),
+            (None, tuple) => tuple.and_then(|tuple| tuple.get_item(index).ok()),
+        } {
+            let frames = self.composer().pending();
+            let full = self.add(&item, now_ns).map_err(|error| at(py, error, index))?;
+            index += 1;
+            if let Some(message) = full {
+                return Ok((Some(PyBytes::new(py, &message)), frames, index));
+            }
+        }
+        Ok((None, 0, index))
     }
 
     /// Return the message of the frames that wait, or None if none does.

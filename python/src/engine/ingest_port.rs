@@ -8,7 +8,7 @@ use crate::arguments::duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use skbpool_deliver::DriverStats;
-use skbpool_engine::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig, MessageError};
+use skbpool_engine::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig, MessageError, Progress};
 use skbpool_pool::Buffer;
 use skbpool_wire::{IngestRequestView, MAX_FRAME};
 use std::sync::Arc;
@@ -26,15 +26,48 @@ use std::sync::Arc;
 ///     adopt: Where given, and every consumer is in this process, frames stay in the message, which is kept
 ///         until the last of them is gone; beyond the budget, and of small messages, they are copied.
 ///     may_block: The longest that a delivery may wait for consumers that ask for it, in seconds.
+///     resume: What was handled before, of a stream that may be resumed: counts go on from there, and a
+///         batch that is not the next one is skipped if it was handled, else refused.
 ///
 /// Raises:
 ///     PoolTooSmall: The pool has no room for another driver's worst case.
 ///     PoolClosed: The hub is closed.
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct IngestPort {
-    ingest: Slot<Ingest, DriverStats>,
+    ingest: Slot<Ingest, Last>,
     name: String,
     adopt: Option<Arc<skbpool_engine::AdoptionBudget>>,
+}
+
+/// What is known of a port after its end.
+#[derive(Clone)]
+struct Last {
+    stats: DriverStats,
+    progress: Progress,
+}
+
+impl Last {
+    fn of(ingest: &Ingest) -> Self {
+        Self { stats: ingest.stats(), progress: ingest.progress() }
+    }
+}
+
+/// How far a stream that may be resumed has come; without an argument, nowhere.
+#[pyclass(module = "skbpool._native", frozen)]
+pub(crate) struct IngestProgress(Progress);
+
+#[pymethods]
+impl IngestProgress {
+    #[new]
+    fn new() -> Self {
+        Self(Progress::default())
+    }
+
+    /// Sequence of the last batch handled; 0 before the first.
+    #[getter]
+    fn acked_through(&self) -> u64 {
+        self.0.acked_through()
+    }
 }
 
 /// Smallest message that is adopted, in bytes: to copy a smaller one costs less than two allocations.
@@ -66,8 +99,9 @@ impl AdoptionBudget {
 impl IngestPort {
     #[new]
     #[pyo3(signature = (hub, name, *, max_frame_bytes = MAX_FRAME, credit_bytes = DEFAULT_CREDIT_BYTES,
-                        may_block = 0.0, adopt = None),
-           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608, may_block=0.0, adopt=None)")]
+                        may_block = 0.0, adopt = None, resume = None),
+           text_signature = "(hub, name, *, max_frame_bytes=262144, credit_bytes=8388608, may_block=0.0, adopt=None, resume=None)")]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
         py: Python<'_>,
         hub: &Bound<'_, Hub>,
@@ -76,11 +110,17 @@ impl IngestPort {
         credit_bytes: u64,
         may_block: f64,
         adopt: Option<&Bound<'_, AdoptionBudget>>,
+        resume: Option<&Bound<'_, IngestProgress>>,
     ) -> PyResult<Self> {
         let may_block = duration("may_block", may_block)?;
         let config = IngestConfig { max_frame_bytes, credit_bytes, may_block };
         let hub = &hub.get().hub;
-        let ingest = py.detach(|| Ingest::attach(hub, &name, config)).or_raise(py)?;
+        let progress = resume.map(|progress| progress.get().0.clone());
+        let ingest = py.detach(|| match progress {
+            Some(progress) => Ingest::resume(hub, &name, config, progress),
+            None => Ingest::attach(hub, &name, config),
+        });
+        let ingest = ingest.or_raise(py)?;
         let adopt = adopt.map(|budget| Arc::clone(&budget.get().0));
         Ok(Self { ingest: Slot::new("port", ingest), name, adopt })
     }
@@ -118,14 +158,19 @@ impl IngestPort {
 
     /// Return the figures of this stream; after closing, those at the end.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let mut stats = self.ingest.figures(py, Ingest::stats)?;
+        let mut stats = self.ingest.figures(py, Last::of)?.stats;
         stats.name.clone_from(&self.name);
         driver_dict(py, stats)
     }
 
+    /// Return how far the stream has come; after closing, at the end.
+    fn progress(&self, py: Python<'_>) -> PyResult<IngestProgress> {
+        Ok(IngestProgress(self.ingest.figures(py, Last::of)?.progress))
+    }
+
     /// Detach the driver. Views of its frames stay valid.
     fn close(&self, py: Python<'_>) {
-        self.ingest.close(py, Ingest::stats, |_| None);
+        self.ingest.close(py, Last::of, |_| None);
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -151,14 +196,19 @@ impl IngestPort {
     }
 }
 
-/// Return the driver's name in an encoded IngestRequest; "" if the sender left that to the server.
+/// Return the driver's name in an encoded IngestRequest, "" if the sender left that to the server, and the
+/// identity of the stream, b"" if it may not be resumed.
 ///
 /// Raises:
 ///     MalformedBatch: The message is none.
 ///     FrameTooLarge: A frame is over what the wire allows.
 #[pyfunction]
-pub(crate) fn ingest_driver_name(py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<String> {
+pub(crate) fn ingest_opening<'py>(
+    py: Python<'py>,
+    message: &Bound<'py, PyBytes>,
+) -> PyResult<(String, Bound<'py, PyBytes>)> {
     let bytes = message.as_bytes();
-    py.detach(|| IngestRequestView::parse(bytes).map(|request| request.driver.to_owned()))
-        .map_err(|error| MessageError::from(error).into_exception(py))
+    let request = py.detach(|| IngestRequestView::parse(bytes));
+    let request = request.map_err(|error| MessageError::from(error).into_exception(py))?;
+    Ok((request.driver.to_owned(), PyBytes::new(py, request.stream_id)))
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import skbpool
 from engine_messages import Given, frames_of
-from skbpool._native import EmulatedNic, ingest_driver_name
+from skbpool._native import EmulatedNic, ingest_opening
 from skbpool.v1 import frame_pb2
 
 
@@ -52,7 +52,7 @@ def test_everything_offered_is_accepted_or_told() -> None:
     frames = received(messages)
     assert len(frames) == 50_000
     assert {len(frame.data) for frame in frames} == {124}
-    assert [ingest_driver_name(message) for message in messages[:2]] == ["card", ""]
+    assert [ingest_opening(message)[0] for message in messages[:2]] == ["card", ""]
     sequences = [frame_pb2.IngestRequest.FromString(message).batch.sequence for message in messages]
     assert sequences == list(range(1, len(messages) + 1))
 

@@ -4,7 +4,7 @@ import pytest
 import skbpool
 from engine_messages import Given, frames_of, numbered
 from skbpool import Pool
-from skbpool._native import FrameEncoder, ingest_driver_name
+from skbpool._native import FrameEncoder, ingest_opening
 from skbpool.v1 import frame_pb2
 
 
@@ -29,7 +29,7 @@ def test_a_message_is_given_when_the_next_frame_begins_another() -> None:
     requests = [decoded(message) for message in messages]
     assert [frame for request in requests for frame in frames_of(request.batch)] == frames
     assert [request.batch.sequence for request in requests] == [1, 2, 3]
-    assert [ingest_driver_name(message) for message in messages] == ["probe", "", ""]
+    assert [ingest_opening(message)[0] for message in messages] == ["probe", "", ""]
     assert all(len(message) <= 4096 for message in messages)
 
 

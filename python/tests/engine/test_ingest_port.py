@@ -6,7 +6,7 @@ import pytest
 import skbpool
 from engine_messages import Given, acknowledged, numbered, request
 from skbpool import Pool
-from skbpool._native import Hub, IngestPort, Subscription, ingest_driver_name
+from skbpool._native import Hub, IngestPort, Subscription, ingest_opening
 from skbpool.v1 import drop_reason_pb2, frame_batch_pb2, frame_pb2
 
 
@@ -90,13 +90,15 @@ def test_a_frame_over_the_limit(hub: Hub) -> None:
         wide.submit(request([Given(bytes(262_145))]))
 
 
-def test_the_driver_s_name() -> None:
-    assert ingest_driver_name(request(numbered([60]), driver="eth0")) == "eth0"
-    assert ingest_driver_name(b"") == ""
+def test_how_a_stream_opens() -> None:
+    assert ingest_opening(request(numbered([60]), driver="eth0")) == ("eth0", b"")
+    assert ingest_opening(b"") == ("", b"")
+    resumable = frame_pb2.IngestRequest(driver="eth0", stream_id=bytes(range(16)))
+    assert ingest_opening(resumable.SerializeToString()) == ("eth0", bytes(range(16)))
     with pytest.raises(skbpool.MalformedBatch):
-        ingest_driver_name(b"\x0a")
+        ingest_opening(b"\x0a")
     with pytest.raises(TypeError):
-        ingest_driver_name("eth0")  # type: ignore[arg-type]
+        ingest_opening("eth0")  # type: ignore[arg-type]
 
 
 def test_who_comes_too_late_or_to_a_pool_too_small(hub: Hub) -> None:

@@ -21,6 +21,8 @@ RELOADED = frozenset(
         "limits.ingest_credit_bytes",
         "limits.max_linger_seconds",
         "limits.max_copy_bytes",
+        "limits.max_resumptions",
+        "limits.max_resumption_seconds",
     }
 )
 """Keys that hold for whatever begins after. Threads, sockets, memory and what gRPC was told at the

@@ -147,6 +147,11 @@ class Limits(SubscriberLimits):
     the place of the one that left longest ago, whose series ends; "other" is for those without."""
     ingest_credit_bytes: int = Field(default=8 << 20, ge=1 << 16, le=1 << 30)
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
+    max_resumptions: int = Field(default=1024, ge=0, le=1 << 20)
+    """Most Ingest streams with a stream_id whose client is away and may resume them; those that
+    were left longest ago are forgotten. Each is a few hundred bytes."""
+    max_resumption_seconds: float = Field(default=300.0, ge=0, le=86_400)
+    """Seconds after which a client that is away can no longer resume its Ingest stream."""
     max_adopted_bytes: int = Field(default=64 << 20, ge=0)
     """Bytes of Ingest messages that may be kept where they lie, instead of being copied into the
     pool, while every consumer is in the daemon; 0: all are copied."""

@@ -7,11 +7,18 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import grpc
 import skbpool
 import structlog
-from skbpool._native import AdoptionBudget, IngestPort, Subscription, ingest_driver_name
+from skbpool._native import (
+    AdoptionBudget,
+    IngestPort,
+    IngestProgress,
+    Subscription,
+    ingest_opening,
+)
 from skbpool.v1 import frame_pb2
 
 from skbpool_service.config.model import Limits
@@ -19,16 +26,20 @@ from skbpool_service.copy_memory import CopyMemory
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
 from skbpool_service.ledger import CONSUMER, DRIVER
-from skbpool_service.refusal import Refusal, stopping
+from skbpool_service.refusal import RETRY_SECONDS, Refusal, stopping
 from skbpool_service.rpc.acknowledge import Acknowledgements, Later
 from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
 from skbpool_service.rpc.farewell import Farewell
+from skbpool_service.rpc.resumption import Resumptions
 from skbpool_service.rpc.subscribe_options import SubscribeOptions, read_options
 from skbpool_service.rpc.table import MethodTable
 
 log = structlog.get_logger()
 
 SERVICE = frame_pb2.DESCRIPTOR.services_by_name["FrameService"].full_name
+
+PATIENCE = 1.0
+"""Seconds that an Ingest stream has to hand over to a newer one, and again once it is cancelled."""
 
 
 class FrameService:
@@ -54,6 +65,7 @@ class FrameService:
         self._adopted = AdoptionBudget(self._limits.max_adopted_bytes)
         self._lock = threading.Lock()
         self._ingesting: set[_Ingest] = set()
+        self._resumptions = Resumptions(self._limits)
         self._stopping = False
         # Those that have not asked for anything yet; the hub ends the others.
         self._before_subscribing = Farewell()
@@ -65,7 +77,7 @@ class FrameService:
 
     def ingest(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Ingest: holds its thread, since grpcio reads requests by waiting for them."""
-        ingest = _Ingest(stream, self._limits, self._later)
+        ingest = _Ingest(stream, self._engine, self._later)
         # Before the first message: a client may take its time for that.
         with self._lock:
             if self._stopping:
@@ -85,8 +97,10 @@ class FrameService:
         if message is None:  # closed without a word
             return
         check_size(message, self._limits.max_message_bytes)
-        name = self._engine.name(ingest_driver_name(message), DRIVER)
-        port = IngestPort(
+        asked, stream_id = ingest_opening(message)
+        name = self._engine.name(asked, DRIVER)
+        port = partial(
+            IngestPort,
             self._engine.hub,
             name,
             max_frame_bytes=self._limits.max_frame_bytes,
@@ -94,18 +108,32 @@ class FrameService:
             may_block=self._limits.max_block_seconds,
             adopt=self._adopted,
         )
-        log.info("ingest begins", driver=name)
+        entry, known = None, False
+        if stream_id:
+            with self._resumptions.entering(stream_id, ingest) as entry:
+                known = entry.known
+                ingest.attach(port(resume=entry.progress), name)
+        else:
+            ingest.attach(port(), name)
+        log.info("ingest begins", driver=name, resumed=known)
         error: Exception | None = None
+        done = False
         try:
-            ingest.run(port, itertools.chain([message], requests))
+            if entry is not None:
+                ingest.tell(self._resumption(known=known))
+            done = ingest.run(itertools.chain([message], requests))
         except Exception as raised:
             error = raised
             raise
         finally:
             # Before the client learns the end, so that whoever asks then sees the buffers home.
-            self._engine.detach(port, DRIVER, name)
-            frames = port.stats()["frames"]
+            frames = ingest.detach()
+            if entry is not None:
+                self._resumptions.leave(entry, ingest, ingest.progress, done=done)
             log.info("ingest ends", driver=name, frames=frames, error=_told(error))
+
+    def _resumption(self, *, known: bool) -> frame_pb2.IngestResumption:
+        return frame_pb2.IngestResumption(known=known, instance_id=self._resumptions.instance_id)
 
     def subscribe(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Subscribe: returns, and the dispatcher has it go on when frames arrive."""
@@ -176,27 +204,90 @@ class FrameService:
 class _Ingest:
     """One Ingest stream."""
 
-    def __init__(self, stream: Stream, limits: Limits, later: Later):
+    def __init__(self, stream: Stream, engine: Engine, later: Later):
         self._stream = stream
+        self._engine = engine
+        limits = engine.settings.limits
         self._max_message_bytes = limits.max_message_bytes
         self._later = later
         self._busy = threading.Lock()
         self._acks = Acknowledgements(stream.send, limits.ingest_credit_bytes)
+        self._port: IngestPort | None = None
+        self._attached = False
+        self._name = ""
 
-    def run(self, port: IngestPort, requests: Iterator[bytes]) -> None:
-        """Hand every message to the engine and acknowledge it."""
+    def attach(self, port: IngestPort, name: str) -> None:
+        """Have messages land by `port`, which is the driver `name`."""
+        self._port, self._name, self._attached = port, name, True
+
+    @property
+    def progress(self) -> IngestProgress:
+        """What was handled so far."""
+        assert self._port is not None
+        return self._port.progress()
+
+    def detach(self) -> int:
+        """Have nothing more land; return how many frames did. A second time does nothing more."""
+        with self._busy:
+            return self._detach()
+
+    def _detach(self) -> int:
+        assert self._port is not None
+        if self._attached:
+            self._attached = False
+            self._engine.detach(self._port, DRIVER, self._name)
+        return int(self._port.stats()["frames"])
+
+    def hand_over(self) -> IngestProgress:
+        """End for a newer stream of the same client; return what was handled.
+
+        Raises:
+            Refusal: A batch is being delivered, and takes long.
+        """
+        if not self._busy.acquire(timeout=PATIENCE):
+            # A client that reads no acknowledgements, as one whose connection is lost.
+            self._stream.context.cancel()
+            if not self._busy.acquire(timeout=PATIENCE):
+                raise Refusal(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "STREAM_BUSY",
+                    "the older stream with this stream_id handles a batch still; try again",
+                    retry_after=RETRY_SECONDS,
+                )
+        try:
+            self._detach()
+            progress = self.progress
+        finally:
+            self._busy.release()
+        text = "a newer stream with the same stream_id goes on in place of this one"
+        self._stream.end(Refusal(grpc.StatusCode.ABORTED, "STREAM_TAKEN_OVER", text))
+        return progress
+
+    def tell(self, resumption: frame_pb2.IngestResumption) -> None:
+        """Tell the client where it goes on."""
+        with self._busy:
+            if self._attached and self._stream.is_active:
+                assert self._port is not None
+                response = frame_pb2.IngestResponse.FromString(self._port.greeting())
+                response.resumption.CopyFrom(resumption)
+                self._stream.send(response.SerializeToString())
+
+    def run(self, requests: Iterator[bytes]) -> bool:
+        """Have every message land and acknowledge it; return whether the client ended it."""
+        assert self._port is not None
         try:
             for message in requests:
                 check_size(message, self._max_message_bytes)
                 with self._busy:
-                    if not self._stream.is_active:
-                        return
-                    if not self._acks.add(len(message), port.submit(message)):
-                        return
+                    if not self._attached or not self._stream.is_active:
+                        return False
+                    if not self._acks.add(len(message), self._port.submit(message)):
+                        return False
                     owed = self._acks.is_owed and not self._acks.is_awaited
                     self._acks.is_awaited |= owed
                 if owed:
                     self._later.submit(self._acknowledge)
+            return self._stream.is_active
         finally:
             # Whatever ends the stream: what landed before is acknowledged.
             self._flush()

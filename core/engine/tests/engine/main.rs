@@ -14,6 +14,7 @@ mod lease_model;
 mod lease_table;
 mod nic;
 mod refuses;
+mod resume;
 mod small_buffers;
 mod stamps;
 mod subscribe;

@@ -11,6 +11,8 @@ pub struct IngestRequestView<'a> {
     pub batch: Option<FrameBatchView<'a>>,
     /// Name of the driver to account under; empty if the sender left that to the server.
     pub driver: &'a str,
+    /// Identity of a stream that may be resumed, of any length; empty: it may not.
+    pub stream_id: &'a [u8],
 }
 
 impl<'a> IngestRequestView<'a> {
@@ -21,15 +23,16 @@ impl<'a> IngestRequestView<'a> {
     pub fn parse(message: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(message);
         let mut batch = EmbeddedBatch::default();
-        let mut driver = "";
+        let (mut driver, mut stream_id) = ("", &[][..]);
         while let Some(field) = reader.next_field()? {
             match field.number {
                 1 => batch.merge(&field, "IngestRequest.batch")?,
                 2 => driver = string(&field, "IngestRequest.driver")?,
+                3 => stream_id = field.bytes("IngestRequest.stream_id")?.bytes(),
                 _ => {}
             }
         }
-        Ok(Self { batch: batch.check()?, driver })
+        Ok(Self { batch: batch.check()?, driver, stream_id })
     }
 }
 

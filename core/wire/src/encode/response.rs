@@ -49,6 +49,8 @@ pub struct IngestResponse<'m> {
     pub credit: u64,
     /// Frames that no consumer wanted.
     pub unclaimed: u64,
+    /// Batches skipped, because they had been handled before.
+    pub duplicates: u64,
 }
 
 impl IngestResponse<'_> {
@@ -59,6 +61,7 @@ impl IngestResponse<'_> {
             + self.dropped.iter().map(DropCount::embedded_len).sum::<usize>()
             + size::scalar(self.credit)
             + size::scalar(self.unclaimed)
+            + size::scalar(self.duplicates)
     }
 
     /// Writes the message.
@@ -81,6 +84,7 @@ impl IngestResponse<'_> {
         self.dropped.iter().for_each(|count| count.put(&mut output, 3));
         output.put_scalar(4, self.credit);
         output.put_scalar(5, self.unclaimed);
+        output.put_scalar(7, self.duplicates);
         debug_assert!(output.is_full());
         Ok(())
     }

@@ -112,8 +112,8 @@ proptest! {
     }
 
     #[test]
-    fn ingest_requests(batch in batch(), driver in ".{0,6}", mutations in mutations()) {
-        let message = mutated(&IngestRequest { batch: Some(batch), driver }, &mutations);
+    fn ingest_requests(batch in batch(), driver in ".{0,6}", stream_id in prop::collection::vec(0u8..9, 0..6), mutations in mutations()) {
+        let message = mutated(&IngestRequest { batch: Some(batch), driver, stream_id }, &mutations);
         let expected = IngestRequest::decode(&message[..])
             .ok()
             .filter(|request| request.batch.as_ref().is_none_or(valid));
@@ -121,6 +121,7 @@ proptest! {
         prop_assert_eq!(expected.is_some(), found.is_some());
         if let (Some(expected), Some(found)) = (expected, found) {
             prop_assert_eq!(&expected.driver, found.driver);
+            prop_assert_eq!(&expected.stream_id[..], found.stream_id);
             assert_agree(expected.batch.as_ref(), found.batch.as_ref());
         }
     }

@@ -10,7 +10,8 @@ use crate::messages::{FrameBatch, IngestRequest, sample};
 fn refusal(batch: &FrameBatch) -> WireError {
     let bare = batch.encode_to_vec();
     let error = FrameBatchView::parse(&bare).expect_err("accepted");
-    let request = IngestRequest { batch: Some(batch.clone()), driver: String::new() };
+    let request =
+        IngestRequest { batch: Some(batch.clone()), driver: String::new(), stream_id: Vec::new() };
     let embedded = IngestRequestView::parse(&request.encode_to_vec()).expect_err("accepted");
     assert_eq!(error, embedded);
     error

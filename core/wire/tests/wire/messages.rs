@@ -29,6 +29,8 @@ pub struct IngestRequest {
     pub batch: Option<FrameBatch>,
     #[prost(string, tag = "2")]
     pub driver: String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub stream_id: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -61,6 +63,8 @@ pub struct IngestResponse {
     pub credit: u64,
     #[prost(uint64, tag = "5")]
     pub unclaimed: u64,
+    #[prost(uint64, tag = "7")]
+    pub duplicates: u64,
 }
 
 impl From<skbpool_wire::DropCount> for DropCount {

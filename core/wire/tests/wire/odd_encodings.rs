@@ -137,7 +137,8 @@ fn unknown_fields_of_every_wire_type_are_skipped() {
 fn an_embedded_batch_in_pieces_is_merged() {
     let pieces: Vec<u8> = fields().iter().flat_map(|piece| run(1, piece)).collect();
     let message = [&pieces[..], &run(2, b"eth0"), &run(1, &[]), &run(2, b"eth1")].concat();
-    let expected = IngestRequest { batch: Some(sample()), driver: "eth1".into() };
+    let expected =
+        IngestRequest { batch: Some(sample()), driver: "eth1".into(), stream_id: vec![] };
     assert_eq!(IngestRequest::decode(&message[..]).unwrap(), expected);
     let view = IngestRequestView::parse(&message).unwrap();
     assert_eq!(view.driver, "eth1");

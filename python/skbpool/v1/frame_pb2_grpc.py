@@ -68,8 +68,8 @@ class FrameServiceServicer:
         before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
         the older stream is open still, the newer takes over: the older one handles nothing more and ends
         with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
-        what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
-        in order is forgotten, so a client ends it after the last acknowledgement.
+        what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+        ended in order are forgotten first, so a client ends one after the last acknowledgement.
         Role: ingest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -50,8 +50,8 @@ class FrameServiceStub:
     before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
     the older stream is open still, the newer takes over: the older one handles nothing more and ends
     with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
-    what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
-    in order is forgotten, so a client ends it after the last acknowledgement.
+    what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+    ended in order are forgotten first, so a client ends one after the last acknowledgement.
     Role: ingest.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]
@@ -88,8 +88,8 @@ class FrameServiceAsyncStub(FrameServiceStub):
     before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
     the older stream is open still, the newer takes over: the older one handles nothing more and ends
     with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
-    what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
-    in order is forgotten, so a client ends it after the last acknowledgement.
+    what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+    ended in order are forgotten first, so a client ends one after the last acknowledgement.
     Role: ingest.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_frame_pb2.SubscribeRequest, _frame_pb2.SubscribeResponse]  # type: ignore[assignment]
@@ -129,8 +129,8 @@ class FrameServiceServicer(metaclass=_abc_1.ABCMeta):
         before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
         the older stream is open still, the newer takes over: the older one handles nothing more and ends
         with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
-        what it forgot, or lost with a restart, it does not know, and says so. A stream that its client ends
-        in order is forgotten, so a client ends it after the last acknowledgement.
+        what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+        ended in order are forgotten first, so a client ends one after the last acknowledgement.
         Role: ingest.
         """
 

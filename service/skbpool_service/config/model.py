@@ -149,7 +149,8 @@ class Limits(SubscriberLimits):
     """Bytes that an Ingest stream may send ahead of its acknowledgements."""
     max_resumptions: int = Field(default=1024, ge=0, le=1 << 20)
     """Most Ingest streams with a stream_id whose client is away and may resume them; those that
-    were left longest ago are forgotten. Each is a few hundred bytes."""
+    were left longest ago are forgotten, first of those that were ended in order. Each is a few
+    hundred bytes."""
     max_resumption_seconds: float = Field(default=300.0, ge=0, le=86_400)
     """Seconds after which a client that is away can no longer resume its Ingest stream."""
     max_adopted_bytes: int = Field(default=64 << 20, ge=0)

@@ -1,11 +1,13 @@
 """Ingest streams that may be resumed: how far each has come, while its client is away.
 
 ```text
- opens ──► entry of the stream_id ──► entering ──► open ──► its client ends it: forgotten
-             ▲  an older stream that      │          │
-             │  is open hands over        ▼          ▼ connection lost
+ opens ──► entry of the stream_id ──► entering ──► open
+             ▲  an older stream that      │          │ connection lost, or ended by the client
+             │  is open hands over        ▼          ▼
              └──────────────────────── parked, for a time, so many at most
 ```
+gRPC tells the loss of a connection as the end of its requests first: what a client seems to have
+ended in order is parked too, and is forgotten before the others.
 """
 
 import secrets
@@ -55,8 +57,9 @@ class Resumptions:
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: dict[bytes, Entry] = {}
-        # When each was parked, the oldest first.
-        self._parked: dict[bytes, float] = {}
+        # When each was parked, the oldest first: those that were ended, the others.
+        self._ended: dict[bytes, float] = {}
+        self._lost: dict[bytes, float] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -64,7 +67,7 @@ class Resumptions:
     @property
     def parked(self) -> int:
         """How many wait for their client."""
-        return len(self._parked)
+        return len(self._ended) + len(self._lost)
 
     @contextmanager
     def entering(self, stream_id: bytes, stream: Resumed) -> Iterator[Entry]:
@@ -97,30 +100,27 @@ class Resumptions:
                 return
 
     def leave(self, entry: Entry, stream: Resumed, progress: IngestProgress, *, done: bool) -> None:
-        """Take note of the end of `stream`; `done`: its client ended it and will not resume it."""
+        """Take note of the end of `stream`; `done`: its client ended it, as it seems."""
         with entry.lock:
             if entry.stream is not stream:  # handed over
                 return
             entry.stream, entry.progress = None, progress
-            if done:
-                with self._lock:
-                    del self._entries[entry.stream_id]
-            else:
-                self._keep(entry)
+            self._keep(entry, done=done)
 
     def _take(self, stream_id: bytes) -> Entry:
         with self._lock:
             self._forget()
-            self._parked.pop(stream_id, None)
+            self._ended.pop(stream_id, None)
+            self._lost.pop(stream_id, None)
             return self._entries.setdefault(stream_id, Entry(stream_id))
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: Entry, *, done: bool = False) -> None:
         """Park what nobody has open. Its lock is held."""
         if entry.stream is not None:
             return
         with self._lock:
             if entry.known:
-                self._parked[entry.stream_id] = self._clock()
+                (self._ended if done else self._lost)[entry.stream_id] = self._clock()
             else:
                 del self._entries[entry.stream_id]
             self._forget()
@@ -128,8 +128,9 @@ class Resumptions:
     def _forget(self) -> None:
         """Forget what was parked too long ago, and the oldest beyond the limit."""
         latest = self._clock() - self._limits.max_resumption_seconds
-        while self._parked:
-            stream_id, since = next(iter(self._parked.items()))
-            if len(self._parked) <= self._limits.max_resumptions and since > latest:
-                return
-            del self._parked[stream_id], self._entries[stream_id]
+        for parked in (self._ended, self._lost):
+            while parked:
+                stream_id, since = next(iter(parked.items()))
+                if self.parked <= self._limits.max_resumptions and since > latest:
+                    break
+                del parked[stream_id], self._entries[stream_id]

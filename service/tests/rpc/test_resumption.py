@@ -96,13 +96,21 @@ def test_the_newer_of_two_streams_takes_over(stubs: Stubs) -> None:
     stubs.await_home()
 
 
-def test_a_stream_that_ended_in_order_is_forgotten(stubs: Stubs) -> None:
-    driver = Resumable(stubs)
-    driver.send(request(numbered(1), 1))
-    driver.finish()
-    again = Resumable(stubs)
-    assert (again.opened.resumption.known, again.opened.acked_through) == (False, 0)
-    again.finish()
+def test_a_stream_that_ended_in_order_is_forgotten_before_others(start: Any) -> None:
+    _, stubs = start(limits={"max_resumptions": 2})
+    for number in range(3):
+        driver = Resumable(stubs, bytes([number]) * 16)
+        driver.send(request(numbered(1), 1))
+        if number == 1:
+            driver.finish()
+        else:
+            driver.stream.cancel()
+        eventually(lambda: not drivers(stubs))
+    known = []
+    for number in (0, 2, 1):
+        driver = Resumable(stubs, bytes([number]) * 16)
+        known.append(driver.opened.resumption.known)
+    assert known == [True, True, False]
 
 
 @pytest.mark.parametrize("size", [1, 15, 17, 4096])

@@ -259,8 +259,6 @@ class AdoptionBudget:
 @final
 class IngestProgress:
     def __new__(cls) -> IngestProgress: ...
-    @property
-    def acked_through(self) -> int: ...
 
 @final
 class IngestPort:
@@ -396,10 +394,7 @@ class FrameEncoder:
         interface: int = 0,
     ) -> bytes | None: ...
     def push_many(
-        self,
-        frames: list[Any] | tuple[Any, ...] | SkbBatch,
-        start: int,
-        now_ns: int,
+        self, frames: Sequence[Any] | SkbBatch, start: int, now_ns: int
     ) -> tuple[bytes | None, int, int]: ...
     def flush(self) -> bytes | None: ...
     @property

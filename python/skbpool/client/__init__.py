@@ -34,6 +34,8 @@ from skbpool.client.errors import (
     Unimplemented,
 )
 from skbpool.client.ingest import Acknowledgement, Frame
+from skbpool.client.outbox.result import IngestResult
+from skbpool.client.sender import Sender
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
@@ -50,6 +52,7 @@ __all__ = [
     "Drops",
     "FailedPrecondition",
     "Frame",
+    "IngestResult",
     "InvalidRequest",
     "NotFound",
     "PermissionDenied",
@@ -57,6 +60,7 @@ __all__ = [
     "RefusalDetails",
     "RequestOutOfRange",
     "ResourceExhausted",
+    "Sender",
     "ServerUnavailable",
     "ServiceError",
     "Session",

@@ -3,11 +3,18 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT, Connection
 from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
+from skbpool.client.outbox.outbox import (
+    DEFAULT_BUFFERED,
+    DEFAULT_DEADLINE,
+    DEFAULT_LINGER,
+    Settings,
+)
+from skbpool.client.sender import Sender
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
 from skbpool.client.subscription import Subscription
@@ -151,22 +158,55 @@ class Client:
         request = pool_pb2.GetPoolStatisticsRequest(name=name)
         return self._connection.call(self._pool.GetPoolStatistics, request).statistics
 
+    @overload
     def ingest(
         self, frames: Iterable["ReadableBuffer | Frame"], *, driver: str = ""
-    ) -> Acknowledgement:
-        """Send frames as a driver does, and return what became of them once all were handled.
+    ) -> Acknowledgement: ...
+    @overload
+    def ingest(
+        self,
+        *,
+        driver: str = "",
+        linger: float = DEFAULT_LINGER,
+        deadline: float = DEFAULT_DEADLINE,
+        max_buffered_bytes: int = DEFAULT_BUFFERED,
+        resend: bool = True,
+    ) -> Sender: ...
+    def ingest(
+        self,
+        frames: Iterable["ReadableBuffer | Frame"] | None = None,
+        *,
+        driver: str = "",
+        linger: float = DEFAULT_LINGER,
+        deadline: float = DEFAULT_DEADLINE,
+        max_buffered_bytes: int = DEFAULT_BUFFERED,
+        resend: bool = True,
+    ) -> "Acknowledgement | Sender":
+        """Send frames as a driver does: what there is now, or by a `Sender` what comes.
 
-        Frames are sent when a message is full and at the end. `frames` is iterated in another
-        thread, no further ahead than the daemon's credit allows.
+        With `frames`, these are sent over one connection, iterated in another thread no further
+        ahead than the daemon's credit allows, and what became of them is returned once all were
+        handled. Without, returns a `Sender`, which survives the loss of connections.
 
         Args:
             frames: Bytes of Ethernet frames that arrived now, or `Frame` with more about each.
             driver: Name that the frames are accounted under; empty: the daemon chooses one.
+            linger: Seconds that a frame waits for others to share its message.
+            deadline: Seconds without an acknowledgement, or without a daemon, while frames wait,
+                after which the sender gives up.
+            max_buffered_bytes: Bytes of messages that may wait to be sent or acknowledged; then
+                `send` takes its time.
+            resend: Whether frames that were sent and not acknowledged are sent again to a daemon
+                that was restarted, which cannot tell whether it had them; else they are lost.
 
         Raises:
             InvalidRequest: A batch that cannot be read; what was acknowledged stays accepted.
             FrameTooLarge: A frame over the limit; frames before it were sent.
+            ServiceError: There is no daemon, or it refuses.
         """
+        if frames is None:
+            settings = Settings(driver, linger, deadline, max_buffered_bytes, resend)
+            return Sender(self._connection, settings, self.message_bytes)
         last = Acknowledgement()
         messages = encoded(frames, self.message_bytes)
         for acknowledgement in self.ingest_messages(messages, driver=driver):

@@ -28,6 +28,10 @@ _OPTIONS = (
     # A connection of its own for each Client: closing one ends its streams and no other's.
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),  # frames are not sent twice
+    # One that comes back is found again soon.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
     # A daemon that is stopped or cut off is noticed. It answers as often as it asks: every 30 s.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),

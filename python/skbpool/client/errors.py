@@ -138,6 +138,12 @@ def service_error(
     return _CLASSES.get(code, ServiceError)(message, code, told)
 
 
+def unexpected_end(address: str) -> ServiceError:
+    """Return the error for a stream that the daemon ended in order, and should not have."""
+    text = f"the daemon at {address} ended the stream before everything was acknowledged"
+    return ServerUnavailable(text, grpc.StatusCode.UNAVAILABLE)
+
+
 def _cause(details: str) -> str:
     """Shorten what gRPC says about a failed connection to what the system said."""
     # "failed to connect to all addresses; last error: UNKNOWN: unix:/x: connect: No such file (2)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from skbpool._native import FrameEncoder
 from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.drops import Drops, drops_of
+from skbpool.client.outbox.credit import Credit
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
@@ -84,20 +85,15 @@ def ingest(
 
 
 class _Flow:
-    """What may be sent: the messages, held back until there is credit for them.
-
-    A message counts whole against the credit, which is granted for its frames alone: simpler than
-    reading it, and on the safe side.
-    """
+    """What may be sent: the messages, held back until there is credit for them."""
 
     def __init__(self, messages: Iterable[bytes], driver: str) -> None:
         self._messages = messages
         self._driver = driver
         self._changed = threading.Condition()
         self._closed = False
-        self._credit: int | None = None
+        self._credit = Credit()
         self._unacknowledged: deque[int] = deque()
-        self._outstanding = 0
         self._acked_through = 0
         self.failure: BaseException | None = None
         """What iterating the messages raised."""
@@ -117,27 +113,19 @@ class _Flow:
 
     def _wait_for(self, size: int) -> bool:
         """Wait until `size` bytes may be sent, and take them; False once the stream is over."""
-
-        def may_send() -> bool:
-            if self._closed:
-                return True
-            if self._credit is None:
-                return False
-            return not self._outstanding or self._outstanding + size <= self._credit
-
         with self._changed:
-            self._changed.wait_for(may_send)
+            self._changed.wait_for(lambda: self._closed or self._credit.allows(size))
             if size and not self._closed:
                 self._unacknowledged.append(size)
-                self._outstanding += size
+                self._credit.use(size)
             return not self._closed
 
     def grant(self, acked_through: int, credit: int) -> None:
         with self._changed:
-            self._credit = credit
+            self._credit.grant(credit)
             while self._acked_through < acked_through and self._unacknowledged:
                 self._acked_through += 1
-                self._outstanding -= self._unacknowledged.popleft()
+                self._credit.return_(self._unacknowledged.popleft())
             self._changed.notify_all()
 
     def close(self) -> None:

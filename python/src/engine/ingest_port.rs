@@ -62,12 +62,6 @@ impl IngestProgress {
     fn new() -> Self {
         Self(Progress::default())
     }
-
-    /// Sequence of the last batch handled; 0 before the first.
-    #[getter]
-    fn acked_through(&self) -> u64 {
-        self.0.acked_through()
-    }
 }
 
 /// Smallest message that is adopted, in bytes: to copy a smaller one costs less than two allocations.

@@ -16,8 +16,8 @@ mod spsc;
 mod sync;
 
 pub use hub::{
-    Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverPort,
-    DriverStats, Drops, Hub, HubError, HubStats, Policy, QuotaEvent, QuotaEvents, RunToCompletion,
-    Token,
+    Bell, Consumer, ConsumerConfig, ConsumerStats, Delivered, DriverConfig, DriverObserver,
+    DriverPort, DriverStats, Drops, Hub, HubError, HubStats, Policy, QuotaEvent, QuotaEvents,
+    RunToCompletion, Token,
 };
 pub use spsc::{Dequeue, Enqueue, MAX_SLOTS, Ring, RingError};

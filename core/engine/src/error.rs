@@ -1,7 +1,8 @@
 //! What can be wrong with a message or a run.
 
+use skbpool_deliver::HubError;
 use skbpool_nic::{CaptureError, NicError, TrafficError};
-use skbpool_pool::{AccountsError, PoolError};
+use skbpool_pool::{AccountsError, PoolError, ReserveError};
 use skbpool_wire::{MAX_FRAME, WireError};
 
 /// A message that nothing was taken of.
@@ -63,6 +64,29 @@ pub enum NicRunError {
     /// Too many holders.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
+    /// No such card.
+    #[error(transparent)]
+    Nic(#[from] NicError),
+    /// No such traffic.
+    #[error(transparent)]
+    Traffic(#[from] TrafficError),
+    /// The capture cannot be read.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// No thread to be had.
+    #[error("no thread for the card: {0}; raise the limit on processes, or stop some")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A driver that could not be attached. Nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NicDriverError {
+    /// The hub has no place for it.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// Its pool cannot promise what it has out at worst.
+    #[error(transparent)]
+    Reserve(#[from] ReserveError),
     /// No such card.
     #[error(transparent)]
     Nic(#[from] NicError),

@@ -6,6 +6,7 @@
 //!   LeaseTable ─────► LeasePort ──────────┘──► StampConsumer             ├─► view_frames
 //!                      deliver)                                          └─► CaptureOutput
 //!   card and its driver ──► NicRun ────► IngestRequest
+//!   card and its driver ──► NicDriver ─► hub
 //!   frames of a program ──► FrameComposer ──► IngestRequest
 //! ```
 //! Each of these handles a whole message or burst at a time, and none waits unless its name says so.
@@ -16,6 +17,7 @@
 mod adopt;
 mod boot;
 mod capture_output;
+mod card;
 mod compose;
 mod error;
 mod frame;
@@ -29,12 +31,14 @@ mod lease_table;
 mod linger;
 #[cfg(all(test, loom))]
 mod models;
+mod nic_driver;
 mod nic_run;
 mod progress;
 mod sender;
 mod skb_encoder;
 mod stamps;
 mod subscribe;
+mod timed;
 mod uplink;
 mod view;
 
@@ -42,13 +46,16 @@ pub use adopt::{Adoption, AdoptionBudget, Kept};
 pub use boot::boot_id;
 pub use capture_output::{CaptureFormat, CaptureOutput, CaptureOutputError};
 pub use compose::FrameComposer;
-pub use error::{MessageError, NicRunError};
+pub use error::{MessageError, NicDriverError, NicRunError};
 pub use ingest::{DEFAULT_CREDIT_BYTES, Ingest, IngestConfig};
 pub use landing::BURST_FRAMES;
 pub use lease::{LeaseDelivered, LeasePort};
 pub use lease_error::LeaseError;
 pub use lease_items::{LeaseHolds, LeaseRange, LeaseView, LeaseWrite};
 pub use lease_table::{LeaseTable, LeaseTaken};
+pub use nic_driver::{
+    DriverTraffic, NicDriver, NicDriverConfig, NicDriverObserver, NicDriverReport,
+};
 pub use nic_run::{NicObserver, NicReport, NicRun, NicRunConfig, Traffic};
 pub use progress::Progress;
 pub use sender::PlannedRequest;

@@ -3,32 +3,22 @@
 use std::mem::MaybeUninit;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use skbpool_nic::{
-    CaptureReplay, EmulatedNic, FrameSource, Hardware, HardwareStats, NicConfig, Passes, Rate,
-    RxLoop, StampedTraffic, TrafficConfig, wire_bits,
+    CaptureReplay, EmulatedNic, FrameSource, NicConfig, Passes, Rate, RxLoop, StampedTraffic,
+    TrafficConfig,
 };
 use skbpool_pool::clock::monotonic_ns;
 use skbpool_pool::{DropCount, DropReason, Holder, HolderKind, Pool};
 use skbpool_wire::EncodeError;
 
+use crate::card::{BURST, Card, CardShared, Go, WAIT, epoch_offset_ns, nap};
 use crate::error::NicRunError;
 use crate::sender::{PlannedRequest, Sender};
 use crate::uplink::{Uplink, UplinkSink};
-
-/// Frames between two looks at the clock, and completed buffers handled in between.
-const BURST: u32 = 256;
-
-/// How long the card sleeps when nothing is due.
-const NAPS: std::ops::RangeInclusive<u64> = 50_000..=500_000;
-
-/// Longest wait for room, or for more of a capture that somebody is still writing, before it is looked
-/// whether the card was stopped.
-const WAIT: Duration = Duration::from_millis(10);
 
 /// What the line carries.
 #[derive(Clone, Debug)]
@@ -103,7 +93,7 @@ pub struct NicRun {
     holder: Holder,
     uplink: Arc<Uplink>,
     sender: Sender,
-    shared: Arc<Shared>,
+    shared: Arc<CardShared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -113,18 +103,13 @@ enum Source {
     Capture(CaptureReplay),
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    stop: AtomicBool,
-    progress: Mutex<Progress>,
-}
+/// Tells the sender that no frame comes any more, whatever ended the run.
+struct EndsUplink(Arc<Uplink>);
 
-#[derive(Debug, Default)]
-struct Progress {
-    hardware: HardwareStats,
-    started_ns: Option<u64>,
-    ended_ns: Option<u64>,
-    error: Option<String>,
+impl Drop for EndsUplink {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 impl NicRun {
@@ -187,19 +172,20 @@ impl NicRun {
 
     fn spawn<S: FrameSource + Send + 'static>(&mut self, source: S) -> Result<(), NicRunError> {
         let started_ns = monotonic_ns();
-        // A clock before 1970 counts as 1970.
-        let unix_ns = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        self.config.epoch_offset_ns = (unix_ns as u64).saturating_sub(started_ns);
+        self.config.epoch_offset_ns = epoch_offset_ns(started_ns);
         let (hardware, queue) = EmulatedNic::new(self.config, source, started_ns)?;
         let sink = UplinkSink { uplink: Arc::clone(&self.uplink), holder: self.holder.id() };
         let rx = RxLoop::new(queue, self.pool.local_cache(), sink)?;
         self.shared.progress().started_ns = Some(started_ns);
+        // At the highest rate the line waits for the client when the uplink is crowded.
+        let waits = self.config.rate == Rate::Max;
+        let uplink = Arc::clone(&self.uplink);
         let card = Card {
+            _at_end: EndsUplink(Arc::clone(&self.uplink)),
             hardware,
             rx,
             shared: Arc::clone(&self.shared),
-            uplink: Arc::clone(&self.uplink),
-            waits: self.config.rate == Rate::Max,
+            go: move || if waits && !uplink.wait_for_room(WAIT) { Go::NotYet } else { Go::On },
             nap: self.nap,
         };
         let thread = std::thread::Builder::new()
@@ -269,7 +255,7 @@ impl Drop for NicRun {
 #[derive(Clone, Debug)]
 pub struct NicObserver {
     uplink: Arc<Uplink>,
-    shared: Arc<Shared>,
+    shared: Arc<CardShared>,
 }
 
 impl NicObserver {
@@ -287,8 +273,6 @@ impl NicObserver {
                 dropped.push(DropCount { reason, frames, bytes });
             }
         }
-        let until = progress.ended_ns.unwrap_or_else(monotonic_ns);
-        let up = progress.started_ns.map_or(0, |started| until.saturating_sub(started));
         NicReport {
             offered: hardware.offered,
             accepted,
@@ -296,7 +280,7 @@ impl NicObserver {
             dropped,
             late: hardware.late,
             wire_bits: hardware.wire_bits,
-            seconds: up as f64 / 1e9,
+            seconds: progress.seconds(),
             source_error: progress.error.clone(),
             ended: progress.ended_ns.is_some(),
         }
@@ -304,88 +288,6 @@ impl NicObserver {
 
     /// Asks the line to go down, without waiting.
     pub fn stop(&self) {
-        // Relaxed: a wish; nothing is published with it.
-        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.stop();
     }
-}
-
-impl Shared {
-    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
-        // Every change is one assignment.
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Both sides of the card, in the hands of the thread that runs them.
-struct Card<S> {
-    hardware: Hardware<S>,
-    rx: RxLoop<UplinkSink>,
-    shared: Arc<Shared>,
-    uplink: Arc<Uplink>,
-    /// The line waits for the client when the uplink is crowded.
-    waits: bool,
-    nap: Duration,
-}
-
-impl<S: FrameSource> Card<S> {
-    fn run(mut self) {
-        loop {
-            // Relaxed: as in `NicObserver::stop`.
-            if self.shared.stop.load(Ordering::Relaxed) {
-                // Returns at once, and completes the buffer that is being filled.
-                let stopped = self.hardware.run(&self.shared.stop);
-                debug_assert!(stopped.is_ok());
-                break;
-            }
-            if self.waits && !self.uplink.wait_for_room(WAIT) {
-                continue;
-            }
-            let step = self.hardware.step(monotonic_ns(), BURST);
-            self.rx.poll(BURST);
-            match step {
-                Ok(step) if step.ended => break,
-                Ok(step) if step.waits_for_source => {
-                    self.note_progress();
-                    self.hardware.wait_for_source(WAIT);
-                }
-                Ok(step) if step.frames < BURST => {
-                    self.note_progress();
-                    std::thread::sleep(self.nap);
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    self.shared.progress().error = Some(error.to_string());
-                    break;
-                }
-            }
-        }
-    }
-
-    fn note_progress(&self) {
-        self.shared.progress().hardware = self.rx.queue().hardware_stats();
-    }
-}
-
-impl<S> Drop for Card<S> {
-    /// Whatever ended the run, the sender learns of it and the figures are final.
-    fn drop(&mut self) {
-        while self.rx.poll(BURST).buffers != 0 {}
-        {
-            let mut progress = self.shared.progress();
-            progress.hardware = self.rx.queue().hardware_stats();
-            progress.ended_ns = Some(monotonic_ns());
-        }
-        self.uplink.end();
-    }
-}
-
-/// How long the card may sleep: the time of 32 frames, within reason.
-fn nap(rate: Rate, size: u32) -> Duration {
-    let frames_per_second = match rate {
-        Rate::BitsPerSecond(bits) => bits.get() / wire_bits(size).max(1),
-        Rate::FramesPerSecond(frames) => frames.get(),
-        Rate::Max => u64::MAX,
-    };
-    let wanted = 32_000_000_000 / frames_per_second.max(1);
-    Duration::from_nanos(wanted.clamp(*NAPS.start(), *NAPS.end()))
 }

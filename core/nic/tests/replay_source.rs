@@ -142,6 +142,31 @@ fn a_large_file_is_opened_again() {
 }
 
 #[test]
+fn an_open_file_is_read_from_its_beginning_for_each_pass() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("open.pcap");
+    std::fs::write(&path, pcap(&[b"first", b"second"])).unwrap();
+    let mut file = std::fs::File::open(&path).unwrap();
+    io::Seek::seek(&mut file, io::SeekFrom::End(0)).unwrap();
+    let mut source = CaptureReplay::from_file(file, "open", times(3)).unwrap();
+    for _ in 0..3 {
+        let (frame, begins) = source.peek_frame().unwrap().unwrap();
+        assert_eq!((frame.len, begins), (5, true));
+        assert_eq!(next(&mut source).unwrap(), b"first");
+        assert!(!source.peek_frame().unwrap().unwrap().1);
+        assert_eq!(next(&mut source).unwrap(), b"second");
+    }
+    assert!(source.peek_frame().unwrap().is_none());
+    std::fs::write(&path, b"no capture").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let error = CaptureReplay::from_file(file, "open", times(1)).unwrap_err();
+    assert!(error.to_string().starts_with("open: byte 0: no pcap"), "{error}");
+    let folder = std::fs::File::open(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let error = CaptureReplay::from_file(folder, "folder", times(1)).unwrap_err();
+    assert!(matches!(error.kind, CaptureErrorKind::Open(_)), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_template_is_the_same_frame_for_ever() {
     let mut source: Box<dyn FrameSource> = Box::new(TemplateSource::new(*b"template", 101));
     for now in 0..3 {

@@ -61,10 +61,10 @@ pub use header::{
     MAX_REFERENCES, Owner, OwnerPutFn, adopt, adopt_raw, init_zero_copy_buffer,
 };
 pub use pool::{
-    AllocError, Audit, AuditError, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS,
-    MAX_DEPOT_SHARDS, Outstanding, Pool, PoolBuilder, PoolError, PoolEvent, PoolEvents, PoolState,
-    PoolStats, PoolTooSmall, Reservation, ReserveError, SparseBuffer, SparseLimits, SparseReport,
-    SparseScan, StartValues, WatermarkStats, Watermarks,
+    AllocError, Audit, AuditError, BufferMarks, FreeBuffers, GetBulkError, LocalCache, MAX_BUFFERS,
+    MAX_DEPOT_SHARDS, MarkedBuffers, MarkedOut, Outstanding, Pool, PoolBuilder, PoolError,
+    PoolEvent, PoolEvents, PoolState, PoolStats, PoolTooSmall, Reservation, ReserveError,
+    SparseBuffer, SparseLimits, SparseReport, SparseScan, StartValues, WatermarkStats, Watermarks,
 };
 pub use provenance::{
     HolderName, LeakExample, LeakReport, LeakSite, Provenance, Site, Transition, TransitionKind,

@@ -27,7 +27,7 @@ pub use consumer::Consumer;
 pub use control::Hub;
 pub use delivered::{Delivered, Drops};
 pub use error::HubError;
-pub use port::DriverPort;
+pub use port::{DriverObserver, DriverPort};
 pub use quota_events::{QuotaEvent, QuotaEvents};
 pub use stats::{ConsumerStats, DriverStats, HubStats};
 

@@ -192,6 +192,11 @@ impl DriverPort {
         self.counters.stats("")
     }
 
+    /// What tells the driver's figures from any thread, also when the driver has left.
+    pub fn observer(&self) -> DriverObserver {
+        DriverObserver { counters: Arc::clone(&self.counters) }
+    }
+
     /// Learns of consumers that came or went: one load when nobody did, a lock otherwise.
     #[inline]
     fn refresh(&mut self) {
@@ -202,6 +207,19 @@ impl DriverPort {
             self.links.retain(|link| !link.shared.is_detached());
             self.hub.take_driver_links(self.id, &mut self.links);
         }
+    }
+}
+
+/// Tells the figures of one driver, whose name may be another's too.
+#[derive(Clone, Debug)]
+pub struct DriverObserver {
+    counters: Arc<DriverCounters>,
+}
+
+impl DriverObserver {
+    /// The figures; the name is empty.
+    pub fn stats(&self) -> DriverStats {
+        self.counters.stats("")
     }
 }
 

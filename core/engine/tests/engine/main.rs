@@ -13,6 +13,7 @@ mod lands;
 mod lease_model;
 mod lease_table;
 mod nic;
+mod nic_driver;
 mod refuses;
 mod resume;
 mod small_buffers;

@@ -66,7 +66,20 @@ impl CaptureReader<Box<dyn Read + Send>> {
             return Self::of_stream(Stream::new(io::stdin()), "standard input".to_owned());
         }
         let name = path.display().to_string();
-        match File::open(path).and_then(readable) {
+        match File::open(path) {
+            Ok(file) => Self::of_file(file, name),
+            Err(error) => {
+                Err(CaptureError { file: name, offset: 0, kind: CaptureErrorKind::Open(error) })
+            }
+        }
+    }
+
+    /// Reads a file that is open, called `name` in errors, from where it stands.
+    ///
+    /// # Errors
+    /// As [`open`](CaptureReader::open).
+    pub fn of_file(file: File, name: String) -> Result<Self, CaptureError> {
+        match readable(file) {
             Ok(file) => Self::of_stream(Stream::new(file), name),
             Err(error) => {
                 Err(CaptureError { file: name, offset: 0, kind: CaptureErrorKind::Open(error) })

@@ -25,6 +25,12 @@ pub trait RxSink {
         let _ = (reason, frames, bytes);
     }
 
+    /// Sees a received buffer whose frames are about to be handed over. Does nothing unless implemented.
+    #[inline(always)]
+    fn received(&mut self, buffer: &Buffer) {
+        let _ = buffer;
+    }
+
     /// Who answers for posted buffers.
     fn holder(&self) -> HolderId;
 }
@@ -143,6 +149,7 @@ impl<S: RxSink> RxLoop<S> {
             match self.cache.alloc() {
                 Ok(replacement) => {
                     let buffer = std::mem::replace(&mut received.buffer, replacement);
+                    self.sink.received(&buffer);
                     self.wrap(buffer, received.frames(), received.more, birth, &mut polled);
                 }
                 Err(AllocError::Exhausted { .. })

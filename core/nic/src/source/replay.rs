@@ -1,12 +1,13 @@
 //! The frames of a capture file, once or again and again.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{FrameMeta, FrameSource, SourceError, copy_part};
-use crate::capture::{CaptureError, CaptureFrame, CaptureReader};
+use crate::capture::{CaptureError, CaptureErrorKind, CaptureFrame, CaptureReader};
 
 /// Frames and their descriptions up to this many bytes are kept in memory for further passes: 64 MiB.
 pub const REPLAY_MEMORY_LIMIT: usize = 64 * 1024 * 1024;
@@ -36,8 +37,8 @@ impl Passes {
 #[derive(Debug)]
 pub struct CaptureReplay {
     stage: Stage,
-    /// Where to open the file again; none for a stream.
-    path: Option<PathBuf>,
+    /// How to read it once more; none for a stream.
+    again: Option<Again>,
     /// Passes after this one; none means endless.
     passes_left: Option<u32>,
     /// Frames of this pass so far.
@@ -47,6 +48,31 @@ pub struct CaptureReplay {
     state: FrameState,
     /// Bytes of the frame at hand that were given.
     written: usize,
+}
+
+/// Where another pass comes from that is not in memory.
+#[derive(Debug)]
+enum Again {
+    Path(PathBuf),
+    /// Shares its offset with the one that is read.
+    File(File, String),
+}
+
+impl Again {
+    fn open(&mut self) -> Result<AnyReader, CaptureError> {
+        match self {
+            Self::Path(path) => CaptureReader::open(path),
+            Self::File(file, name) => {
+                let rewound = file.rewind().and_then(|()| file.try_clone());
+                let opened = rewound.map_err(|error| CaptureError {
+                    file: name.clone(),
+                    offset: 0,
+                    kind: CaptureErrorKind::Open(error),
+                })?;
+                CaptureReader::of_file(opened, name.clone())
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -105,9 +131,38 @@ impl CaptureReplay {
         let path = path.as_ref();
         let mut replay = Self::from_reader(CaptureReader::open(path)?, passes);
         if path.as_os_str() != "-" {
-            replay.path = Some(path.to_owned());
+            replay.again = Some(Again::Path(path.to_owned()));
         }
         Ok(replay)
+    }
+
+    /// Replays a regular file that is open for reading, called `name` in errors, from its beginning.
+    /// It is read anew for each pass, and nothing of it is kept in memory.
+    ///
+    /// # Errors
+    /// As [`CaptureReader::open`].
+    pub fn from_file(
+        file: File,
+        name: impl Into<String>,
+        passes: Passes,
+    ) -> Result<Self, CaptureError> {
+        let mut again = Again::File(file, name.into());
+        let mut replay = Self::from_reader(again.open()?, passes);
+        if let Stage::Reading { kept, .. } = &mut replay.stage {
+            *kept = None;
+        }
+        replay.again = Some(again);
+        Ok(replay)
+    }
+
+    /// The frame that comes next, and whether a pass begins with it; none at the end. Asking again gives
+    /// the same answer.
+    ///
+    /// # Errors
+    /// As [`peek_len`](FrameSource::peek_len).
+    pub fn peek_frame(&mut self) -> Result<Option<(FrameMeta, bool)>, SourceError> {
+        let frame = self.peek()?;
+        Ok(frame.map(|frame| (frame, self.frames_in_pass == 1)))
     }
 
     /// Replays what `reader` gives; more than one pass needs all of it to fit into memory.
@@ -119,7 +174,7 @@ impl CaptureReplay {
         let kept = (passes_left != Some(0)).then(Kept::default);
         Self {
             stage: Stage::Reading { reader: Box::new(reader), kept },
-            path: None,
+            again: None,
             passes_left,
             frames_in_pass: 0,
             frame: FrameMeta::default(),
@@ -185,10 +240,8 @@ impl CaptureReplay {
             Stage::Reading { kept: Some(kept), .. } | Stage::Playing { kept, .. } => {
                 Stage::Playing { kept, next: 0 }
             }
-            Stage::Reading { reader, kept: None } => match &self.path {
-                Some(path) => {
-                    Stage::Reading { reader: Box::new(CaptureReader::open(path)?), kept: None }
-                }
+            Stage::Reading { reader, kept: None } => match &mut self.again {
+                Some(again) => Stage::Reading { reader: Box::new(again.open()?), kept: None },
                 None => return Err(SourceError::CannotRepeat(reader.name().to_owned())),
             },
             Stage::Ended => Stage::Ended,

@@ -10,6 +10,7 @@ mod counters;
 mod exhaustion;
 mod free_functions;
 mod holders;
+mod marks;
 mod nesting;
 mod objects;
 mod outstanding;

@@ -39,6 +39,7 @@ __all__ = [
     "IngestProgress",
     "LeasePort",
     "LeaseTable",
+    "NicDriver",
     "Pool",
     "PoolEvents",
     "QuotaEvents",
@@ -380,6 +381,34 @@ class EmulatedNic:
     def report(self) -> dict[str, Any]: ...
     def stop(self) -> None: ...
     def __enter__(self) -> EmulatedNic: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class NicDriver:
+    def __new__(
+        cls,
+        hub: Hub,
+        pool: Pool,
+        name: str,
+        *,
+        rate: str,
+        size: int = 64,
+        stream: int = 0,
+        frames: int | None = None,
+        duration: float | None = None,
+        capture: int | None = None,
+        capture_name: str = "",
+        loops: int = 1,
+        original_timing: bool = False,
+        ring: int = 512,
+        may_block: float = 0.0,
+    ) -> NicDriver: ...
+    def report(self) -> dict[str, Any]: ...
+    def stop(self) -> None: ...
+    def finish(self) -> None: ...
+    def close(self) -> None: ...
+    def out(self) -> tuple[int, int]: ...
+    def __enter__(self) -> NicDriver: ...
     def __exit__(self, *_exception: object) -> None: ...
 
 @final

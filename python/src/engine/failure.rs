@@ -5,7 +5,8 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use skbpool_deliver::HubError;
 use skbpool_engine::{
-    CaptureOutputError, LeaseError, MessageError, NicRunError, StampConsumerError, ViewError,
+    CaptureOutputError, LeaseError, MessageError, NicDriverError, NicRunError, StampConsumerError,
+    ViewError,
 };
 use skbpool_nic::{CaptureError, CaptureWriteError, NicError};
 use skbpool_pool::AccountsError;
@@ -120,6 +121,20 @@ impl IntoException for NicRunError {
             Self::Capture(error) => error.into_exception(py),
             Self::Accounts(_) => exception(py, "TooManyHolders", &text, &[]),
             Self::Nic(NicError::NoBuffers { .. }) => exception(py, "PoolTooSmall", &text, &[]),
+            Self::Nic(_) | Self::Traffic(_) => PyValueError::new_err(text),
+            Self::Thread(_) => PyOSError::new_err(text),
+        }
+    }
+}
+
+impl IntoException for NicDriverError {
+    fn into_exception(self, py: Python<'_>) -> PyErr {
+        let text = self.to_string();
+        match self {
+            Self::Hub(error) => error.into_exception(py),
+            Self::Reserve(error) => Error::from(error).into(),
+            Self::Capture(error) => error.into_exception(py),
+            Self::Nic(NicError::NoBuffers { reason, .. }) => Error::from(reason).into(),
             Self::Nic(_) | Self::Traffic(_) => PyValueError::new_err(text),
             Self::Thread(_) => PyOSError::new_err(text),
         }

@@ -20,6 +20,7 @@ pub(crate) mod latency;
 pub(crate) mod lease_port;
 pub(crate) mod lease_table;
 mod memory;
+pub(crate) mod nic_driver;
 mod policy;
 pub(crate) mod pool_events;
 pub(crate) mod quota_events;

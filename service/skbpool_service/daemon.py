@@ -23,6 +23,7 @@ from skbpool_service.metrics.rpc import RpcMetrics
 from skbpool_service.rpc.acknowledge import Later
 from skbpool_service.rpc.call import Gate
 from skbpool_service.rpc.door import Door, Rules
+from skbpool_service.rpc.driver import DriverService
 from skbpool_service.rpc.frame import FrameService
 from skbpool_service.rpc.health import HealthService
 from skbpool_service.rpc.holder import HolderService
@@ -186,6 +187,7 @@ class Daemon:
             self._frames,
             self._stamps,
             self._watches,
+            DriverService(engine),
         ]
         for service in services:
             service.register(table)
@@ -252,7 +254,9 @@ class Daemon:
         log.info("stopped")
 
     def _stop_frames(self) -> None:
+        self._engine.drivers.ask_to_stop()
         self._frames.stop_ingest(PATIENCE)
+        self._engine.drivers.stop(PATIENCE)
         # Nothing comes in any more; subscribers get what is queued for them, then the end.
         self._engine.close()
 

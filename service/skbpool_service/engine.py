@@ -6,6 +6,7 @@ from typing import Protocol
 from skbpool._native import Hub
 
 from skbpool_service.config import Settings
+from skbpool_service.drivers import Drivers
 from skbpool_service.ledger import Ledger
 from skbpool_service.pools import Pools
 from skbpool_service.refusal import check_name, out_of_range
@@ -30,6 +31,7 @@ class Engine:
         self.pools = Pools(settings, self.feed)
         self.hub = Hub(self.pools.make_first())
         self.ledger = Ledger(self.hub, settings.limits.max_metric_names)
+        self.drivers = Drivers(settings, self.hub, self.ledger)
         self._numbers = itertools.count(1)
 
     def name(self, asked: str, kind: str) -> str:

@@ -9,8 +9,11 @@ What a client should do about each is in ERRORS.md beside this package.
 | a name with spaces, too long, … | INVALID_ARGUMENT | BAD_NAME |
 | a frame over max_frame_bytes | OUT_OF_RANGE | FRAME_TOO_LARGE |
 | a quota, size, order, range over what there is | OUT_OF_RANGE | OUT_OF_RANGE |
-| a handle, session, reader or pool that is not there | NOT_FOUND | UNKNOWN_… |
+| a handle, session, reader, pool, driver or capture that is not there | NOT_FOUND | UNKNOWN_… |
 | a pool name that is taken | ALREADY_EXISTS | POOL_EXISTS |
+| a driver name that is taken | ALREADY_EXISTS | DRIVER_EXISTS |
+| a capture that cannot be replayed | FAILED_PRECONDITION | BAD_CAPTURE |
+| no folder for captures | FAILED_PRECONDITION | NO_CAPTURE_DIRECTORY |
 | buffers of a pool that was closed | FAILED_PRECONDITION | POOL_CLOSED |
 | the daemon's first pool is to be closed | FAILED_PRECONDITION | NOT_CLOSABLE |
 | a policy that the configuration allows no subscriber | FAILED_PRECONDITION | …_NOT_ALLOWED |
@@ -24,7 +27,7 @@ What a client should do about each is in ERRORS.md beside this package.
 | a consumer or driver that the pool has no room for | RESOURCE_EXHAUSTED | POOL_TOO_SMALL |
 | more holders than can be accounted by name | RESOURCE_EXHAUSTED | TOO_MANY_HOLDERS |
 | no memory for another pool | RESOURCE_EXHAUSTED | OUT_OF_MEMORY |
-| no thread for another stamp reader | RESOURCE_EXHAUSTED | OUT_OF_THREADS |
+| no thread for another stamp reader or driver | RESOURCE_EXHAUSTED | OUT_OF_THREADS |
 | a stream that ended while it was asked about | NOT_FOUND | GONE |
 | a role that the listener or certificate does not grant | PERMISSION_DENIED | ROLE_MISSING |
 | a certificate that names nobody | UNAUTHENTICATED | NO_CERTIFICATE_NAME |

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from skbpool.v1 import server_pb2 as skbpool_dot_v1_dot_server__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/watch.proto\x12\nskbpool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17skbpool/v1/server.proto\"\x13\n\x11WatchPoolsRequest\"K\n\x12WatchPoolsResponse\x12\x0e\n\x06missed\x18\x01 \x01(\x04\x12%\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.PoolEvent\"\xa3\x01\n\tPoolEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.skbpool.v1.PoolEventKind\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\"\n\x06holder\x18\x05 \x01(\x0b\x32\x12.skbpool.v1.Holder*\xf6\x02\n\rPoolEventKind\x12\x1f\n\x1bPOOL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17POOL_EVENT_KIND_CREATED\x10\x01\x12!\n\x1dPOOL_EVENT_KIND_LOW_WATERMARK\x10\x02\x12\"\n\x1ePOOL_EVENT_KIND_HIGH_WATERMARK\x10\x03\x12\x1d\n\x19POOL_EVENT_KIND_EXHAUSTED\x10\x04\x12\"\n\x1ePOOL_EVENT_KIND_QUOTA_EXCEEDED\x10\x05\x12#\n\x1fPOOL_EVENT_KIND_QUOTA_RECOVERED\x10\x06\x12\x1e\n\x1aPOOL_EVENT_KIND_QUOTA_GONE\x10\x07\x12 \n\x1cPOOL_EVENT_KIND_LEAK_SUSPECT\x10\x08\x12\x1c\n\x18POOL_EVENT_KIND_ORPHANED\x10\t\x12\x18\n\x14POOL_EVENT_KIND_GONE\x10\n2]\n\x0cWatchService\x12M\n\nWatchPools\x12\x1d.skbpool.v1.WatchPoolsRequest\x1a\x1e.skbpool.v1.WatchPoolsResponse0\x01\x42%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/watch.proto\x12\nskbpool.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17skbpool/v1/server.proto\"\x13\n\x11WatchPoolsRequest\"K\n\x12WatchPoolsResponse\x12\x0e\n\x06missed\x18\x01 \x01(\x04\x12%\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.PoolEvent\"\xa3\x01\n\tPoolEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x04kind\x18\x02 \x01(\x0e\x32\x19.skbpool.v1.PoolEventKind\x12\x0c\n\x04pool\x18\x03 \x01(\t\x12\x11\n\tin_flight\x18\x04 \x01(\r\x12\"\n\x06holder\x18\x05 \x01(\x0b\x32\x12.skbpool.v1.Holder*\xac\x04\n\rPoolEventKind\x12\x1f\n\x1bPOOL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17POOL_EVENT_KIND_CREATED\x10\x01\x12!\n\x1dPOOL_EVENT_KIND_LOW_WATERMARK\x10\x02\x12\"\n\x1ePOOL_EVENT_KIND_HIGH_WATERMARK\x10\x03\x12\x1d\n\x19POOL_EVENT_KIND_EXHAUSTED\x10\x04\x12\"\n\x1ePOOL_EVENT_KIND_QUOTA_EXCEEDED\x10\x05\x12#\n\x1fPOOL_EVENT_KIND_QUOTA_RECOVERED\x10\x06\x12\x1e\n\x1aPOOL_EVENT_KIND_QUOTA_GONE\x10\x07\x12 \n\x1cPOOL_EVENT_KIND_LEAK_SUSPECT\x10\x08\x12\x1c\n\x18POOL_EVENT_KIND_ORPHANED\x10\t\x12\x18\n\x14POOL_EVENT_KIND_GONE\x10\n\x12#\n\x1fPOOL_EVENT_KIND_DRIVER_ATTACHED\x10\x0b\x12#\n\x1fPOOL_EVENT_KIND_DRIVER_FINISHED\x10\x0c\x12!\n\x1dPOOL_EVENT_KIND_DRIVER_FAILED\x10\r\x12#\n\x1fPOOL_EVENT_KIND_DRIVER_DETACHED\x10\x0e\x12\"\n\x1ePOOL_EVENT_KIND_DRIVER_DRAINED\x10\x0f\x32]\n\x0cWatchService\x12M\n\nWatchPools\x12\x1d.skbpool.v1.WatchPoolsRequest\x1a\x1e.skbpool.v1.WatchPoolsResponse0\x01\x42%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,13 +35,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
   _globals['_POOLEVENTKIND']._serialized_start=361
-  _globals['_POOLEVENTKIND']._serialized_end=735
+  _globals['_POOLEVENTKIND']._serialized_end=917
   _globals['_WATCHPOOLSREQUEST']._serialized_start=96
   _globals['_WATCHPOOLSREQUEST']._serialized_end=115
   _globals['_WATCHPOOLSRESPONSE']._serialized_start=117
   _globals['_WATCHPOOLSRESPONSE']._serialized_end=192
   _globals['_POOLEVENT']._serialized_start=195
   _globals['_POOLEVENT']._serialized_end=358
-  _globals['_WATCHSERVICE']._serialized_start=737
-  _globals['_WATCHSERVICE']._serialized_end=830
+  _globals['_WATCHSERVICE']._serialized_start=919
+  _globals['_WATCHSERVICE']._serialized_end=1012
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class _PoolEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PoolEve
     """A pool was closed while buffers were out."""
     POOL_EVENT_KIND_GONE: _PoolEventKind.ValueType  # 10
     """A pool was closed and its last buffer is home: its name and its memory are free again."""
+    POOL_EVENT_KIND_DRIVER_ATTACHED: _PoolEventKind.ValueType  # 11
+    """A driver was attached by DriverService."""
+    POOL_EVENT_KIND_DRIVER_FINISHED: _PoolEventKind.ValueType  # 12
+    """Its line is down since the number of frames, the time or the end of the capture was reached."""
+    POOL_EVENT_KIND_DRIVER_FAILED: _PoolEventKind.ValueType  # 13
+    """Its line is down for another reason, which ListDrivers tells."""
+    POOL_EVENT_KIND_DRIVER_DETACHED: _PoolEventKind.ValueType  # 14
+    """It was detached."""
+    POOL_EVENT_KIND_DRIVER_DRAINED: _PoolEventKind.ValueType  # 15
+    """Views of its frames were out when it was detached, and the last one is home."""
 
 class PoolEventKind(_PoolEventKind, metaclass=_PoolEventKindEnumTypeWrapper):
     """What happened."""
@@ -87,6 +97,16 @@ POOL_EVENT_KIND_ORPHANED: PoolEventKind.ValueType  # 9
 """A pool was closed while buffers were out."""
 POOL_EVENT_KIND_GONE: PoolEventKind.ValueType  # 10
 """A pool was closed and its last buffer is home: its name and its memory are free again."""
+POOL_EVENT_KIND_DRIVER_ATTACHED: PoolEventKind.ValueType  # 11
+"""A driver was attached by DriverService."""
+POOL_EVENT_KIND_DRIVER_FINISHED: PoolEventKind.ValueType  # 12
+"""Its line is down since the number of frames, the time or the end of the capture was reached."""
+POOL_EVENT_KIND_DRIVER_FAILED: PoolEventKind.ValueType  # 13
+"""Its line is down for another reason, which ListDrivers tells."""
+POOL_EVENT_KIND_DRIVER_DETACHED: PoolEventKind.ValueType  # 14
+"""It was detached."""
+POOL_EVENT_KIND_DRIVER_DRAINED: PoolEventKind.ValueType  # 15
+"""Views of its frames were out when it was detached, and the last one is home."""
 Global___PoolEventKind: _TypeAlias = PoolEventKind  # noqa: Y015
 
 @_typing.final
@@ -158,7 +178,7 @@ class PoolEvent(_message.Message):
     @_builtins.property
     def holder(self) -> _server_pb2.Holder:
         """Who it is about, as it stood when it was noticed; set for QUOTA_ and LEAK_SUSPECT, unless of a consumer
-        that had left by then, of which it has name and kind only.
+        that had left by then, of which it has name and kind only; so it has of a DRIVER_.
         """
 
     def __init__(

@@ -23,6 +23,10 @@ RELOADED = frozenset(
         "limits.max_copy_bytes",
         "limits.max_resumptions",
         "limits.max_resumption_seconds",
+        "limits.max_driver_bits_per_second",
+        "limits.max_driver_frames_per_second",
+        "limits.max_driver_block_seconds",
+        "driver.capture_directory",
     }
 )
 """Keys that hold for whatever begins after. Threads, sockets, memory and what gRPC was told at the

@@ -13,6 +13,7 @@ from skbpool._native import MAX_BUFFERS, MAX_HOLDERS, MAX_ORDER
 from skbpool.addresses import AddressError, TcpAddress, parse_address
 
 from skbpool_service.config import admission
+from skbpool_service.config.driver import DriverLimits, DriverSettings
 from skbpool_service.config.listeners import (
     MAX_LISTENERS,
     ListenerSettings,
@@ -40,12 +41,12 @@ FALLBACK_QUOTA = 32_768
 """Most views that the default quota grants when the configuration does not say."""
 
 
-SPARE_HOLDERS = 32
+SPARE_HOLDERS = 24
 """Holders left to those that left and whose frames others still have, and to other uses."""
 
 MAX_ATTACHED = MAX_HOLDERS - SPARE_HOLDERS
-"""Most streams, and sessions counted twice, together: a stream may attach a driver or consumer, a
-session is a holder and may attach a driver, and each of these is accounted by name."""
+"""Most streams, drivers, and sessions counted twice, together: a stream may attach a driver or
+consumer, a session is a holder and may attach a driver, and each of these is accounted by name."""
 
 
 class PoolSettings(Table):
@@ -90,7 +91,7 @@ class PoolSettings(Table):
         return 4096 << self.order
 
 
-class Limits(SubscriberLimits):
+class Limits(SubscriberLimits, DriverLimits):
     """What the daemon allows; whatever goes beyond is refused."""
 
     max_message_bytes: int = Field(default=4 << 20, ge=1 << 12, le=1 << 30)
@@ -99,7 +100,8 @@ class Limits(SubscriberLimits):
     """Largest frame, in bytes."""
     max_streams: int = Field(default=64, ge=1, le=MAX_ATTACHED - 3)
     """Most streams at a time of those that read, Subscribe and stamp readers. Each may need a
-    thread. With max_ingest_streams, and two for each of max_sessions, they are 224 at most."""
+    thread. With max_ingest_streams, max_drivers, and two for each of max_sessions, they are 232 at
+    most."""
     max_ingest_streams: int = Field(default=32, ge=1, le=MAX_ATTACHED - 3)
     """Most Ingest streams at a time: readers, however many, keep no driver out."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
@@ -117,8 +119,8 @@ class Limits(SubscriberLimits):
     max_rpcs_per_connection: int = Field(default=1024, ge=8, le=1 << 20)
     """Most calls at a time on one connection; a client waits with further ones."""
     max_sessions: int = Field(default=64, ge=1, le=(MAX_ATTACHED - 2) // 2)
-    """Most lease sessions at a time; counted twice, together with max_streams and
-    max_ingest_streams 224 at most."""
+    """Most lease sessions at a time; counted twice, together with max_streams, max_ingest_streams
+    and max_drivers 232 at most."""
     max_handles_per_session: int = Field(default=4096, ge=1, le=1 << 24)
     """Most handles, of buffers and skbs together, that a session may hold."""
     max_waiting_calls: int = Field(default=32, ge=0, le=512)
@@ -182,14 +184,15 @@ class Limits(SubscriberLimits):
     @field_validator("max_sessions")
     @classmethod
     def _holders_suffice(cls, value: int, info: ValidationInfo) -> int:
-        readers, drivers = info.data.get("max_streams"), info.data.get("max_ingest_streams")
-        if readers is None or drivers is None:  # wrong themselves, which is told
+        names = ("max_streams", "max_ingest_streams", "max_drivers")
+        others = [(name, info.data[name]) for name in names if name in info.data]
+        if len(others) < len(names):  # wrong themselves, which is told
             return value
-        if readers + drivers + 2 * value > MAX_ATTACHED:
+        if sum(most for _, most in others) + 2 * value > MAX_ATTACHED:
+            told = ", ".join(f"{name} = {most}" for name, most in others)
             raise ValueError(
-                f"{value} sessions, each with a driver, max_streams = {readers} and "
-                f"max_ingest_streams = {drivers} are more than the {MAX_ATTACHED} holders that can "
-                "be accounted by name; lower one of them"
+                f"{value} sessions, each with a driver, and {told} are more than the "
+                f"{MAX_ATTACHED} holders that can be accounted by name; lower one of them"
             )
         return value
 
@@ -268,6 +271,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     log: LogSettings = LogSettings()
     watch: WatchSettings = WatchSettings()
+    driver: DriverSettings = DriverSettings()
 
     @field_validator("listen")
     @classmethod

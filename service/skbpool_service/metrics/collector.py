@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from skbpool._native import latency_histogram
 
 from skbpool_service import __version__
+from skbpool_service.drivers import STATES, Standing
 from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
 from skbpool_service.holders import Holding, holders
@@ -41,12 +42,14 @@ class EngineCollector(Collector):
         """Return the families, without figures, so that no name can be registered twice."""
         nothing: dict[str, Flow] = {}
         yield from self._build([], ({}, nothing, nothing), [], ([], [], 0.0))
+        yield _states([])
 
     def collect(self) -> Iterator[Family]:
         """Return the families with the figures of this moment."""
         totals = self._engine.ledger.totals()
         pools = [PoolFigures.of(pool) for pool in self._engine.pools.all()]
         yield from self._build(pools, totals, holders(self._sessions), latency_histogram())
+        yield _states(self._engine.drivers.all())
 
     def _build(
         self,
@@ -107,6 +110,15 @@ def _drivers(flows: Mapping[str, Flow]) -> Iterator[Family]:
         "Frames that the driver dropped before any consumer was asked.",
         ("driver", "reason"),
         _by_reason(flows),
+    )
+
+
+def _states(drivers: list[Standing]) -> Family:
+    return gauge(
+        "skbpool_drivers",
+        "Emulated cards and replays by how they stand; those that drain are detached.",
+        ("state",),
+        (((state,), sum(driver.state == state for driver in drivers)) for state in STATES),
     )
 
 

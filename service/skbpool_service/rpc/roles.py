@@ -41,6 +41,10 @@ NEEDS: Mapping[str, Need] = {
     "skbpool.v1.StampService/AttachStampReader": OBSERVE,
     "skbpool.v1.StampService/GetStampReport": OBSERVE,
     "skbpool.v1.WatchService/WatchPools": OBSERVE,
+    "skbpool.v1.DriverService/AttachEmulatedNic": ADMINISTER,
+    "skbpool.v1.DriverService/AttachReplay": ADMINISTER,
+    "skbpool.v1.DriverService/DetachDriver": ADMINISTER,
+    "skbpool.v1.DriverService/ListDrivers": OBSERVE,
     # Whoever supervises the daemon, and a client that connects again, has no role.
     "grpc.health.v1.Health/Check": OPEN,
     "grpc.health.v1.Health/Watch": OPEN,

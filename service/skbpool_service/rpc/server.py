@@ -20,7 +20,7 @@ from skbpool_service.sessions import Sessions
 
 SERVICE = server_pb2.DESCRIPTOR.services_by_name["ServerService"].full_name
 API_VERSION = "v1"
-FEATURES = ("ingest-resumption", "leases", "reflection", "stamp-reader")
+FEATURES = ("drivers", "ingest-resumption", "leases", "reflection", "stamp-reader")
 
 
 class ServerService:

@@ -12,7 +12,7 @@ import structlog
 
 from skbpool_service.engine import Engine
 from skbpool_service.holders import SESSION, Holding, holders
-from skbpool_service.ledger import CONSUMER
+from skbpool_service.ledger import CONSUMER, DRIVER
 from skbpool_service.sessions import Sessions
 from skbpool_service.watch.feed import Backlog, Event
 
@@ -44,6 +44,7 @@ class Observer:
         self._next_suspects = 0.0
         self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
         engine.quotas.tell = self._tell_quota
+        engine.drivers.tell = self._tell_driver
 
     def start(self) -> None:
         """Begin to look."""
@@ -65,6 +66,7 @@ class Observer:
         with self._looking:
             self._engine.pools.look()
             self._engine.quotas.look()
+            self._engine.drivers.look()
             if not feed.is_watched:
                 self._suspects.clear()
                 self._next_suspects = 0.0
@@ -89,6 +91,7 @@ class Observer:
         with self._looking:
             self._engine.pools.look()
             self._engine.quotas.look()
+            self._engine.drivers.look()
             if self._engine.feed.is_watched and time.monotonic() >= self._next_suspects:
                 self._look_for_suspects()
 
@@ -115,6 +118,10 @@ class Observer:
         ]
         holding = found[0] if found else Holding(name, CONSUMER, 0, 0, 0.0, 0.0, 0, 0)
         self._tell(self._engine.hub.pool, kind, holding, skipped)
+
+    def _tell_driver(self, name: str, kind: str, pool: skbpool.Pool) -> None:
+        if self._engine.feed.is_watched:
+            self._tell(pool, kind, Holding(name, DRIVER, 0, 0, 0.0, 0.0, 0, 0))
 
     def _tell(self, pool: skbpool.Pool, kind: str, holding: Holding, skipped: int = 0) -> None:
         in_flight = pool.stats().in_flight

@@ -13,6 +13,7 @@ from typing import IO, Any, Self, TypeVar, cast
 
 import grpc
 from skbpool.v1 import (
+    driver_pb2_grpc,
     frame_pb2_grpc,
     holder_pb2_grpc,
     lease_pb2_grpc,
@@ -58,6 +59,7 @@ class Stubs:
         self.frame = frame_pb2_grpc.FrameServiceStub(self.channel)
         self.stamp = stamp_pb2_grpc.StampServiceStub(self.channel)
         self.watch = watch_pb2_grpc.WatchServiceStub(self.channel)
+        self.driver = driver_pb2_grpc.DriverServiceStub(self.channel)
 
     def __enter__(self) -> Self:
         return self

@@ -50,14 +50,18 @@ def test_frames_are_cut_and_few_in_a_message(hub: Hub) -> None:
         assert found == [[(60, None), (100, 4000)], [(100, 9000)]]
 
 
+def lingers(subscription: Subscription) -> float | None:
+    return subscription.lingers_for
+
+
 def test_frames_wait_for_more_until_the_hub_is_closed(hub: Hub) -> None:
     with attach(hub, linger=3600.0) as subscription:
         port = IngestPort(hub, "in")
-        assert subscription.lingers_for is None
+        assert lingers(subscription) is None
         port.submit(request(numbered([60])))
         assert subscription.wait(0), "it arrived"
         assert subscription.next_message() is None
-        left = subscription.lingers_for
+        left = lingers(subscription)
         assert left is not None
         assert 0 < left <= 3600
         assert not subscription.wait(0)
@@ -67,7 +71,7 @@ def test_frames_wait_for_more_until_the_hub_is_closed(hub: Hub) -> None:
         closer.join()
         message = subscription.next_message()
         assert message is not None
-        assert subscription.lingers_for is None
+        assert lingers(subscription) is None
         assert subscription.finished
 
 

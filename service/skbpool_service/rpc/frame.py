@@ -21,7 +21,6 @@ from skbpool._native import (
 )
 from skbpool.v1 import frame_pb2
 
-from skbpool_service.config.model import Limits
 from skbpool_service.copy_memory import CopyMemory
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine

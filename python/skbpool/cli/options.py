@@ -60,6 +60,27 @@ def parse_duration(text: str) -> float:
     return seconds
 
 
+_SIZE_UNITS = {"": 0, "b": 0, "k": 10, "kib": 10, "m": 20, "mib": 20, "g": 30, "gib": 30}
+
+
+def byte_size(low: int, high: int) -> Callable[[str | int], int]:
+    """Return a parser for sizes from `low` to `high` bytes: `4096`, `64KiB`, `16M`, `1G`."""
+
+    def parse(given: str | int) -> int:
+        text = str(given)  # a default is parsed too
+        found = re.fullmatch(r"\s*([0-9]{1,20})\s*([a-z]*)\s*", text.lower())
+        if found is None or found[2] not in _SIZE_UNITS:
+            raise typer.BadParameter(
+                f"{text!r} is no size: write bytes, or a number with a unit, such as 64KiB, 16MiB"
+            )
+        size = int(found[1]) << _SIZE_UNITS[found[2]]
+        if not low <= size <= high:
+            raise typer.BadParameter(f"{text!r} is out of range: {low} to {high} bytes")
+        return size
+
+    return parse
+
+
 def name_of_a(kind: str) -> Callable[[str], str]:
     """Return a parser for the names that a driver or consumer may have, as the daemon sees it."""
 

@@ -15,11 +15,24 @@ from skbpool.client import Client, ServiceError, Subscription
 from skbpool.client.drops import Drops, add_drops, frames_by_reason
 from skbpool.exit_codes import ExitCode
 
+FLAGS = {
+    "max_batch_frames": "--batch-frames",
+    "max_batch_bytes": "--batch-bytes",
+}
+"""Options of the daemon whose flags have other names."""
+
 
 def take(
-    write: str | None, count: int | None, name: str, quota: int, server: str | None, json: bool
+    write: str | None, count: int | None, options: dict[str, Any], server: str | None, json: bool
 ) -> None:
     """Take frames until there are enough or a signal ends it, and tell how many there were.
+
+    Args:
+        write: The file to write; None: frames are counted.
+        count: How many are enough; None: never.
+        options: Those of `Client.subscribe`.
+        server: The daemon's address.
+        json: Whether to tell it to programs.
 
     Raises:
         Failure: The file cannot be opened or written.
@@ -28,7 +41,7 @@ def take(
     """
     with ExitStack() as stack:
         client = stack.enter_context(Client(server_address(server)))
-        subscription = stack.enter_context(client.subscribe(name, quota=quota))
+        subscription = stack.enter_context(subscribed(client, options))
         # Last, since it empties a file that exists; apart, since a FIFO may have no reader yet.
         opened = None if write is None else run_apart(lambda: Output(write))
         writer = None if opened is None else stack.enter_context(opened)
@@ -49,6 +62,23 @@ def take(
             "subscribe again for the rest when it is back",
             ExitCode.UNREACHABLE,
         )
+
+
+def subscribed(client: Client, options: dict[str, Any]) -> Subscription:
+    """Subscribe; what the daemon refuses names the flag.
+
+    Raises:
+        ServiceError: The daemon refused or is gone.
+        Failure: It refused, and said which option is wrong.
+    """
+    try:
+        return client.subscribe(**options)
+    except ServiceError as error:
+        if not error.details.fields:
+            raise
+        field = error.details.fields[0]
+        flag = FLAGS.get(field, f"--{field.replace('_', '-')}")
+        raise Failure(f"{flag}: {error}", ExitCode.REFUSED) from None
 
 
 class Taking:

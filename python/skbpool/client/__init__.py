@@ -38,6 +38,7 @@ from skbpool.client.outbox.result import IngestResult
 from skbpool.client.sender import Sender
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
+from skbpool.client.subscribe_request import SubscribePolicy
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, TlsError
 from skbpool.client.watch import PoolWatch
@@ -65,6 +66,7 @@ __all__ = [
     "ServiceError",
     "Session",
     "StampReader",
+    "SubscribePolicy",
     "Subscription",
     "Tls",
     "TlsError",

@@ -17,11 +17,11 @@ from skbpool.client.outbox.outbox import (
 from skbpool.client.sender import Sender
 from skbpool.client.session import Session
 from skbpool.client.stamps import StampReader
+from skbpool.client.subscribe_request import SubscribePolicy, subscribe_request
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, secured
 from skbpool.client.watch import PoolWatch
 from skbpool.v1 import (
-    frame_pb2,
     holder_pb2,
     holder_pb2_grpc,
     pool_pb2,
@@ -229,21 +229,58 @@ class Client:
         return min(PREFERRED_MESSAGE_BYTES, self.limits.max_message_bytes)
 
     def subscribe(
-        self, name: str = "", *, quota: int = 0, max_batch_bytes: int = 0
+        self,
+        name: str = "",
+        *,
+        policy: SubscribePolicy = "drop_newest",
+        quota: int = 0,
+        quota_bytes: int = 0,
+        copy_bytes: int = 0,
+        block_at_most: float = 0.0,
+        max_batch_frames: int = 0,
+        max_batch_bytes: int = 0,
+        linger: float = 0.0,
+        snapshot_length: int = 0,
     ) -> Subscription:
         """Take part as a consumer: every frame delivered from the moment this returns.
 
+        `limits` tells how much may be asked for.
+
         Args:
             name: Name that the consumer is accounted under; empty: the daemon chooses one.
-            quota: Most frames it may hold at a time; 0: the daemon's default.
+            policy: What happens to frames beyond the quota. "drop_newest": they are dropped.
+                "drop_oldest": those of the same driver are that wait longest. "copy_out": they are
+                copied into memory of the subscriber's own, in the daemon. "block": the Ingest
+                stream that brings them waits, where the daemon allows that.
+            quota: Most frames it may hold at a time in the daemon; 0: the daemon's default.
+            quota_bytes: Most bytes, likewise; 0: as many as the quota comes to.
+            copy_bytes: For "copy_out": bytes of that memory; 0: the daemon's default.
+            block_at_most: For "block": the longest wait in one delivery, in seconds.
+            max_batch_frames: Most frames of a batch; 0: as many as fit max_batch_bytes.
             max_batch_bytes: Largest message; 0: what both sides allow.
+            linger: Longest that a frame waits for its batch to fill, in seconds.
+            snapshot_length: Most bytes of each frame, whose `original_length` tells what it had; 0:
+                all of them.
 
         Raises:
-            RequestOutOfRange: The quota is larger than the daemon allows.
+            InvalidRequest: An option is not of that policy, or one that it needs is missing.
+            RequestOutOfRange: More than the daemon allows; `details.fields` names the option.
+            FailedPrecondition: The daemon does not offer the policy.
             ResourceExhausted: As many streams as there may be, or the pool is too small.
+            ValueError: There is no such policy, or a number has no place in a request.
         """
-        most = max_batch_bytes or min(self.limits.max_message_bytes, RECEIVE_LIMIT)
-        request = frame_pb2.SubscribeRequest(name=name, quota=quota, max_batch_bytes=most)
+        request = subscribe_request(
+            name,
+            policy=policy,
+            quota=quota,
+            quota_bytes=quota_bytes,
+            copy_bytes=copy_bytes,
+            block_at_most=block_at_most,
+            max_batch_frames=max_batch_frames,
+            max_batch_bytes=max_batch_bytes or min(self.limits.max_message_bytes, RECEIVE_LIMIT),
+            linger=linger,
+            snapshot_length=snapshot_length,
+        )
         return Subscription(self._connection, request)
 
     def session(self, name: str = "") -> Session:

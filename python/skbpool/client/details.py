@@ -16,6 +16,8 @@ class RefusalDetails(NamedTuple):
     """Seconds after which to try again; None: trying again does not help."""
     exhaustion: holder_pb2.PoolExhaustion | None = None
     """How a pool stands that has too few buffers, and who has them."""
+    fields: tuple[str, ...] = ()
+    """The fields of the request that are wrong, where the daemon names them."""
 
 
 def refusal_details(status: bytes) -> RefusalDetails:
@@ -24,8 +26,9 @@ def refusal_details(status: bytes) -> RefusalDetails:
     from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    exhaustion = holder_pb2.PoolExhaustion()
+    exhaustion, wrong = holder_pb2.PoolExhaustion(), error_details_pb2.BadRequest()
     reason, after, found = "", None, None
+    fields: list[str] = []
     try:
         for detail in status_pb2.Status.FromString(status).details:
             if detail.Unpack(info):
@@ -34,6 +37,8 @@ def refusal_details(status: bytes) -> RefusalDetails:
                 after = retry.retry_delay.ToNanoseconds() / 1e9
             elif detail.Unpack(exhaustion):
                 found = exhaustion
+            elif detail.Unpack(wrong):
+                fields += [violation.field for violation in wrong.field_violations]
     except DecodeError:  # no daemon of ours
         return RefusalDetails()
-    return RefusalDetails(reason, after, found)
+    return RefusalDetails(reason, after, found, tuple(fields))

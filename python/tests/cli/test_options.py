@@ -2,7 +2,13 @@
 
 import pytest
 import typer
-from skbpool.cli.options import name_of_a, parse_duration, server_address, whole_number
+from skbpool.cli.options import (
+    byte_size,
+    name_of_a,
+    parse_duration,
+    server_address,
+    whole_number,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,26 @@ def test_no_whole_numbers(text: str) -> None:
 def test_whole_numbers_out_of_range(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is out of range: 1 to 10 frames"):
         whole_number(1, 10, "frames")(text)
+
+
+def test_sizes() -> None:
+    parse = byte_size(0, 1 << 40)
+    sizes = {"0": 0, "4096": 4096, "1b": 1, "64KiB": 65_536, " 3 k ": 3072, "2M": 2 << 20}
+    assert {text: parse(text) for text in sizes} == sizes
+    assert parse("1GiB") == 1 << 30
+    assert parse(7) == 7
+
+
+@pytest.mark.parametrize("text", ["", "KiB", "1.5MiB", "-1", "1e3", "1 2", "1TB", "٣", "9" * 21])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is no size"):
+        byte_size(0, 1 << 40)(text)
+
+
+@pytest.mark.parametrize("text", ["0", "4097", "1M"])
+def test_sizes_out_of_range(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is out of range: 1 to 4096 bytes"):
+        byte_size(1, 4096)(text)
 
 
 def test_an_empty_name_is_none() -> None:

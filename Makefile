@@ -77,7 +77,7 @@ lock: $(STAMPS)/requirements ## Renew requirements/*.txt and Cargo.lock from the
 	$(CARGO) $(if $(UPGRADE),update,metadata --format-version 1 --quiet) $(WORKSPACE) > /dev/null
 
 .PHONY: generate
-generate: $(STAMPS)/requirements ## Generate python/skbpool/v1 from proto/, and the Grafana dashboard
+generate: $(STAMPS)/requirements ## Generate python/skbpool/v1 and proto/go from proto/, and the Grafana dashboard
 	$(PYTHON) tools/generate_protos.py
 	$(PYTHON) deploy/grafana/generate.py
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 400
-SUFFIXES = {".rs", ".py", ".pyi", ".pyx", ".pxd", ".h", ".c", ".proto", ".sh"}
-GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
+SUFFIXES = {".rs", ".py", ".pyi", ".pyx", ".pxd", ".h", ".c", ".proto", ".sh", ".go"}
+GENERATED = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi", ".pb.go")
 
 
 def sources() -> list[Path]:

@@ -117,7 +117,7 @@ charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench
 ##### tests
 
 .PHONY: test
-test: setup test-rust test-fuzz test-loom test-shuttle test-python test-service test-bench test-tools test-e2e ## Run every test
+test: setup test-rust test-fuzz test-loom test-shuttle test-python test-service test-bench test-tools test-go test-e2e ## Run every test
 
 .PHONY: test-rust
 test-rust: ## Run the Rust tests, doc tests and seed tests included
@@ -181,11 +181,12 @@ test-seed: setup ## Run the tests of S1 to S10 and print what each observed
 	$(PYTEST) -p no:cacheprovider -q -s -m seed python/tests/seed
 
 include make/prove.mk
+include make/go.mk
 
 ##### lint
 
 .PHONY: lint
-lint: lint-size lint-rust lint-python lint-proto ## Run every lint; warnings are errors
+lint: lint-size lint-rust lint-python lint-proto lint-go ## Run every lint; warnings are errors
 
 .PHONY: lint-size
 lint-size: ## Fail on a source file of more than 400 lines

@@ -10,6 +10,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import go_protos
 import pytest
 from capture_parser import read_capture
 from skbpool_processes import Daemon, Process, named, stats, wait_until
@@ -43,6 +44,9 @@ def script() -> str:
         elif text.startswith("prometheus") and shutil.which("prometheus") is None:
             print("the block with Prometheus is left out: prometheus is missing")
             assert os.environ.get("SKBPOOL_REQUIRE_ALL") != "1"
+        elif text.startswith("go ") and (reason := go_protos.missing()):
+            print(f"the block with Go is left out: {reason}")
+            assert os.environ.get("SKBPOOL_REQUIRE_ALL") != "1"
         else:
             lines.append(text + (READY if "serve &" in text else ""))
     return "\n".join(lines) + "\necho the README holds\n"
@@ -51,7 +55,8 @@ def script() -> str:
 @pytest.mark.timeout(LIMIT + 30)
 def test_it_does_what_it_says(tmp_path: Path) -> None:
     socket = f"unix:{tmp_path}/skbpool.sock"
-    (tmp_path / "deploy").symlink_to(ROOT / "deploy")
+    for folder in ("deploy", "proto"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     # The make that runs this test must not tell the one in the README what to do.
     foreign = ("SKBPOOL_", "MAKE", "MFLAGS")
     environment = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import go_protos
 import hypothesis
 import pytest
 
@@ -41,6 +42,18 @@ def system_program() -> Callable[[str, str], str]:
         lacking(f"{program} is missing: install the package {package}")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def go_module() -> Path:
+    """Return the folder of the Go module, where `go` works.
+
+    Without Go the test is skipped, or fails if SKBPOOL_REQUIRE_ALL is 1.
+    """
+    reason = go_protos.missing()
+    if reason is not None:
+        lacking(reason)
+    return go_protos.MODULE
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ package skbpoolv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -23,6 +24,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What happens to frames that a subscriber has no room for, because it holds as much as its quota allows.
+type SubscribePolicy int32
+
+const (
+	// As SUBSCRIBE_POLICY_DROP_NEWEST.
+	SubscribePolicy_SUBSCRIBE_POLICY_UNSPECIFIED SubscribePolicy = 0
+	// The newest are dropped: those that just arrive.
+	SubscribePolicy_SUBSCRIBE_POLICY_DROP_NEWEST SubscribePolicy = 1
+	// The oldest are dropped, as DROP_REASON_EVICTED: of those that wait in the ring of the driver which
+	// brings the newer ones. What is on its way into a response stays.
+	SubscribePolicy_SUBSCRIBE_POLICY_DROP_OLDEST SubscribePolicy = 2
+	// They are copied into copy_bytes of memory of the subscriber's own, and their buffers are free for
+	// others. When that is full too, the newest are dropped.
+	SubscribePolicy_SUBSCRIBE_POLICY_COPY_OUT SubscribePolicy = 3
+	// The Ingest stream that brings them waits up to block_at_most for room, and its client with it; then
+	// the newest are dropped. What other drivers bring is dropped at once.
+	SubscribePolicy_SUBSCRIBE_POLICY_BLOCK SubscribePolicy = 4
+)
+
+// Enum value maps for SubscribePolicy.
+var (
+	SubscribePolicy_name = map[int32]string{
+		0: "SUBSCRIBE_POLICY_UNSPECIFIED",
+		1: "SUBSCRIBE_POLICY_DROP_NEWEST",
+		2: "SUBSCRIBE_POLICY_DROP_OLDEST",
+		3: "SUBSCRIBE_POLICY_COPY_OUT",
+		4: "SUBSCRIBE_POLICY_BLOCK",
+	}
+	SubscribePolicy_value = map[string]int32{
+		"SUBSCRIBE_POLICY_UNSPECIFIED": 0,
+		"SUBSCRIBE_POLICY_DROP_NEWEST": 1,
+		"SUBSCRIBE_POLICY_DROP_OLDEST": 2,
+		"SUBSCRIBE_POLICY_COPY_OUT":    3,
+		"SUBSCRIBE_POLICY_BLOCK":       4,
+	}
+)
+
+func (x SubscribePolicy) Enum() *SubscribePolicy {
+	p := new(SubscribePolicy)
+	*p = x
+	return p
+}
+
+func (x SubscribePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SubscribePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_skbpool_v1_frame_proto_enumTypes[0].Descriptor()
+}
+
+func (SubscribePolicy) Type() protoreflect.EnumType {
+	return &file_skbpool_v1_frame_proto_enumTypes[0]
+}
+
+func (x SubscribePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SubscribePolicy.Descriptor instead.
+func (SubscribePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{0}
+}
+
 // One batch of frames on its way in.
 type IngestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -30,7 +95,11 @@ type IngestRequest struct {
 	Batch *FrameBatch `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
 	// Name of the driver that the frames are accounted under. Read in the first request of a stream
 	// only; empty there: the server chooses a name.
-	Driver        string `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
+	Driver string `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
+	// Identity of a stream that may be resumed: 16 bytes that the client chose at random, since whoever
+	// knows them may take the stream over. Read in the first request of a stream only; empty there: it
+	// may not be resumed. INVALID_ARGUMENT for any other length.
+	StreamId      []byte `protobuf:"bytes,3,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -79,7 +148,15 @@ func (x *IngestRequest) GetDriver() string {
 	return ""
 }
 
-// What became of the batches of one Ingest stream. All counts run from the stream's beginning.
+func (x *IngestRequest) GetStreamId() []byte {
+	if x != nil {
+		return x.StreamId
+	}
+	return nil
+}
+
+// What became of the batches of one Ingest stream. All counts run from the stream's beginning; those of
+// one that was resumed, from its first beginning at a server that knew it ever since.
 type IngestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Sequence of the last batch handled; all before it are handled as well. 0 before the first.
@@ -92,7 +169,12 @@ type IngestResponse struct {
 	// the next response. A single batch may always be sent when none is unacknowledged.
 	Credit uint64 `protobuf:"varint,4,opt,name=credit,proto3" json:"credit,omitempty"`
 	// Frames that landed in a buffer and that no consumer wanted. They are not dropped.
-	Unclaimed     uint64 `protobuf:"varint,5,opt,name=unclaimed,proto3" json:"unclaimed,omitempty"`
+	Unclaimed uint64 `protobuf:"varint,5,opt,name=unclaimed,proto3" json:"unclaimed,omitempty"`
+	// What the server knew of the stream. In one response, after the first request of a stream with a
+	// stream_id was read and before any of its batches is acknowledged; unset in others.
+	Resumption *IngestResumption `protobuf:"bytes,6,opt,name=resumption,proto3" json:"resumption,omitempty"`
+	// Batches that were skipped because they had been handled before; only of a stream with a stream_id.
+	Duplicates    uint64 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -162,7 +244,79 @@ func (x *IngestResponse) GetUnclaimed() uint64 {
 	return 0
 }
 
-// How to take part as a consumer.
+func (x *IngestResponse) GetResumption() *IngestResumption {
+	if x != nil {
+		return x.Resumption
+	}
+	return nil
+}
+
+func (x *IngestResponse) GetDuplicates() uint64 {
+	if x != nil {
+		return x.Duplicates
+	}
+	return 0
+}
+
+// How a stream with a stream_id goes on.
+type IngestResumption struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the server knew the stream_id, so that acked_through and the counts beside this go on from
+	// there. If not, they begin at 0, and the first batch may have any sequence but 0: what was
+	// acknowledged before stays accepted, and of what was sent unacknowledged nobody knows.
+	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	// Identity of this run of the server, 16 random bytes. Another than before: it was restarted, and lost
+	// what it had not delivered.
+	InstanceId    []byte `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IngestResumption) Reset() {
+	*x = IngestResumption{}
+	mi := &file_skbpool_v1_frame_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IngestResumption) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IngestResumption) ProtoMessage() {}
+
+func (x *IngestResumption) ProtoReflect() protoreflect.Message {
+	mi := &file_skbpool_v1_frame_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IngestResumption.ProtoReflect.Descriptor instead.
+func (*IngestResumption) Descriptor() ([]byte, []int) {
+	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *IngestResumption) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *IngestResumption) GetInstanceId() []byte {
+	if x != nil {
+		return x.InstanceId
+	}
+	return nil
+}
+
+// How to take part as a consumer. What is left out is the server's to choose.
 type SubscribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name that the consumer is accounted under; empty: the server chooses one.
@@ -174,13 +328,37 @@ type SubscribeRequest struct {
 	// which it may not exceed either.
 	// At least 1024; OUT_OF_RANGE below that, or above limits.max_message_bytes.
 	MaxBatchBytes uint64 `protobuf:"varint,3,opt,name=max_batch_bytes,json=maxBatchBytes,proto3" json:"max_batch_bytes,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// What happens to frames beyond the quota. INVALID_ARGUMENT for a number that is not listed;
+	// FAILED_PRECONDITION for BLOCK where the server lets nobody block (max_block is 0).
+	Policy SubscribePolicy `protobuf:"varint,4,opt,name=policy,proto3,enum=skbpool.v1.SubscribePolicy" json:"policy,omitempty"`
+	// Most bytes the consumer may hold at a time, counted as the pool charges them: of each buffer its size
+	// divided by its views; 0: as many as the quota comes to. OUT_OF_RANGE below the size of a buffer, or
+	// above the server's max_quota_bytes.
+	QuotaBytes uint64 `protobuf:"varint,5,opt,name=quota_bytes,json=quotaBytes,proto3" json:"quota_bytes,omitempty"`
+	// For COPY_OUT: bytes of memory for copies, used by whole buffers of the size of the pool's; 0: a
+	// sixteenth of the server's max_copy_bytes. OUT_OF_RANGE below the size of a buffer, or above
+	// max_copy_bytes; INVALID_ARGUMENT with another policy. RESOURCE_EXHAUSTED if subscribers have as much
+	// together as they may.
+	CopyBytes uint64 `protobuf:"varint,6,opt,name=copy_bytes,json=copyBytes,proto3" json:"copy_bytes,omitempty"`
+	// For BLOCK, which needs it: longest wait in one delivery. INVALID_ARGUMENT if it is not above 0, or
+	// with another policy; OUT_OF_RANGE above the server's max_block.
+	BlockAtMost *durationpb.Duration `protobuf:"bytes,7,opt,name=block_at_most,json=blockAtMost,proto3" json:"block_at_most,omitempty"`
+	// Most frames of a response; 0: as many as fit max_batch_bytes.
+	MaxBatchFrames uint32 `protobuf:"varint,8,opt,name=max_batch_frames,json=maxBatchFrames,proto3" json:"max_batch_frames,omitempty"`
+	// Longest that a frame waits, once it was taken from its ring, for its response to fill; unset or 0:
+	// not at all. A response is full with max_batch_frames or max_batch_bytes, and when the consumer holds
+	// half of what it may. INVALID_ARGUMENT below 0; OUT_OF_RANGE above the server's max_linger.
+	Linger *durationpb.Duration `protobuf:"bytes,9,opt,name=linger,proto3" json:"linger,omitempty"`
+	// Most bytes of each frame, which is cut behind them; original_length tells what it had. 0: all.
+	// OUT_OF_RANGE above the server's max_frame_bytes.
+	SnapshotLength uint32 `protobuf:"varint,10,opt,name=snapshot_length,json=snapshotLength,proto3" json:"snapshot_length,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SubscribeRequest) Reset() {
 	*x = SubscribeRequest{}
-	mi := &file_skbpool_v1_frame_proto_msgTypes[2]
+	mi := &file_skbpool_v1_frame_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -192,7 +370,7 @@ func (x *SubscribeRequest) String() string {
 func (*SubscribeRequest) ProtoMessage() {}
 
 func (x *SubscribeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_skbpool_v1_frame_proto_msgTypes[2]
+	mi := &file_skbpool_v1_frame_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -205,7 +383,7 @@ func (x *SubscribeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeRequest.ProtoReflect.Descriptor instead.
 func (*SubscribeRequest) Descriptor() ([]byte, []int) {
-	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{2}
+	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *SubscribeRequest) GetName() string {
@@ -229,12 +407,62 @@ func (x *SubscribeRequest) GetMaxBatchBytes() uint64 {
 	return 0
 }
 
+func (x *SubscribeRequest) GetPolicy() SubscribePolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return SubscribePolicy_SUBSCRIBE_POLICY_UNSPECIFIED
+}
+
+func (x *SubscribeRequest) GetQuotaBytes() uint64 {
+	if x != nil {
+		return x.QuotaBytes
+	}
+	return 0
+}
+
+func (x *SubscribeRequest) GetCopyBytes() uint64 {
+	if x != nil {
+		return x.CopyBytes
+	}
+	return 0
+}
+
+func (x *SubscribeRequest) GetBlockAtMost() *durationpb.Duration {
+	if x != nil {
+		return x.BlockAtMost
+	}
+	return nil
+}
+
+func (x *SubscribeRequest) GetMaxBatchFrames() uint32 {
+	if x != nil {
+		return x.MaxBatchFrames
+	}
+	return 0
+}
+
+func (x *SubscribeRequest) GetLinger() *durationpb.Duration {
+	if x != nil {
+		return x.Linger
+	}
+	return nil
+}
+
+func (x *SubscribeRequest) GetSnapshotLength() uint32 {
+	if x != nil {
+		return x.SnapshotLength
+	}
+	return 0
+}
+
 // Frames on their way out, and what the consumer missed.
 type SubscribeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The frames; absent if the response only tells what was missed.
 	Batch *FrameBatch `protobuf:"bytes,1,opt,name=batch,proto3" json:"batch,omitempty"`
-	// Frames that this consumer missed since the previous response, by reason.
+	// Frames that this consumer missed since the previous response, by reason. Of a stream that the
+	// server ends, what was sent and what was missed are together all that was delivered to it.
 	Missed        []*DropCount `protobuf:"bytes,2,rep,name=missed,proto3" json:"missed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -242,7 +470,7 @@ type SubscribeResponse struct {
 
 func (x *SubscribeResponse) Reset() {
 	*x = SubscribeResponse{}
-	mi := &file_skbpool_v1_frame_proto_msgTypes[3]
+	mi := &file_skbpool_v1_frame_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -254,7 +482,7 @@ func (x *SubscribeResponse) String() string {
 func (*SubscribeResponse) ProtoMessage() {}
 
 func (x *SubscribeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_skbpool_v1_frame_proto_msgTypes[3]
+	mi := &file_skbpool_v1_frame_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -267,7 +495,7 @@ func (x *SubscribeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubscribeResponse.ProtoReflect.Descriptor instead.
 func (*SubscribeResponse) Descriptor() ([]byte, []int) {
-	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{3}
+	return file_skbpool_v1_frame_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SubscribeResponse) GetBatch() *FrameBatch {
@@ -289,23 +517,50 @@ var File_skbpool_v1_frame_proto protoreflect.FileDescriptor
 const file_skbpool_v1_frame_proto_rawDesc = "" +
 	"\n" +
 	"\x16skbpool/v1/frame.proto\x12\n" +
-	"skbpool.v1\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x1cskbpool/v1/frame_batch.proto\"U\n" +
+	"skbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x1cskbpool/v1/frame_batch.proto\"r\n" +
 	"\rIngestRequest\x12,\n" +
 	"\x05batch\x18\x01 \x01(\v2\x16.skbpool.v1.FrameBatchR\x05batch\x12\x16\n" +
-	"\x06driver\x18\x02 \x01(\tR\x06driver\"\xb8\x01\n" +
+	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1b\n" +
+	"\tstream_id\x18\x03 \x01(\fR\bstreamId\"\x96\x02\n" +
 	"\x0eIngestResponse\x12#\n" +
 	"\racked_through\x18\x01 \x01(\x04R\fackedThrough\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\x04R\baccepted\x12/\n" +
 	"\adropped\x18\x03 \x03(\v2\x15.skbpool.v1.DropCountR\adropped\x12\x16\n" +
 	"\x06credit\x18\x04 \x01(\x04R\x06credit\x12\x1c\n" +
-	"\tunclaimed\x18\x05 \x01(\x04R\tunclaimed\"d\n" +
+	"\tunclaimed\x18\x05 \x01(\x04R\tunclaimed\x12<\n" +
+	"\n" +
+	"resumption\x18\x06 \x01(\v2\x1c.skbpool.v1.IngestResumptionR\n" +
+	"resumption\x12\x1e\n" +
+	"\n" +
+	"duplicates\x18\a \x01(\x04R\n" +
+	"duplicates\"I\n" +
+	"\x10IngestResumption\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1f\n" +
+	"\vinstance_id\x18\x02 \x01(\fR\n" +
+	"instanceId\"\x9e\x03\n" +
 	"\x10SubscribeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05quota\x18\x02 \x01(\rR\x05quota\x12&\n" +
-	"\x0fmax_batch_bytes\x18\x03 \x01(\x04R\rmaxBatchBytes\"p\n" +
+	"\x0fmax_batch_bytes\x18\x03 \x01(\x04R\rmaxBatchBytes\x123\n" +
+	"\x06policy\x18\x04 \x01(\x0e2\x1b.skbpool.v1.SubscribePolicyR\x06policy\x12\x1f\n" +
+	"\vquota_bytes\x18\x05 \x01(\x04R\n" +
+	"quotaBytes\x12\x1d\n" +
+	"\n" +
+	"copy_bytes\x18\x06 \x01(\x04R\tcopyBytes\x12=\n" +
+	"\rblock_at_most\x18\a \x01(\v2\x19.google.protobuf.DurationR\vblockAtMost\x12(\n" +
+	"\x10max_batch_frames\x18\b \x01(\rR\x0emaxBatchFrames\x121\n" +
+	"\x06linger\x18\t \x01(\v2\x19.google.protobuf.DurationR\x06linger\x12'\n" +
+	"\x0fsnapshot_length\x18\n" +
+	" \x01(\rR\x0esnapshotLength\"p\n" +
 	"\x11SubscribeResponse\x12,\n" +
 	"\x05batch\x18\x01 \x01(\v2\x16.skbpool.v1.FrameBatchR\x05batch\x12-\n" +
-	"\x06missed\x18\x02 \x03(\v2\x15.skbpool.v1.DropCountR\x06missed2\x9f\x01\n" +
+	"\x06missed\x18\x02 \x03(\v2\x15.skbpool.v1.DropCountR\x06missed*\xb2\x01\n" +
+	"\x0fSubscribePolicy\x12 \n" +
+	"\x1cSUBSCRIBE_POLICY_UNSPECIFIED\x10\x00\x12 \n" +
+	"\x1cSUBSCRIBE_POLICY_DROP_NEWEST\x10\x01\x12 \n" +
+	"\x1cSUBSCRIBE_POLICY_DROP_OLDEST\x10\x02\x12\x1d\n" +
+	"\x19SUBSCRIBE_POLICY_COPY_OUT\x10\x03\x12\x1a\n" +
+	"\x16SUBSCRIBE_POLICY_BLOCK\x10\x042\x9f\x01\n" +
 	"\fFrameService\x12C\n" +
 	"\x06Ingest\x12\x19.skbpool.v1.IngestRequest\x1a\x1a.skbpool.v1.IngestResponse(\x010\x01\x12J\n" +
 	"\tSubscribe\x12\x1c.skbpool.v1.SubscribeRequest\x1a\x1d.skbpool.v1.SubscribeResponse0\x01B%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3"
@@ -322,29 +577,37 @@ func file_skbpool_v1_frame_proto_rawDescGZIP() []byte {
 	return file_skbpool_v1_frame_proto_rawDescData
 }
 
-var file_skbpool_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_skbpool_v1_frame_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_skbpool_v1_frame_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_skbpool_v1_frame_proto_goTypes = []any{
-	(*IngestRequest)(nil),     // 0: skbpool.v1.IngestRequest
-	(*IngestResponse)(nil),    // 1: skbpool.v1.IngestResponse
-	(*SubscribeRequest)(nil),  // 2: skbpool.v1.SubscribeRequest
-	(*SubscribeResponse)(nil), // 3: skbpool.v1.SubscribeResponse
-	(*FrameBatch)(nil),        // 4: skbpool.v1.FrameBatch
-	(*DropCount)(nil),         // 5: skbpool.v1.DropCount
+	(SubscribePolicy)(0),        // 0: skbpool.v1.SubscribePolicy
+	(*IngestRequest)(nil),       // 1: skbpool.v1.IngestRequest
+	(*IngestResponse)(nil),      // 2: skbpool.v1.IngestResponse
+	(*IngestResumption)(nil),    // 3: skbpool.v1.IngestResumption
+	(*SubscribeRequest)(nil),    // 4: skbpool.v1.SubscribeRequest
+	(*SubscribeResponse)(nil),   // 5: skbpool.v1.SubscribeResponse
+	(*FrameBatch)(nil),          // 6: skbpool.v1.FrameBatch
+	(*DropCount)(nil),           // 7: skbpool.v1.DropCount
+	(*durationpb.Duration)(nil), // 8: google.protobuf.Duration
 }
 var file_skbpool_v1_frame_proto_depIdxs = []int32{
-	4, // 0: skbpool.v1.IngestRequest.batch:type_name -> skbpool.v1.FrameBatch
-	5, // 1: skbpool.v1.IngestResponse.dropped:type_name -> skbpool.v1.DropCount
-	4, // 2: skbpool.v1.SubscribeResponse.batch:type_name -> skbpool.v1.FrameBatch
-	5, // 3: skbpool.v1.SubscribeResponse.missed:type_name -> skbpool.v1.DropCount
-	0, // 4: skbpool.v1.FrameService.Ingest:input_type -> skbpool.v1.IngestRequest
-	2, // 5: skbpool.v1.FrameService.Subscribe:input_type -> skbpool.v1.SubscribeRequest
-	1, // 6: skbpool.v1.FrameService.Ingest:output_type -> skbpool.v1.IngestResponse
-	3, // 7: skbpool.v1.FrameService.Subscribe:output_type -> skbpool.v1.SubscribeResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	6,  // 0: skbpool.v1.IngestRequest.batch:type_name -> skbpool.v1.FrameBatch
+	7,  // 1: skbpool.v1.IngestResponse.dropped:type_name -> skbpool.v1.DropCount
+	3,  // 2: skbpool.v1.IngestResponse.resumption:type_name -> skbpool.v1.IngestResumption
+	0,  // 3: skbpool.v1.SubscribeRequest.policy:type_name -> skbpool.v1.SubscribePolicy
+	8,  // 4: skbpool.v1.SubscribeRequest.block_at_most:type_name -> google.protobuf.Duration
+	8,  // 5: skbpool.v1.SubscribeRequest.linger:type_name -> google.protobuf.Duration
+	6,  // 6: skbpool.v1.SubscribeResponse.batch:type_name -> skbpool.v1.FrameBatch
+	7,  // 7: skbpool.v1.SubscribeResponse.missed:type_name -> skbpool.v1.DropCount
+	1,  // 8: skbpool.v1.FrameService.Ingest:input_type -> skbpool.v1.IngestRequest
+	4,  // 9: skbpool.v1.FrameService.Subscribe:input_type -> skbpool.v1.SubscribeRequest
+	2,  // 10: skbpool.v1.FrameService.Ingest:output_type -> skbpool.v1.IngestResponse
+	5,  // 11: skbpool.v1.FrameService.Subscribe:output_type -> skbpool.v1.SubscribeResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_skbpool_v1_frame_proto_init() }
@@ -359,13 +622,14 @@ func file_skbpool_v1_frame_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_skbpool_v1_frame_proto_rawDesc), len(file_skbpool_v1_frame_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   4,
+			NumEnums:      1,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_skbpool_v1_frame_proto_goTypes,
 		DependencyIndexes: file_skbpool_v1_frame_proto_depIdxs,
+		EnumInfos:         file_skbpool_v1_frame_proto_enumTypes,
 		MessageInfos:      file_skbpool_v1_frame_proto_msgTypes,
 	}.Build()
 	File_skbpool_v1_frame_proto = out.File

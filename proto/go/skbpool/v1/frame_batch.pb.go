@@ -51,7 +51,8 @@ type FrameBatch struct {
 	// Number of the interface the frames came in on, chosen by the sender; 0 where there is one.
 	Interface uint32 `protobuf:"varint,7,opt,name=interface,proto3" json:"interface,omitempty"`
 	// Number of this batch in its stream: 1 for the first, then one more each. Of what a client sends
-	// it is the client's own: the daemon checks nothing, and acknowledges the highest so far.
+	// it is the client's own: the daemon checks nothing, and acknowledges the highest so far. On an Ingest
+	// stream with a stream_id it is checked.
 	Sequence      uint64 `protobuf:"varint,8,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,14 +37,28 @@ type FrameServiceClient interface {
 	// then acknowledges what it has handled, at the latest when the credit runs low and at the end.
 	// A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
 	// accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
+	//
+	// Credit slows a client and never cuts it off: whoever keeps within it is read as fast as the
+	// server handles frames, and is told in each response what was dropped instead, by reason.
+	//
+	// A stream with a stream_id may be resumed. A client whose connection was lost opens another stream
+	// with the same stream_id, waits for the response with a resumption, and goes on behind its
+	// acked_through; counts go on too. The numbers of its batches are checked: one that was handled
+	// before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
+	// the older stream is open still, the newer takes over: the older one handles nothing more and ends
+	// with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
+	// what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+	// ended in order are forgotten first, so a client ends one after the last acknowledgement.
 	// Role: ingest.
 	Ingest(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[IngestRequest, IngestResponse], error)
 	// Takes frames out of the daemon, as a consumer: every frame that any driver delivers from now
 	// on, for as long as the stream is open.
 	//
-	// A subscriber that reads too slowly misses frames and is told how many and why; it never slows
-	// others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
-	// small for another consumer with that quota.
+	// What a subscriber that reads too slowly cannot hold is dropped, or copied out, by its policy; each
+	// response tells how many frames it missed and why. It slows others only with the policy BLOCK, where
+	// the server allows that. A refusal names the field that is wrong (google.rpc.BadRequest).
+	// RESOURCE_EXHAUSTED: the server has as many streams as its limit, its pool is too small for another
+	// consumer with that quota, or no memory is left for copies.
 	// Role: observe.
 	Subscribe(ctx context.Context, in *SubscribeRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SubscribeResponse], error)
 }
@@ -101,14 +115,28 @@ type FrameServiceServer interface {
 	// then acknowledges what it has handled, at the latest when the credit runs low and at the end.
 	// A batch that cannot be read ends the stream with INVALID_ARGUMENT; what was acknowledged stays
 	// accepted. RESOURCE_EXHAUSTED: the server has as many Ingest streams as its limit.
+	//
+	// Credit slows a client and never cuts it off: whoever keeps within it is read as fast as the
+	// server handles frames, and is told in each response what was dropped instead, by reason.
+	//
+	// A stream with a stream_id may be resumed. A client whose connection was lost opens another stream
+	// with the same stream_id, waits for the response with a resumption, and goes on behind its
+	// acked_through; counts go on too. The numbers of its batches are checked: one that was handled
+	// before is skipped and counted in duplicates, and a gap ends the stream with INVALID_ARGUMENT. While
+	// the older stream is open still, the newer takes over: the older one handles nothing more and ends
+	// with ABORTED. What the server keeps of a stream without a client is limited in number and in time;
+	// what it forgot, or lost with a restart, it does not know, and says so. Streams that their clients
+	// ended in order are forgotten first, so a client ends one after the last acknowledgement.
 	// Role: ingest.
 	Ingest(grpc.BidiStreamingServer[IngestRequest, IngestResponse]) error
 	// Takes frames out of the daemon, as a consumer: every frame that any driver delivers from now
 	// on, for as long as the stream is open.
 	//
-	// A subscriber that reads too slowly misses frames and is told how many and why; it never slows
-	// others. RESOURCE_EXHAUSTED: the server has as many streams as its limit, or its pool is too
-	// small for another consumer with that quota.
+	// What a subscriber that reads too slowly cannot hold is dropped, or copied out, by its policy; each
+	// response tells how many frames it missed and why. It slows others only with the policy BLOCK, where
+	// the server allows that. A refusal names the field that is wrong (google.rpc.BadRequest).
+	// RESOURCE_EXHAUSTED: the server has as many streams as its limit, its pool is too small for another
+	// consumer with that quota, or no memory is left for copies.
 	// Role: observe.
 	Subscribe(*SubscribeRequest, grpc.ServerStreamingServer[SubscribeResponse]) error
 	mustEmbedUnimplementedFrameServiceServer()

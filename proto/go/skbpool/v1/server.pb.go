@@ -291,8 +291,16 @@ type Limits struct {
 	DefaultQuota uint32 `protobuf:"varint,8,opt,name=default_quota,json=defaultQuota,proto3" json:"default_quota,omitempty"`
 	// Most Ingest streams at a time.
 	MaxIngestStreams uint32 `protobuf:"varint,9,opt,name=max_ingest_streams,json=maxIngestStreams,proto3" json:"max_ingest_streams,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// Largest quota a subscriber may ask for in bytes: what max_quota views of whole buffers come to.
+	MaxQuotaBytes uint64 `protobuf:"varint,12,opt,name=max_quota_bytes,json=maxQuotaBytes,proto3" json:"max_quota_bytes,omitempty"`
+	// Bytes of memory that subscribers' copies may have together; 0: none may ask for any.
+	MaxCopyBytes uint64 `protobuf:"varint,13,opt,name=max_copy_bytes,json=maxCopyBytes,proto3" json:"max_copy_bytes,omitempty"`
+	// Longest that a subscriber's frames may wait for their response to fill.
+	MaxLinger *durationpb.Duration `protobuf:"bytes,14,opt,name=max_linger,json=maxLinger,proto3" json:"max_linger,omitempty"`
+	// Longest that a subscriber may have a delivery of an Ingest stream wait; 0: none may.
+	MaxBlock      *durationpb.Duration `protobuf:"bytes,15,opt,name=max_block,json=maxBlock,proto3" json:"max_block,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Limits) Reset() {
@@ -386,6 +394,34 @@ func (x *Limits) GetMaxIngestStreams() uint32 {
 		return x.MaxIngestStreams
 	}
 	return 0
+}
+
+func (x *Limits) GetMaxQuotaBytes() uint64 {
+	if x != nil {
+		return x.MaxQuotaBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxCopyBytes() uint64 {
+	if x != nil {
+		return x.MaxCopyBytes
+	}
+	return 0
+}
+
+func (x *Limits) GetMaxLinger() *durationpb.Duration {
+	if x != nil {
+		return x.MaxLinger
+	}
+	return nil
+}
+
+func (x *Limits) GetMaxBlock() *durationpb.Duration {
+	if x != nil {
+		return x.MaxBlock
+	}
+	return nil
 }
 
 // Asks for all counters.
@@ -895,7 +931,7 @@ const file_skbpool_v1_server_proto_rawDesc = "" +
 	"apiVersion\x12\x17\n" +
 	"\aboot_id\x18\x03 \x01(\tR\x06bootId\x12*\n" +
 	"\x06limits\x18\x04 \x01(\v2\x12.skbpool.v1.LimitsR\x06limits\x12\x1a\n" +
-	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"\xe4\x02\n" +
+	"\bfeatures\x18\x05 \x03(\tR\bfeatures\"\xa4\x04\n" +
 	"\x06Limits\x12*\n" +
 	"\x11max_message_bytes\x18\x01 \x01(\x04R\x0fmaxMessageBytes\x12&\n" +
 	"\x0fmax_frame_bytes\x18\x02 \x01(\rR\rmaxFrameBytes\x12\x1f\n" +
@@ -906,7 +942,12 @@ const file_skbpool_v1_server_proto_rawDesc = "" +
 	"\tmax_pools\x18\x06 \x01(\rR\bmaxPools\x12\x1b\n" +
 	"\tmax_quota\x18\a \x01(\rR\bmaxQuota\x12#\n" +
 	"\rdefault_quota\x18\b \x01(\rR\fdefaultQuota\x12,\n" +
-	"\x12max_ingest_streams\x18\t \x01(\rR\x10maxIngestStreams\"\x16\n" +
+	"\x12max_ingest_streams\x18\t \x01(\rR\x10maxIngestStreams\x12&\n" +
+	"\x0fmax_quota_bytes\x18\f \x01(\x04R\rmaxQuotaBytes\x12$\n" +
+	"\x0emax_copy_bytes\x18\r \x01(\x04R\fmaxCopyBytes\x128\n" +
+	"\n" +
+	"max_linger\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\tmaxLinger\x126\n" +
+	"\tmax_block\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\bmaxBlock\"\x16\n" +
 	"\x14GetStatisticsRequest\"\xc9\x02\n" +
 	"\x15GetStatisticsResponse\x120\n" +
 	"\x05pools\x18\x01 \x03(\v2\x1a.skbpool.v1.PoolStatisticsR\x05pools\x12,\n" +
@@ -990,33 +1031,35 @@ var file_skbpool_v1_server_proto_goTypes = []any{
 	(*Holder)(nil),                // 8: skbpool.v1.Holder
 	(*DriverStatistics)(nil),      // 9: skbpool.v1.DriverStatistics
 	(*ConsumerStatistics)(nil),    // 10: skbpool.v1.ConsumerStatistics
-	(*PoolStatistics)(nil),        // 11: skbpool.v1.PoolStatistics
-	(*DropCount)(nil),             // 12: skbpool.v1.DropCount
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(*durationpb.Duration)(nil),   // 11: google.protobuf.Duration
+	(*PoolStatistics)(nil),        // 12: skbpool.v1.PoolStatistics
+	(*DropCount)(nil),             // 13: skbpool.v1.DropCount
 }
 var file_skbpool_v1_server_proto_depIdxs = []int32{
 	4,  // 0: skbpool.v1.GetServerInfoResponse.limits:type_name -> skbpool.v1.Limits
-	11, // 1: skbpool.v1.GetStatisticsResponse.pools:type_name -> skbpool.v1.PoolStatistics
-	8,  // 2: skbpool.v1.GetStatisticsResponse.holders:type_name -> skbpool.v1.Holder
-	9,  // 3: skbpool.v1.GetStatisticsResponse.drivers:type_name -> skbpool.v1.DriverStatistics
-	10, // 4: skbpool.v1.GetStatisticsResponse.consumers:type_name -> skbpool.v1.ConsumerStatistics
-	12, // 5: skbpool.v1.GetStatisticsResponse.drops:type_name -> skbpool.v1.DropCount
-	7,  // 6: skbpool.v1.GetStatisticsResponse.copies:type_name -> skbpool.v1.CopyCount
-	0,  // 7: skbpool.v1.CopyCount.stage:type_name -> skbpool.v1.CopyStage
-	1,  // 8: skbpool.v1.Holder.kind:type_name -> skbpool.v1.HolderKind
-	13, // 9: skbpool.v1.Holder.oldest_at_least:type_name -> google.protobuf.Duration
-	13, // 10: skbpool.v1.Holder.oldest_at_most:type_name -> google.protobuf.Duration
-	12, // 11: skbpool.v1.DriverStatistics.drops:type_name -> skbpool.v1.DropCount
-	12, // 12: skbpool.v1.ConsumerStatistics.drops:type_name -> skbpool.v1.DropCount
-	2,  // 13: skbpool.v1.ServerService.GetServerInfo:input_type -> skbpool.v1.GetServerInfoRequest
-	5,  // 14: skbpool.v1.ServerService.GetStatistics:input_type -> skbpool.v1.GetStatisticsRequest
-	3,  // 15: skbpool.v1.ServerService.GetServerInfo:output_type -> skbpool.v1.GetServerInfoResponse
-	6,  // 16: skbpool.v1.ServerService.GetStatistics:output_type -> skbpool.v1.GetStatisticsResponse
-	15, // [15:17] is the sub-list for method output_type
-	13, // [13:15] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	11, // 1: skbpool.v1.Limits.max_linger:type_name -> google.protobuf.Duration
+	11, // 2: skbpool.v1.Limits.max_block:type_name -> google.protobuf.Duration
+	12, // 3: skbpool.v1.GetStatisticsResponse.pools:type_name -> skbpool.v1.PoolStatistics
+	8,  // 4: skbpool.v1.GetStatisticsResponse.holders:type_name -> skbpool.v1.Holder
+	9,  // 5: skbpool.v1.GetStatisticsResponse.drivers:type_name -> skbpool.v1.DriverStatistics
+	10, // 6: skbpool.v1.GetStatisticsResponse.consumers:type_name -> skbpool.v1.ConsumerStatistics
+	13, // 7: skbpool.v1.GetStatisticsResponse.drops:type_name -> skbpool.v1.DropCount
+	7,  // 8: skbpool.v1.GetStatisticsResponse.copies:type_name -> skbpool.v1.CopyCount
+	0,  // 9: skbpool.v1.CopyCount.stage:type_name -> skbpool.v1.CopyStage
+	1,  // 10: skbpool.v1.Holder.kind:type_name -> skbpool.v1.HolderKind
+	11, // 11: skbpool.v1.Holder.oldest_at_least:type_name -> google.protobuf.Duration
+	11, // 12: skbpool.v1.Holder.oldest_at_most:type_name -> google.protobuf.Duration
+	13, // 13: skbpool.v1.DriverStatistics.drops:type_name -> skbpool.v1.DropCount
+	13, // 14: skbpool.v1.ConsumerStatistics.drops:type_name -> skbpool.v1.DropCount
+	2,  // 15: skbpool.v1.ServerService.GetServerInfo:input_type -> skbpool.v1.GetServerInfoRequest
+	5,  // 16: skbpool.v1.ServerService.GetStatistics:input_type -> skbpool.v1.GetStatisticsRequest
+	3,  // 17: skbpool.v1.ServerService.GetServerInfo:output_type -> skbpool.v1.GetServerInfoResponse
+	6,  // 18: skbpool.v1.ServerService.GetStatistics:output_type -> skbpool.v1.GetStatisticsResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_skbpool_v1_server_proto_init() }

@@ -53,6 +53,16 @@ const (
 	PoolEventKind_POOL_EVENT_KIND_ORPHANED PoolEventKind = 9
 	// A pool was closed and its last buffer is home: its name and its memory are free again.
 	PoolEventKind_POOL_EVENT_KIND_GONE PoolEventKind = 10
+	// A driver was attached by DriverService.
+	PoolEventKind_POOL_EVENT_KIND_DRIVER_ATTACHED PoolEventKind = 11
+	// Its line is down since the number of frames, the time or the end of the capture was reached.
+	PoolEventKind_POOL_EVENT_KIND_DRIVER_FINISHED PoolEventKind = 12
+	// Its line is down for another reason, which ListDrivers tells.
+	PoolEventKind_POOL_EVENT_KIND_DRIVER_FAILED PoolEventKind = 13
+	// It was detached.
+	PoolEventKind_POOL_EVENT_KIND_DRIVER_DETACHED PoolEventKind = 14
+	// Views of its frames were out when it was detached, and the last one is home.
+	PoolEventKind_POOL_EVENT_KIND_DRIVER_DRAINED PoolEventKind = 15
 )
 
 // Enum value maps for PoolEventKind.
@@ -69,6 +79,11 @@ var (
 		8:  "POOL_EVENT_KIND_LEAK_SUSPECT",
 		9:  "POOL_EVENT_KIND_ORPHANED",
 		10: "POOL_EVENT_KIND_GONE",
+		11: "POOL_EVENT_KIND_DRIVER_ATTACHED",
+		12: "POOL_EVENT_KIND_DRIVER_FINISHED",
+		13: "POOL_EVENT_KIND_DRIVER_FAILED",
+		14: "POOL_EVENT_KIND_DRIVER_DETACHED",
+		15: "POOL_EVENT_KIND_DRIVER_DRAINED",
 	}
 	PoolEventKind_value = map[string]int32{
 		"POOL_EVENT_KIND_UNSPECIFIED":     0,
@@ -82,6 +97,11 @@ var (
 		"POOL_EVENT_KIND_LEAK_SUSPECT":    8,
 		"POOL_EVENT_KIND_ORPHANED":        9,
 		"POOL_EVENT_KIND_GONE":            10,
+		"POOL_EVENT_KIND_DRIVER_ATTACHED": 11,
+		"POOL_EVENT_KIND_DRIVER_FINISHED": 12,
+		"POOL_EVENT_KIND_DRIVER_FAILED":   13,
+		"POOL_EVENT_KIND_DRIVER_DETACHED": 14,
+		"POOL_EVENT_KIND_DRIVER_DRAINED":  15,
 	}
 )
 
@@ -216,7 +236,7 @@ type PoolEvent struct {
 	// Buffers of the pool that were handed out, or held by views, when it was noticed.
 	InFlight uint32 `protobuf:"varint,4,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
 	// Who it is about, as it stood when it was noticed; set for QUOTA_ and LEAK_SUSPECT, unless of a consumer
-	// that had left by then, of which it has name and kind only.
+	// that had left by then, of which it has name and kind only; so it has of a DRIVER_.
 	Holder        *Holder `protobuf:"bytes,5,opt,name=holder,proto3" json:"holder,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -302,7 +322,7 @@ const file_skbpool_v1_watch_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\x0e2\x19.skbpool.v1.PoolEventKindR\x04kind\x12\x12\n" +
 	"\x04pool\x18\x03 \x01(\tR\x04pool\x12\x1b\n" +
 	"\tin_flight\x18\x04 \x01(\rR\binFlight\x12*\n" +
-	"\x06holder\x18\x05 \x01(\v2\x12.skbpool.v1.HolderR\x06holder*\xf6\x02\n" +
+	"\x06holder\x18\x05 \x01(\v2\x12.skbpool.v1.HolderR\x06holder*\xac\x04\n" +
 	"\rPoolEventKind\x12\x1f\n" +
 	"\x1bPOOL_EVENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17POOL_EVENT_KIND_CREATED\x10\x01\x12!\n" +
@@ -315,7 +335,12 @@ const file_skbpool_v1_watch_proto_rawDesc = "" +
 	"\x1cPOOL_EVENT_KIND_LEAK_SUSPECT\x10\b\x12\x1c\n" +
 	"\x18POOL_EVENT_KIND_ORPHANED\x10\t\x12\x18\n" +
 	"\x14POOL_EVENT_KIND_GONE\x10\n" +
-	"2]\n" +
+	"\x12#\n" +
+	"\x1fPOOL_EVENT_KIND_DRIVER_ATTACHED\x10\v\x12#\n" +
+	"\x1fPOOL_EVENT_KIND_DRIVER_FINISHED\x10\f\x12!\n" +
+	"\x1dPOOL_EVENT_KIND_DRIVER_FAILED\x10\r\x12#\n" +
+	"\x1fPOOL_EVENT_KIND_DRIVER_DETACHED\x10\x0e\x12\"\n" +
+	"\x1ePOOL_EVENT_KIND_DRIVER_DRAINED\x10\x0f2]\n" +
 	"\fWatchService\x12M\n" +
 	"\n" +
 	"WatchPools\x12\x1d.skbpool.v1.WatchPoolsRequest\x1a\x1e.skbpool.v1.WatchPoolsResponse0\x01B%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3"

@@ -215,7 +215,7 @@ class Daemon:
         for settings, listener, door in zip(
             wanted, self.listeners, self.doors, strict=bool(wanted)
         ):
-            door.rules = Rules.of(settings, self.settings.roles)
+            door.renew(Rules.of(settings, self.settings.roles))
             if listener.certificates is not None and settings.tls is not None:
                 listener.certificates.move(settings.tls.files)
                 listener.certificates.refresh()

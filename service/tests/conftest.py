@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Authority
 from daemon_support import Stubs
 from skbpool_service.config import load_settings, merge
 from skbpool_service.daemon import Daemon
@@ -52,3 +53,9 @@ def stubs(daemon: Daemon) -> Iterator[Stubs]:
     """Connect to that daemon."""
     with Stubs(daemon.addresses[0]) as stubs:
         yield stubs
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Make an authority whose certificates are in the test's own folder."""
+    return Authority(tmp_path)

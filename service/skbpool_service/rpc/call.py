@@ -297,10 +297,12 @@ def streaming(
     gate: Gate,
     threads: ThreadPoolExecutor,
     reaper: Executor,
+    opened: Callable[[Stream], None],
 ) -> Handler:
     """Return the handler of a method that streams responses.
 
-    `serve` gets the open stream and may return while it is open. What it raises ends the call.
+    `opened` and then `serve` get the open stream; the handler may return while it is open. What it
+    raises ends the call.
     Without `laggards` a client may take its time for its first request.
     """
 
@@ -313,6 +315,7 @@ def streaming(
             _abort(context, refusal)
         stream = Stream(call, context, send, reaper)
         stream.on_end(gate.leave)
+        opened(stream)
         watched = laggards.watch(requests, context) if laggards else requests
         stream.serve(lambda: serve(stream, watched))
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import structlog
 
 from skbpool_service.config import ListenerSettings, Role
 from skbpool_service.refusal import Refusal
 from skbpool_service.rpc.call import Handler, refuse, refusing
 from skbpool_service.rpc.roles import Need, need_of, told
 from skbpool_service.rpc.table import UNKNOWN, MethodTable
+
+log = structlog.get_logger()
 
 MAX_NAMES = 4
 """Names of a certificate that a refusal tells."""
@@ -56,8 +59,21 @@ class Door(grpc.GenericRpcHandler):
     def __init__(self, table: MethodTable, listener: str, rules: Rules):
         self._table = table
         self._listener = listener
-        self.rules = rules
-        """May be set at any time; holds for calls that come in after."""
+        self._rules = rules
+        # What the calls that stream need, while they are open.
+        self._open: dict[grpc.ServicerContext, Need] = {}
+
+    def renew(self, rules: Rules) -> None:
+        """Go by other rules from now on; end the streams of those who may no longer have them."""
+        self._rules = rules
+        ended = 0
+        for context, need in list(self._open.items()):
+            refusal = self._check(need, context)
+            if refusal is not None:
+                self._table.streams.end(context, refusal)
+                ended += 1
+        if ended:
+            log.info("streams ended whose role is gone", listener=self._listener, streams=ended)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
         """Return the handler of a call that came in. Runs on grpcio's own thread."""
@@ -65,21 +81,24 @@ class Door(grpc.GenericRpcHandler):
         need = need_of(method)
         if not need or method == UNKNOWN:
             return handler
-        rules = self.rules
-        if rules.asks_certificates:
+        rules = self._rules
+        if not rules.asks_certificates and not need & rules.granted:
+            return refusing(method, self._refusal(need, rules.granted), self._table.recorder)
+        if rules.asks_certificates or handler.response_streaming:
             return self._asking(method, need, handler)
-        if need & rules.granted:
-            return handler
-        return refusing(method, self._refusal(need, rules.granted), self._table.recorder)
+        return handler
 
     def _asking(self, method: str, need: Need, handler: Handler) -> Handler:
-        """Return the handler of a call whose client is known once it runs."""
+        """Return the handler of a call whose client is known once it runs, or that stays open."""
         streams = handler.response_streaming
         inner: Any = handler.stream_stream if streams else handler.stream_unary
 
         def behaviour(
             requests: Iterator[bytes], context: grpc.ServicerContext, *send: object
         ) -> Any:
+            # Before the rules are looked at: who changes them looks at the calls afterwards.
+            if streams:
+                self._watch(need, context)
             refusal = self._check(need, context)
             if refusal is not None:
                 refuse(method, context, refusal, self._table.recorder)
@@ -91,8 +110,20 @@ class Door(grpc.GenericRpcHandler):
             return grpc.stream_stream_rpc_method_handler(behaviour)
         return grpc.stream_unary_rpc_method_handler(behaviour)
 
+    def _watch(self, need: Need, context: grpc.ServicerContext) -> None:
+        """Know what an open call needs until it is over."""
+
+        def forget() -> None:
+            self._open.pop(context, None)
+
+        self._open[context] = need
+        if not context.add_callback(forget):
+            forget()
+
     def _check(self, need: Need, context: grpc.ServicerContext) -> Refusal | None:
-        rules = self.rules
+        rules = self._rules
+        if not rules.asks_certificates:
+            return None if need & rules.granted else self._refusal(need, rules.granted)
         # The alternative names of a certificate, and its common name only if it has none; a
         # certificate without either has an empty one.
         found = context.peer_identities() or ()

@@ -19,6 +19,7 @@ from skbpool_service.rpc.call import (
     waiting_unary,
 )
 from skbpool_service.rpc.laggards import Laggards
+from skbpool_service.rpc.open_streams import OpenStreams
 
 UNKNOWN = "unknown"
 """What calls of methods that there are not are counted as."""
@@ -37,6 +38,7 @@ class MethodTable(grpc.GenericRpcHandler):
         max_message_bytes: int,
     ):
         self.recorder = recorder
+        self.streams = OpenStreams()
         self._laggards = laggards
         self._stream_laggards = stream_laggards
         self._threads = threads
@@ -90,7 +92,14 @@ class MethodTable(grpc.GenericRpcHandler):
         laggards = None if may_idle else self._stream_laggards
         method = f"{service}/{name}"
         handler = streaming(
-            method, serve, self.recorder, laggards, gate, self._threads, self._reaper
+            method,
+            serve,
+            self.recorder,
+            laggards,
+            gate,
+            self._threads,
+            self._reaper,
+            self.streams.add,
         )
         self._handlers[f"/{method}"] = (method, handler)
 

@@ -28,11 +28,6 @@ CHECK = "/grpc.health.v1.Health/Check"
 _Code = grpc.StatusCode
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
 def connect(address: str, tls: Tls | None = None) -> grpc.Channel:
     return open_channel(parse_address(address), tls, [("grpc.use_local_subchannel_pool", 1)])
 

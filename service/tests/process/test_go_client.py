@@ -64,8 +64,9 @@ def roomy(program: Path, address: str) -> Iterator[Served]:
 
 @pytest.fixture
 def small(program: Path, tmp_path: Path) -> Iterator[Served]:
-    flags = ("--buffers", str(BUFFERS), "--set", "limits.default_quota=64")
-    yield from serve(program, f"unix:{tmp_path}/daemon.sock", *flags)
+    limits = ("default_quota=64", f"max_message_bytes={1 << 20}")
+    flags = [word for limit in limits for word in ("--set", f"limits.{limit}")]
+    yield from serve(program, f"unix:{tmp_path}/daemon.sock", "--buffers", str(BUFFERS), *flags)
 
 
 def made(number: int) -> list[Captured]:

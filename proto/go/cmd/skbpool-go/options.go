@@ -70,7 +70,7 @@ func (o *options) parse(arguments []string, check func() string) error {
 	return nil
 }
 
-// connect returns a connection to the daemon, and what that allows.
+// connect returns a connection to the daemon, and what both sides allow.
 func (o *options) connect(ctx context.Context) (*grpc.ClientConn, *skbpoolv1.Limits, error) {
 	files := o.tls
 	if strings.HasPrefix(o.server, "unix:") && !o.named("tls-ca", "tls-certificate", "tls-private-key") {
@@ -88,7 +88,13 @@ func (o *options) connect(ctx context.Context) (*grpc.ClientConn, *skbpoolv1.Lim
 		conn.Close()
 		return nil, nil, err
 	}
-	return conn, info.GetLimits(), nil
+	limits := info.GetLimits()
+	if limits == nil {
+		conn.Close()
+		return nil, nil, fmt.Errorf("%s told no limits: it is no daemon of skbpool", o.server)
+	}
+	limits.MaxMessageBytes = min(limits.GetMaxMessageBytes(), dial.ReceiveLimit)
+	return conn, limits, nil
 }
 
 // named tells whether one of the flags was given.

@@ -38,14 +38,18 @@ func runSubscribe(ctx context.Context, arguments []string, out, messages io.Writ
 	if err != nil {
 		return err
 	}
-	conn, _, err := o.connect(ctx)
+	conn, limits, err := o.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	streaming, opened, cancel := o.opening(ctx)
 	defer cancel()
-	request := &skbpoolv1.SubscribeRequest{Name: *name, Quota: uint32(*quota)}
+	request := &skbpoolv1.SubscribeRequest{
+		Name:          *name,
+		Quota:         uint32(*quota),
+		MaxBatchBytes: limits.GetMaxMessageBytes(),
+	}
 	stream, err := skbpoolv1.NewFrameServiceClient(conn).Subscribe(streaming, request)
 	if err == nil {
 		// The daemon's headers say that it is attached: it misses no frame from now on unawares.

@@ -21,9 +21,8 @@ import (
 // tlsScheme is what an address of a port that speaks TLS begins with.
 const tlsScheme = "grpcs://"
 
-// receiveLimit is the largest message that is taken, in bytes. What a daemon sends is at most its
-// max_message_bytes.
-const receiveLimit = 64 << 20
+// ReceiveLimit is the largest message that is taken, in bytes. A daemon's max_message_bytes may be more.
+const ReceiveLimit = 64 << 20
 
 // TLS names PEM files. The zero value trusts the system's authorities and shows no certificate.
 type TLS struct {
@@ -79,7 +78,7 @@ func Open(address Address, files TLS) (*grpc.ClientConn, error) {
 	return grpc.NewClient(
 		address.target,
 		grpc.WithTransportCredentials(transport),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(receiveLimit)),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(ReceiveLimit)),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // frames are not sent twice
 		// A daemon that is stopped or cut off is noticed.

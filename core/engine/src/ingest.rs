@@ -199,6 +199,7 @@ impl Ingest {
         let progress = self.progress();
         let (accepted, unclaimed, duplicates, dropped) = progress.counts();
         let dropped: Vec<DropCount> = dropped.iter().map(to_wire).collect();
+        let missed: Vec<DropCount> = self.landing.missed().iter().map(|it| to_wire(&it)).collect();
         IngestResponse {
             acked_through: self.acked_through,
             accepted,
@@ -206,6 +207,7 @@ impl Ingest {
             credit: self.config.credit_bytes,
             unclaimed,
             duplicates,
+            missed: &missed,
         }
         .to_vec()
     }

@@ -1,6 +1,6 @@
 //! Frames of a message landing in pool buffers: copied once, many frames to a buffer (S3).
 
-use skbpool_deliver::DriverPort;
+use skbpool_deliver::{Delivered, DriverPort, Drops};
 use skbpool_pool::{
     AllocError, Buffer, CopyStage, DropReason, Fill, LocalCache, Pool, Skb, SkbBatch, clock,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Landing {
     small: Option<LocalCache>,
     /// Frames and bytes of the message being landed that found no buffer.
     lost: (u64, u64),
+    /// What consumers missed of all messages.
+    missed: Drops,
     /// Buffers of the chain being built; empty in between.
     chain: Vec<Buffer>,
 }
@@ -64,6 +66,7 @@ impl Landing {
             buffer_bytes: pool.buffer_bytes(),
             small: None,
             lost: (0, 0),
+            missed: Drops::default(),
             chain: Vec::new(),
         }
     }
@@ -278,7 +281,24 @@ impl Landing {
     #[inline]
     pub(crate) fn deliver(&mut self) {
         self.buffers = 0;
-        self.port.deliver(&mut self.batch, &mut self.cache);
+        let delivered = self.port.deliver(&mut self.batch, &mut self.cache);
+        if delivered.missed != 0 || delivered.evicted != 0 {
+            self.note_missed(&delivered);
+        }
+    }
+
+    #[cold]
+    fn note_missed(&mut self, delivered: &Delivered) {
+        // What was dropped because the hub is closed was nobody's: the driver's own figures have it.
+        if delivered.missed != 0 {
+            self.missed.add_all(&delivered.drops);
+        }
+        self.missed.add(DropReason::Evicted, delivered.evicted, delivered.evicted_bytes);
+    }
+
+    /// What consumers missed of all that was landed, each consumer's frames by themselves.
+    pub(crate) fn missed(&self) -> &Drops {
+        &self.missed
     }
 }
 

@@ -52,7 +52,9 @@ class Acknowledgement:
     unclaimed: int = 0
     """Frames of those that no consumer wanted, which is no drop."""
     dropped: Drops = field(default_factory=dict)
-    """Frames that did not reach a buffer or a consumer, by reason."""
+    """Frames that did not reach a buffer, by reason."""
+    missed: Drops = field(default_factory=dict)
+    """Frames that consumers missed by their policies, by reason; each consumer's for itself."""
 
 
 def ingest(
@@ -76,6 +78,7 @@ def ingest(
                 response.accepted,
                 response.unclaimed,
                 drops_of(response.dropped),
+                drops_of(response.missed),
             )
     finally:
         flow.close()

@@ -118,6 +118,7 @@ class IngestResponse(_message.Message):
     UNCLAIMED_FIELD_NUMBER: _builtins.int
     RESUMPTION_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
+    MISSED_FIELD_NUMBER: _builtins.int
     acked_through: _builtins.int
     """Sequence of the last batch handled; all before it are handled as well. 0 before the first."""
     accepted: _builtins.int
@@ -132,12 +133,19 @@ class IngestResponse(_message.Message):
     """Batches that were skipped because they had been handled before; only of a stream with a stream_id."""
     @_builtins.property
     def dropped(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
-        """Frames that did not reach a buffer or a consumer, by reason."""
+        """Frames that did not reach a buffer, by reason; after the hub was closed also those that did."""
 
     @_builtins.property
     def resumption(self) -> Global___IngestResumption:
         """What the server knew of the stream. In one response, after the first request of a stream with a
         stream_id was read and before any of its batches is acknowledged; unset in others.
+        """
+
+    @_builtins.property
+    def missed(self) -> _containers.RepeatedCompositeFieldContainer[_drop_reason_pb2.DropCount]:
+        """Frames that landed in a buffer and that consumers missed by their policies since the stream was
+        opened or resumed, by reason; of each consumer its own, so that a frame which two missed counts
+        twice. Credit does not slow a client for them: it may send more slowly by itself.
         """
 
     def __init__(
@@ -150,10 +158,11 @@ class IngestResponse(_message.Message):
         unclaimed: _builtins.int = ...,
         resumption: Global___IngestResumption | None = ...,
         duplicates: _builtins.int = ...,
+        missed: _abc.Iterable[_drop_reason_pb2.DropCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resumption", b"resumption"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "acked_through", b"acked_through", "credit", b"credit", "dropped", b"dropped", "duplicates", b"duplicates", "resumption", b"resumption", "unclaimed", b"unclaimed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "acked_through", b"acked_through", "credit", b"credit", "dropped", b"dropped", "duplicates", b"duplicates", "missed", b"missed", "resumption", b"resumption", "unclaimed", b"unclaimed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

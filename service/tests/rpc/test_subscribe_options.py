@@ -221,3 +221,34 @@ def test_the_memory_of_copies_is_limited_together(start) -> None:
     # What was refused holds nothing of what is limited.
     again = eventually(partial(opened, stubs, policy=COPY_OUT, copy_bytes=8 * MIB))
     again.cancel()
+
+
+def test_a_driver_is_told_what_a_policy_drops(stubs: Stubs) -> None:
+    slow = [
+        subscribe(stubs, quota=4, policy=policy)
+        for policy in (
+            frame_pb2.SUBSCRIBE_POLICY_DROP_NEWEST,
+            frame_pb2.SUBSCRIBE_POLICY_DROP_OLDEST,
+        )
+    ]
+    driver = Driver(stubs)
+    answer = driver.send(request(numbered(200), 1))
+    assert (answer.accepted, len(answer.dropped)) == (200, 0)
+    told = sum(drop.frames for drop in answer.missed)
+    answer = driver.send(request([], 2))
+    assert sum(drop.frames for drop in answer.missed) == told
+    # As many as the subscribers are told.
+    missed = got = 0
+    for tap in slow:
+        left = 200
+        while left:
+            response = next(tap)
+            here = sum(drop.frames for drop in response.missed)
+            missed += here
+            got += len(response.batch.length)
+            left -= here + len(response.batch.length)
+    assert (told, got + missed) == (missed, 400)
+    assert missed > 0
+    driver.finish()
+    for tap in slow:
+        tap.cancel()

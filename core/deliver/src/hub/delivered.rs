@@ -16,6 +16,8 @@ pub struct Delivered {
     /// Views that this driver had published before, and that were taken out of rings again to make
     /// place: their consumers miss them, too.
     pub evicted: u64,
+    /// Bytes of those.
+    pub evicted_bytes: u64,
     /// Frames that no consumer was there for.
     pub unclaimed: u64,
     /// Why views were missed; after the hub was closed, the frames that were dropped.

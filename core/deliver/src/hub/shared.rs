@@ -106,6 +106,7 @@ impl LinkCounters {
         let (frames, bytes) = sizes(evicted.as_slice());
         self.count_drop(DropReason::Evicted, frames, bytes);
         delivered.evicted += frames;
+        delivered.evicted_bytes += bytes;
         evicted.release(cache);
     }
 }

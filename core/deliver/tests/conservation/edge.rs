@@ -200,8 +200,10 @@ impl Edge {
         let (missed, next) = match self.policy {
             Policy::DropOldest => {
                 let (fit, evicted) = self.evict(driver, &frames);
-                told.evicted += evicted.len() as u64;
-                self.figures.drop(DropReason::Evicted, sizes(&evicted));
+                let (count, bytes) = sizes(&evicted);
+                told.evicted += count;
+                told.evicted_bytes += bytes;
+                self.figures.drop(DropReason::Evicted, (count, bytes));
                 let (missed, newest) = frames.split_at(frames.len() - fit);
                 newest.iter().for_each(|frame| self.queue(driver, *frame, false, told));
                 (missed, missed.last().copied())

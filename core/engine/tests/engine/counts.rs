@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use skbpool_deliver::{ConsumerConfig, DriverConfig};
+use skbpool_deliver::{ConsumerConfig, DriverConfig, Policy};
 use skbpool_engine::{Ingest, IngestConfig, LeasePort};
 use skbpool_pool::{DropCount, DropReason, HolderKind, SkbBatch};
 
@@ -207,4 +207,27 @@ fn leased_skbs_are_told_their_own_drops_while_another_driver_drops() {
     assert_eq!(dropped(&stats.dropped, DropReason::Quota), together);
     drop((port, other, reader, cache));
     assert_all_home(&pool);
+}
+
+#[test]
+fn a_driver_is_told_what_consumers_missed() {
+    let (_, hub) = hub(2048);
+    let settings = |policy| ConsumerConfig { policy, ..ConsumerConfig::with_quota(10) };
+    let newest = hub.attach_consumer("newest", settings(Policy::DropNewest)).unwrap();
+    let oldest = hub.attach_consumer("oldest", settings(Policy::DropOldest)).unwrap();
+    let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
+    let mut answer = Vec::new();
+    for _ in 0..3 {
+        answer = ingest.submit(&message(&numbered(&[60; 10]))).unwrap();
+    }
+    // Twenty of 60 bytes each missed: missed { reason: QUOTA }, missed { reason: EVICTED }.
+    let told = [
+        0x42, 7, 0x08, 4, 0x10, 20, 0x18, 0xb0, 0x09, 0x42, 7, 0x08, 10, 0x10, 20, 0x18, 0xb0, 0x09,
+    ];
+    assert!(answer.ends_with(&told), "{answer:x?}");
+    assert_eq!(ingest.stats().dropped, [], "the driver itself dropped nothing");
+    hub.close();
+    let after = ingest.submit(&message(&numbered(&[60; 10]))).unwrap();
+    assert!(after.ends_with(&told), "nobody was there for them");
+    drop((newest, oldest));
 }

@@ -51,17 +51,21 @@ pub struct IngestResponse<'m> {
     pub unclaimed: u64,
     /// Batches skipped, because they had been handled before.
     pub duplicates: u64,
+    /// Frames that consumers missed, each consumer's by themselves, by reason.
+    pub missed: &'m [DropCount],
 }
 
 impl IngestResponse<'_> {
     /// Bytes of the message.
     pub fn encoded_len(&self) -> usize {
+        let counts = |of: &[DropCount]| of.iter().map(DropCount::embedded_len).sum::<usize>();
         size::scalar(self.acked_through)
             + size::scalar(self.accepted)
-            + self.dropped.iter().map(DropCount::embedded_len).sum::<usize>()
+            + counts(self.dropped)
             + size::scalar(self.credit)
             + size::scalar(self.unclaimed)
             + size::scalar(self.duplicates)
+            + counts(self.missed)
     }
 
     /// Writes the message.
@@ -85,6 +89,7 @@ impl IngestResponse<'_> {
         output.put_scalar(4, self.credit);
         output.put_scalar(5, self.unclaimed);
         output.put_scalar(7, self.duplicates);
+        self.missed.iter().for_each(|count| count.put(&mut output, 8));
         debug_assert!(output.is_full());
         Ok(())
     }

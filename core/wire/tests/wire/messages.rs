@@ -65,6 +65,8 @@ pub struct IngestResponse {
     pub unclaimed: u64,
     #[prost(uint64, tag = "7")]
     pub duplicates: u64,
+    #[prost(message, repeated, tag = "8")]
+    pub missed: Vec<DropCount>,
 }
 
 impl From<skbpool_wire::DropCount> for DropCount {

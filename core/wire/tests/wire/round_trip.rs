@@ -149,13 +149,16 @@ proptest! {
     fn ingest_responses(
         acked_through: u64, accepted: u64, credit: u64, unclaimed: u64, duplicates: u64,
         dropped in prop::collection::vec(drop_count(), 0..10),
+        missed in prop::collection::vec(drop_count(), 0..10),
     ) {
         let response = IngestResponse {
             acked_through, accepted, dropped: &dropped, credit, unclaimed, duplicates,
+            missed: &missed,
         };
         let expected = messages::IngestResponse {
             acked_through, accepted, credit, unclaimed, duplicates,
             dropped: dropped.iter().copied().map(Into::into).collect(),
+            missed: missed.iter().copied().map(Into::into).collect(),
         };
         prop_assert_eq!(response.to_vec(), expected.encode_to_vec());
     }

@@ -163,7 +163,7 @@ type IngestResponse struct {
 	AckedThrough uint64 `protobuf:"varint,1,opt,name=acked_through,json=ackedThrough,proto3" json:"acked_through,omitempty"`
 	// Frames that landed in a buffer.
 	Accepted uint64 `protobuf:"varint,2,opt,name=accepted,proto3" json:"accepted,omitempty"`
-	// Frames that did not reach a buffer or a consumer, by reason.
+	// Frames that did not reach a buffer, by reason; after the hub was closed also those that did.
 	Dropped []*DropCount `protobuf:"bytes,3,rep,name=dropped,proto3" json:"dropped,omitempty"`
 	// Bytes of FrameBatch.frames that the client may send beyond acked_through before it waits for
 	// the next response. A single batch may always be sent when none is unacknowledged.
@@ -174,7 +174,11 @@ type IngestResponse struct {
 	// stream_id was read and before any of its batches is acknowledged; unset in others.
 	Resumption *IngestResumption `protobuf:"bytes,6,opt,name=resumption,proto3" json:"resumption,omitempty"`
 	// Batches that were skipped because they had been handled before; only of a stream with a stream_id.
-	Duplicates    uint64 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	Duplicates uint64 `protobuf:"varint,7,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
+	// Frames that landed in a buffer and that consumers missed by their policies since the stream was
+	// opened or resumed, by reason; of each consumer its own, so that a frame which two missed counts
+	// twice. Credit does not slow a client for them: it may send more slowly by itself.
+	Missed        []*DropCount `protobuf:"bytes,8,rep,name=missed,proto3" json:"missed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -256,6 +260,13 @@ func (x *IngestResponse) GetDuplicates() uint64 {
 		return x.Duplicates
 	}
 	return 0
+}
+
+func (x *IngestResponse) GetMissed() []*DropCount {
+	if x != nil {
+		return x.Missed
+	}
+	return nil
 }
 
 // How a stream with a stream_id goes on.
@@ -521,7 +532,7 @@ const file_skbpool_v1_frame_proto_rawDesc = "" +
 	"\rIngestRequest\x12,\n" +
 	"\x05batch\x18\x01 \x01(\v2\x16.skbpool.v1.FrameBatchR\x05batch\x12\x16\n" +
 	"\x06driver\x18\x02 \x01(\tR\x06driver\x12\x1b\n" +
-	"\tstream_id\x18\x03 \x01(\fR\bstreamId\"\x96\x02\n" +
+	"\tstream_id\x18\x03 \x01(\fR\bstreamId\"\xc5\x02\n" +
 	"\x0eIngestResponse\x12#\n" +
 	"\racked_through\x18\x01 \x01(\x04R\fackedThrough\x12\x1a\n" +
 	"\baccepted\x18\x02 \x01(\x04R\baccepted\x12/\n" +
@@ -533,7 +544,8 @@ const file_skbpool_v1_frame_proto_rawDesc = "" +
 	"resumption\x12\x1e\n" +
 	"\n" +
 	"duplicates\x18\a \x01(\x04R\n" +
-	"duplicates\"I\n" +
+	"duplicates\x12-\n" +
+	"\x06missed\x18\b \x03(\v2\x15.skbpool.v1.DropCountR\x06missed\"I\n" +
 	"\x10IngestResumption\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\fR\n" +
@@ -594,20 +606,21 @@ var file_skbpool_v1_frame_proto_depIdxs = []int32{
 	6,  // 0: skbpool.v1.IngestRequest.batch:type_name -> skbpool.v1.FrameBatch
 	7,  // 1: skbpool.v1.IngestResponse.dropped:type_name -> skbpool.v1.DropCount
 	3,  // 2: skbpool.v1.IngestResponse.resumption:type_name -> skbpool.v1.IngestResumption
-	0,  // 3: skbpool.v1.SubscribeRequest.policy:type_name -> skbpool.v1.SubscribePolicy
-	8,  // 4: skbpool.v1.SubscribeRequest.block_at_most:type_name -> google.protobuf.Duration
-	8,  // 5: skbpool.v1.SubscribeRequest.linger:type_name -> google.protobuf.Duration
-	6,  // 6: skbpool.v1.SubscribeResponse.batch:type_name -> skbpool.v1.FrameBatch
-	7,  // 7: skbpool.v1.SubscribeResponse.missed:type_name -> skbpool.v1.DropCount
-	1,  // 8: skbpool.v1.FrameService.Ingest:input_type -> skbpool.v1.IngestRequest
-	4,  // 9: skbpool.v1.FrameService.Subscribe:input_type -> skbpool.v1.SubscribeRequest
-	2,  // 10: skbpool.v1.FrameService.Ingest:output_type -> skbpool.v1.IngestResponse
-	5,  // 11: skbpool.v1.FrameService.Subscribe:output_type -> skbpool.v1.SubscribeResponse
-	10, // [10:12] is the sub-list for method output_type
-	8,  // [8:10] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	7,  // 3: skbpool.v1.IngestResponse.missed:type_name -> skbpool.v1.DropCount
+	0,  // 4: skbpool.v1.SubscribeRequest.policy:type_name -> skbpool.v1.SubscribePolicy
+	8,  // 5: skbpool.v1.SubscribeRequest.block_at_most:type_name -> google.protobuf.Duration
+	8,  // 6: skbpool.v1.SubscribeRequest.linger:type_name -> google.protobuf.Duration
+	6,  // 7: skbpool.v1.SubscribeResponse.batch:type_name -> skbpool.v1.FrameBatch
+	7,  // 8: skbpool.v1.SubscribeResponse.missed:type_name -> skbpool.v1.DropCount
+	1,  // 9: skbpool.v1.FrameService.Ingest:input_type -> skbpool.v1.IngestRequest
+	4,  // 10: skbpool.v1.FrameService.Subscribe:input_type -> skbpool.v1.SubscribeRequest
+	2,  // 11: skbpool.v1.FrameService.Ingest:output_type -> skbpool.v1.IngestResponse
+	5,  // 12: skbpool.v1.FrameService.Subscribe:output_type -> skbpool.v1.SubscribeResponse
+	11, // [11:13] is the sub-list for method output_type
+	9,  // [9:11] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_skbpool_v1_frame_proto_init() }

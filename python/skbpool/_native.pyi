@@ -101,6 +101,7 @@ __all__ = [
     "ingest_opening",
     "init_zero_copy_buffer",
     "latency_histogram",
+    "parse_rate",
     "server_boot_id",
 ]
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import skbpool
-from skbpool.cli import holder, lease, nic, pool, stat, subscribe, watch
+from skbpool.cli import driver, holder, lease, nic, pool, stat, subscribe, watch
 from skbpool.cli.failure import explain
 from skbpool.cli.plugins import Command, CommandGroup
 from skbpool.cli.reader_gone import ReaderGone
@@ -65,6 +65,7 @@ for function, text in (
     app.command(cls=Command, help=text, epilog="Exit codes and environment: skbpool --help.")(
         function
     )
+app.add_typer(driver.app)
 app.add_typer(holder.app)
 app.add_typer(lease.app)
 app.add_typer(pool.app)

@@ -23,6 +23,9 @@ Events:
                                   a consumer's quota had no view for a frame; half of it is free
                                   again; the consumer left
   leak_suspect                    a holder has its oldest reference longer than the daemon's setting
+  driver_attached, driver_finished, driver_failed, driver_detached
+                                  what 'driver' commands did, and how a driver's line ended
+  driver_drained                  the last view of a detached driver's frames is home
 
 \b
 Keys of --json, a line an event:
@@ -92,7 +95,9 @@ def line(row: dict[str, Any]) -> str:
     text = f"{at}  {row['event']:<16} {row['pool']}  {row['in_flight']:,} in flight"
     holder = row["holder"]
     if holder is not None:
-        text += f"  {holder['kind']} {holder['name']} holds {counted(holder['bytes'], 'byte')}"
+        text += f"  {holder['kind']} {holder['name']}"
+        if not row["event"].startswith("driver_"):
+            text += f" holds {counted(holder['bytes'], 'byte')}"
         if holder["oldest_at_least"] is not None:
             text += f", the oldest for {age(holder['oldest_at_least'])}"
     return text + "\n"

@@ -17,6 +17,7 @@ else:
 
 from skbpool.client.client import Client
 from skbpool.client.details import RefusalDetails
+from skbpool.client.drivers import Line
 from skbpool.client.drops import Drops
 from skbpool.client.errors import (
     Aborted,
@@ -55,6 +56,7 @@ __all__ = [
     "Frame",
     "IngestResult",
     "InvalidRequest",
+    "Line",
     "NotFound",
     "PermissionDenied",
     "PoolWatch",

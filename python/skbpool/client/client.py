@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT, Connection
+from skbpool.client.drivers import DriverCalls
 from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
 from skbpool.client.outbox.outbox import (
     DEFAULT_BUFFERED,
@@ -37,7 +38,7 @@ PREFERRED_MESSAGE_BYTES = 1 << 20
 """Bytes of a message of frames; with larger ones gRPC moves no more bytes a second."""
 
 
-class Client:
+class Client(DriverCalls):
     """A synchronous client of one daemon; a context manager that closes itself.
 
     Making one does not connect: the first call does. Control calls return the messages of

@@ -24,6 +24,7 @@ pub(crate) mod nic_driver;
 mod policy;
 pub(crate) mod pool_events;
 pub(crate) mod quota_events;
+pub(crate) mod rate;
 mod slot;
 pub(crate) mod stamp_consumer;
 pub(crate) mod subscription;

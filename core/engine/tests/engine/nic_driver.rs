@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use skbpool_deliver::{Consumer, ConsumerConfig, Policy};
+use skbpool_deliver::{Consumer, ConsumerConfig, Policy, RunToCompletion};
 use skbpool_engine::{
     DriverTraffic, NicDriver, NicDriverConfig, NicDriverError, NicDriverObserver, NicDriverReport,
 };
 use skbpool_nic::{PcapngWriter, Rate, wire_bits};
-use skbpool_pool::{DropReason, MarkedOut, Pool, SkbBatch};
+use skbpool_pool::{DropReason, LocalCache, MarkedOut, Pool, SkbBatch};
 
 use crate::support::*;
 
@@ -141,6 +143,9 @@ fn views_outlive_the_driver_and_are_counted() {
         assert_eq!(out.references, 100, "cycle {cycle}");
         assert_eq!(out.buffers, pool.stats().in_flight);
         assert_eq!(driver.detach(), out, "detaching twice is once");
+        let report = driver.observer().report();
+        assert_eq!(report.dropped, [], "what it received was delivered");
+        assert_eq!(report.offered, report.accepted);
         assert_eq!(given(&held), before, "they can be read");
         let one = held.pop();
         drop(held);
@@ -275,4 +280,39 @@ fn a_closed_hub_drops_and_counts_what_still_comes() {
     assert_eq!(closed.reason, DropReason::Closed);
     drop(driver);
     assert_all_home(&pool);
+}
+
+/// Looks at the driver's figures in the middle of its deliveries.
+#[derive(Debug, Default)]
+struct Looks {
+    driver: OnceLock<NicDriverObserver>,
+    looked: AtomicU64,
+    wrong: AtomicU64,
+}
+
+impl RunToCompletion for Looks {
+    fn run(&self, _: &mut LocalCache) {
+        let Some(driver) = self.driver.get() else { return };
+        let report = driver.report();
+        self.wrong.fetch_add(u64::from(report.accepted > report.offered), Ordering::Relaxed);
+        self.looked.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn nobody_is_told_of_more_frames_handled_than_offered() {
+    let (pool, hub) = hub(1024);
+    let looks = Arc::new(Looks::default());
+    let run: Arc<dyn RunToCompletion> = looks.clone();
+    let inline = ConsumerConfig { run: Some(run), ..ConsumerConfig::with_quota(8) };
+    let tap = hub.attach_consumer("inline", inline).unwrap();
+    let driver = NicDriver::attach(&hub, &pool, "card", stamped(), config(None)).unwrap();
+    looks.driver.set(driver.observer()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while looks.looked.load(Ordering::Relaxed) < 100 {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    drop((driver, tap));
+    assert_eq!(looks.wrong.load(Ordering::Relaxed), 0);
 }

@@ -2,15 +2,17 @@
 
 import contextlib
 import random
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from attached import detach, listed, write_pcap
 from batches import numbered, request
 from daemon_support import Stubs
 from google.protobuf.message import Message
 from mutator import mutate
-from skbpool.v1 import frame_pb2, lease_pb2, pool_pb2, server_pb2, stamp_pb2
+from skbpool.v1 import driver_pb2, frame_pb2, lease_pb2, pool_pb2, server_pb2, stamp_pb2
 
 ROUNDS = 400
 FAULTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE}
@@ -69,4 +71,29 @@ def test_mutated_requests(start: Any, method: str, message: Message) -> None:
     good = message.SerializeToString()
     for _ in range(ROUNDS // 10):
         assert code_of(stubs, method, mutate(dice, good)) not in FAULTS
+    stubs.await_home()
+
+
+@pytest.mark.parametrize("kind", ["AttachEmulatedNic", "AttachReplay"])
+def test_mutated_drivers(start: Any, tmp_path: Path, kind: str) -> None:
+    _, stubs = start(driver={"capture_directory": str(tmp_path)})
+    write_pcap(tmp_path / "trace.pcap", [b"frame"])
+    line = driver_pb2.DriverLine(bits_per_second=1000, frames=2, descriptors=64)
+    line.duration.seconds = line.block_at_most.nanos = 1
+    good: Message = driver_pb2.AttachEmulatedNicRequest(
+        name="card", pool="default", line=line, frame_size=1518, stream=1
+    )
+    if kind == "AttachReplay":
+        good = driver_pb2.AttachReplayRequest(
+            name="card", pool="default", line=line, capture="trace.pcap", loops=2
+        )
+    dice = random.Random(3)
+    seen = set()
+    for _ in range(ROUNDS // 2):
+        method = f"DriverService/{dice.choice((kind, kind, 'DetachDriver'))}"
+        seen.add(code_of(stubs, method, mutate(dice, good.SerializeToString())))
+    assert not seen & FAULTS
+    assert {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT} <= seen
+    for driver in listed(stubs):
+        detach(stubs, driver.name)
     stubs.await_home()

@@ -6,53 +6,22 @@ from typing import Any, Literal, TypeVar, final
 from typing_extensions import Buffer as BytesLike
 
 from skbpool._native_daemon import (
-    AdoptionBudget as AdoptionBudget,
+    AdoptionBudget,
+    Bell,
+    CaptureWriter,
+    FrameEncoder,
+    IngestPort,
+    IngestProgress,
+    LeasePort,
+    LeaseTable,
+    StampConsumer,
+    Subscription,
+    decode_subscribe,
+    ingest_opening,
+    latency_histogram,
+    server_boot_id,
 )
-from skbpool._native_daemon import (
-    Bell as Bell,
-)
-from skbpool._native_daemon import (
-    CaptureWriter as CaptureWriter,
-)
-from skbpool._native_daemon import (
-    EmulatedNic as EmulatedNic,
-)
-from skbpool._native_daemon import (
-    FrameEncoder as FrameEncoder,
-)
-from skbpool._native_daemon import (
-    IngestPort as IngestPort,
-)
-from skbpool._native_daemon import (
-    IngestProgress as IngestProgress,
-)
-from skbpool._native_daemon import (
-    LeasePort as LeasePort,
-)
-from skbpool._native_daemon import (
-    LeaseTable as LeaseTable,
-)
-from skbpool._native_daemon import (
-    NicDriver as NicDriver,
-)
-from skbpool._native_daemon import (
-    StampConsumer as StampConsumer,
-)
-from skbpool._native_daemon import (
-    Subscription as Subscription,
-)
-from skbpool._native_daemon import (
-    decode_subscribe as decode_subscribe,
-)
-from skbpool._native_daemon import (
-    ingest_opening as ingest_opening,
-)
-from skbpool._native_daemon import (
-    latency_histogram as latency_histogram,
-)
-from skbpool._native_daemon import (
-    server_boot_id as server_boot_id,
-)
+from skbpool._native_nic import EmulatedNic, NicDriver, parse_rate
 from skbpool._skb import Skb
 from skbpool._skb_batch import SkbBatch
 from skbpool.stats import (

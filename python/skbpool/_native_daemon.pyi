@@ -1,4 +1,4 @@
-"""The part of `skbpool._native` that is for the daemon, the client and the command line."""
+"""The part of `skbpool._native` for daemon and client; there is no module of this name."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -122,58 +122,6 @@ class StampConsumer:
     def stop(self) -> None: ...
     def close(self) -> None: ...
     def __enter__(self) -> StampConsumer: ...
-    def __exit__(self, *_exception: object) -> None: ...
-
-@final
-class EmulatedNic:
-    def __new__(
-        cls,
-        *,
-        rate: str,
-        size: int = 64,
-        frames: int | None = None,
-        duration: float | None = None,
-        stream: int = 0,
-        capture: str | PathLike[str] | None = None,
-        loops: int = 1,
-        ring: int = 512,
-        buffers: int = 4096,
-        order: int = 0,
-        driver: str = "",
-    ) -> EmulatedNic: ...
-    def start(self) -> None: ...
-    def next_request(self, max_bytes: int, linger: float | None, sequence: int) -> bytes | None: ...
-    def report(self) -> dict[str, Any]: ...
-    def stop(self) -> None: ...
-    def __enter__(self) -> EmulatedNic: ...
-    def __exit__(self, *_exception: object) -> None: ...
-
-@final
-class NicDriver:
-    def __new__(
-        cls,
-        hub: Hub,
-        pool: Pool,
-        name: str,
-        *,
-        rate: str,
-        size: int = 64,
-        stream: int = 0,
-        frames: int | None = None,
-        duration: float | None = None,
-        capture: int | None = None,
-        capture_name: str = "",
-        loops: int = 1,
-        original_timing: bool = False,
-        ring: int = 512,
-        may_block: float = 0.0,
-    ) -> NicDriver: ...
-    def report(self) -> dict[str, Any]: ...
-    def stop(self) -> None: ...
-    def finish(self) -> None: ...
-    def close(self) -> None: ...
-    def out(self) -> tuple[int, int]: ...
-    def __enter__(self) -> NicDriver: ...
     def __exit__(self, *_exception: object) -> None: ...
 
 @final

@@ -51,7 +51,8 @@ mod _native {
         emulated_nic::EmulatedNic, frame_encoder::FrameEncoder, ingest_port::AdoptionBudget,
         ingest_port::IngestPort, ingest_port::IngestProgress, ingest_port::ingest_opening,
         latency::latency_histogram, lease_port::LeasePort, lease_table::LeaseTable,
-        nic_driver::NicDriver, rate::parse_rate, stamp_consumer::StampConsumer, subscription::Subscription,
+        nic_driver::NicDriver, rate::parse_rate, stamp_consumer::StampConsumer,
+        subscription::Subscription,
     };
 
     // For the package's own modules.

@@ -25,6 +25,10 @@ OPTIONS = [
 WINDOW = 6 << 20
 """Bytes that may be on their way to a server and back."""
 
+LINGER = 0.002
+"""Seconds that a subscriber lets frames wait for their message to fill, so that what comes out are
+messages of about the size of those that go in, as the bare server's are."""
+
 SUBSCRIBER_QUOTA = 98_304
 """Frames that a window has at most, and more: nothing has to be missed."""
 
@@ -192,6 +196,7 @@ def echo(
         sending = None
         if subscribe:
             asked = frame_pb2.SubscribeRequest(name="bench-out", quota=SUBSCRIBER_QUOTA)
+            asked.linger.FromNanoseconds(round(LINGER * 1e9))
             request = asked.SerializeToString()
             take: Any = out.unary_stream(subscribe, None, None)
             received = take(request, timeout=seconds + DEADLINE)

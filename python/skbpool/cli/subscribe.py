@@ -137,7 +137,7 @@ def subscribe(
         typer.Option(
             metavar="SIZE",
             parser=byte_size(0, MAX_U64),
-            help="Most bytes of a message; 0: as many as both sides allow.",
+            help="Most bytes of a message; 0: 1 MiB, if the daemon allows that.",
         ),
     ] = 0,
     linger: Annotated[

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
-from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT, Connection
+from skbpool.client.connection import DEFAULT_TIMEOUT, Connection
 from skbpool.client.drivers import DriverCalls
 from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
 from skbpool.client.outbox.outbox import (
@@ -226,7 +226,7 @@ class Client(DriverCalls):
 
     @property
     def message_bytes(self) -> int:
-        """Bytes of the largest message of frames that this client sends."""
+        """Bytes of the largest message of frames that this client sends, or asks for."""
         return min(PREFERRED_MESSAGE_BYTES, self.limits.max_message_bytes)
 
     def subscribe(
@@ -258,7 +258,7 @@ class Client(DriverCalls):
             copy_bytes: For "copy_out": bytes of that memory; 0: the daemon's default.
             block_at_most: For "block": the longest wait in one delivery, in seconds.
             max_batch_frames: Most frames of a batch; 0: as many as fit max_batch_bytes.
-            max_batch_bytes: Largest message; 0: what both sides allow.
+            max_batch_bytes: Largest message; 0: 1 MiB, or what the daemon allows if that is less.
             linger: Longest that a frame waits for its batch to fill, in seconds.
             snapshot_length: Most bytes of each frame, whose `original_length` tells what it had; 0:
                 all of them.
@@ -278,7 +278,7 @@ class Client(DriverCalls):
             copy_bytes=copy_bytes,
             block_at_most=block_at_most,
             max_batch_frames=max_batch_frames,
-            max_batch_bytes=max_batch_bytes or min(self.limits.max_message_bytes, RECEIVE_LIMIT),
+            max_batch_bytes=max_batch_bytes or self.message_bytes,
             linger=linger,
             snapshot_length=snapshot_length,
         )

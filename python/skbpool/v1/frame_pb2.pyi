@@ -222,8 +222,8 @@ class SubscribeRequest(_message.Message):
     server's default_quota. OUT_OF_RANGE above the server's max_quota.
     """
     max_batch_bytes: _builtins.int
-    """Largest SubscribeResponse the client takes, in bytes; 0: the server's max_message_bytes,
-    which it may not exceed either.
+    """Largest SubscribeResponse the client takes, in bytes; 0: 1 MiB, or the server's max_message_bytes
+    if that is less. With larger ones gRPC moves fewer bytes a second.
     At least 1024; OUT_OF_RANGE below that, or above limits.max_message_bytes.
     """
     policy: Global___SubscribePolicy.ValueType

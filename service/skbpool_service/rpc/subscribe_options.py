@@ -13,6 +13,10 @@ from skbpool_service.refusal import Refusal, bad_request, out_of_range, violatio
 LEAST_BATCH_BYTES = 1024
 """Least that a subscriber may ask for as its largest response: room for what it missed."""
 
+PREFERRED_BATCH_BYTES = 1 << 20
+"""Largest response of a subscriber that does not say: with larger ones gRPC moves fewer bytes a
+second."""
+
 DEFAULT_COPY_SHARE = 16
 """Who copies out and does not say how much has one part in so many of what all may have."""
 
@@ -50,7 +54,7 @@ def read_options(request: frame_pb2.SubscribeRequest, engine: Engine) -> Subscri
     settings: dict[str, Any] = {
         "max_message_bytes": _within(
             "max_batch_bytes",
-            request.max_batch_bytes or limits.max_message_bytes,
+            request.max_batch_bytes or min(PREFERRED_BATCH_BYTES, limits.max_message_bytes),
             LEAST_BATCH_BYTES,
             limits.max_message_bytes,
             "limits.max_message_bytes",

@@ -8,6 +8,7 @@ from drivers to consumers, each within its quota.
 Everything that can go wrong is an `SkbpoolError`; figures are the dataclasses of `skbpool.stats`.
 """
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,7 @@ from skbpool.stats import (
 )
 
 if TYPE_CHECKING:
+    from skbpool import aio as aio
     from skbpool.client import Client as Client
     from skbpool.client import Tls as Tls
 
@@ -168,9 +170,11 @@ def get_include() -> str:
 
 
 def __getattr__(name: str) -> object:
-    """Import `Client` and `Tls` when first asked for: they need grpcio, nothing else here does."""
+    """Import `Client`, `Tls` and `aio` when first asked for: only they need grpcio."""
     if name in ("Client", "Tls"):
         import skbpool.client
 
         return getattr(skbpool.client, name)
+    if name == "aio":
+        return importlib.import_module("skbpool.aio")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, overload
+from typing import TYPE_CHECKING, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.client.connection import DEFAULT_TIMEOUT, Connection
@@ -21,14 +21,12 @@ from skbpool.client.stamps import StampReader
 from skbpool.client.subscribe_request import SubscribePolicy, subscribe_request
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, secured
+from skbpool.client.verbs import control
 from skbpool.client.watch import PoolWatch
 from skbpool.v1 import (
     holder_pb2,
-    holder_pb2_grpc,
     pool_pb2,
-    pool_pb2_grpc,
     server_pb2,
-    server_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -68,17 +66,13 @@ class Client(DriverCalls):
         self.address: Address
         self.address, tls = secured(found, tls)
         self._connection = Connection(self.address, timeout, tls)
-        self._server = server_pb2_grpc.ServerServiceStub(self._connection.channel)
-        self._pool = pool_pb2_grpc.PoolServiceStub(self._connection.channel)
-        self._holder = holder_pb2_grpc.HolderServiceStub(self._connection.channel)
 
     def __repr__(self) -> str:
         return f"Client({str(self.address)!r})"
 
     def server_info(self) -> server_pb2.GetServerInfoResponse:
         """Return version, limits and features of the daemon."""
-        request = server_pb2.GetServerInfoRequest()
-        return self._connection.call(self._server.GetServerInfo, request)
+        return self._connection.do(control.server_info())
 
     @cached_property
     def limits(self) -> server_pb2.Limits:
@@ -87,13 +81,11 @@ class Client(DriverCalls):
 
     def statistics(self) -> server_pb2.GetStatisticsResponse:
         """Return all counters of the daemon: pools, holders, drivers, consumers, drops."""
-        request = server_pb2.GetStatisticsRequest()
-        return self._connection.call(self._server.GetStatistics, request)
+        return self._connection.do(control.statistics())
 
     def pools(self) -> list[pool_pb2.Pool]:
         """Return all pools, in the order of their making."""
-        request = pool_pb2.ListPoolsRequest()
-        return list(self._connection.call(self._pool.ListPools, request).pools)
+        return self._connection.do(control.pools())
 
     def create_pool(
         self,
@@ -102,7 +94,7 @@ class Client(DriverCalls):
         order: int = 0,
         *,
         watermarks: tuple[int, int] | None = None,
-        huge_pages: Literal["never", "try", "require"] = "never",
+        huge_pages: control.HugePages = "never",
     ) -> pool_pb2.Pool:
         """Make a pool of `buffers` buffers of `4096 << order` bytes, kept until it is closed.
 
@@ -119,15 +111,9 @@ class Client(DriverCalls):
             RequestOutOfRange: No pool can have so many or such large buffers, or such marks.
             ResourceExhausted: There is no memory for it, or there are as many pools as there may.
         """
-        request = pool_pb2.CreatePoolRequest(
-            name=name,
-            buffers=buffers,
-            order=order,
-            huge_pages=pool_pb2.HugePages.Value(f"HUGE_PAGES_{huge_pages.upper()}"),
+        return self._connection.do(
+            control.create_pool(name, buffers, order, watermarks, huge_pages)
         )
-        if watermarks is not None:
-            request.watermarks.low, request.watermarks.high = watermarks
-        return self._connection.call(self._pool.CreatePool, request).pool
 
     def close_pool(self, name: str) -> pool_pb2.Pool:
         """Close a pool: nothing more is had from it, and what was had stays usable.
@@ -139,8 +125,7 @@ class Client(DriverCalls):
             NotFound: There is no pool of that name.
             FailedPrecondition: It is the daemon's first pool.
         """
-        request = pool_pb2.ClosePoolRequest(name=name)
-        return self._connection.call(self._pool.ClosePool, request).pool
+        return self._connection.do(control.close_pool(name))
 
     def watch_pools(self) -> PoolWatch:
         """Watch what happens to pools and their holders from the moment this returns.
@@ -156,8 +141,7 @@ class Client(DriverCalls):
         Raises:
             NotFound: There is no pool of that name.
         """
-        request = pool_pb2.GetPoolStatisticsRequest(name=name)
-        return self._connection.call(self._pool.GetPoolStatistics, request).statistics
+        return self._connection.do(control.pool_statistics(name))
 
     @overload
     def ingest(
@@ -294,8 +278,7 @@ class Client(DriverCalls):
 
     def holders(self) -> list[server_pb2.Holder]:
         """Return who holds references: drivers, consumers, sessions; who has most bytes first."""
-        request = holder_pb2.ListHoldersRequest()
-        return list(self._connection.call(self._holder.ListHolders, request).holders)
+        return self._connection.do(control.holders())
 
     def revoke_session(
         self, name: str = "", *, session: int = 0, reason: str = ""
@@ -312,8 +295,7 @@ class Client(DriverCalls):
             FailedPrecondition: It is a driver or consumer, whose views are never revoked; or
                 several sessions have that name.
         """
-        request = holder_pb2.RevokeSessionRequest(name=name, session=session, reason=reason)
-        return self._connection.call(self._holder.RevokeSession, request)
+        return self._connection.do(control.revoke_session(name, session, reason))
 
     def stamp_reader(self, stream: int, *, quota: int = 0) -> StampReader:
         """Attach a consumer in the daemon that reads the stamps of `stream`.

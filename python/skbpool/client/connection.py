@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import grpc
+from google.protobuf.message import Message
 
 from skbpool.addresses import Address
 from skbpool.client.errors import ServiceError, service_error
 from skbpool.client.tls import Tls, open_channel
+from skbpool.client.verbs.verb import Result, Verb, serialized
 
 if TYPE_CHECKING:
     from grpc import UnaryUnaryMultiCallable, _CallIterator
@@ -22,7 +24,7 @@ RECEIVE_LIMIT = 64 << 20
 ROUND_TRIP = "/skbpool.v1.ServerService/GetServerInfo"
 """A call whose empty request is valid."""
 
-_OPTIONS = (
+OPTIONS = (
     ("grpc.max_receive_message_length", RECEIVE_LIMIT),
     ("grpc.max_send_message_length", -1),  # what counts is the daemon's limit, which is asked for
     # A connection of its own for each Client: closing one ends its streams and no other's.
@@ -47,9 +49,23 @@ class Connection:
     def __init__(self, address: Address, timeout: float, tls: Tls | None = None) -> None:
         self.address = str(address)
         self.timeout = timeout
-        self.channel = open_channel(address, tls, _OPTIONS)
+        self.channel = open_channel(address, tls, OPTIONS)
+        self._methods: dict[str, UnaryUnaryMultiCallable[Message, Message]] = {}
         self.answered = False
         """Whether a daemon has answered, so that a connection which fails is lost."""
+
+    def do(self, verb: Verb[Result]) -> Result:
+        """Make the call that `verb` is, and return what it results in.
+
+        Raises:
+            ServiceError: It failed.
+        """
+        method = self._methods.get(verb.method)
+        if method is None:
+            method = self._methods[verb.method] = self.channel.unary_unary(
+                verb.method, serialized, verb.response.FromString
+            )
+        return verb.result(self.call(method, verb.request, verb.wait))
 
     def call(
         self,

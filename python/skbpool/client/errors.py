@@ -1,6 +1,8 @@
 """What a call to the daemon can end with: one exception for each gRPC status that it uses."""
 
 import re
+from collections.abc import Iterable
+from typing import cast
 
 import grpc
 
@@ -110,9 +112,11 @@ def service_error(
     code = error.code()
     details = error.details() or f"the call ended with {code.name}"
     # The daemon adds details of its own to whatever it refuses; without them gRPC itself speaks.
-    refused = [pair for pair in error.trailing_metadata() or () if pair.key == STATUS_DETAILS]
+    # Pairs in both kinds of channels, and of names in one of them only.
+    trailers = cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ())
+    refused = [bytes(value) for key, value in trailers if key == STATUS_DETAILS]
     if refused:
-        too_small = any(POOL_TOO_SMALL in bytes(pair.value) for pair in refused)
+        too_small = any(POOL_TOO_SMALL in value for value in refused)
         message = details + (LARGER if too_small else "")
     elif code is grpc.StatusCode.UNAVAILABLE and answered:
         message = (
@@ -134,7 +138,7 @@ def service_error(
         )
     else:
         message = details
-    told = refusal_details(bytes(refused[0].value)) if refused else None
+    told = refusal_details(refused[0]) if refused else None
     return _CLASSES.get(code, ServiceError)(message, code, told)
 
 

@@ -2,49 +2,19 @@
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
-from skbpool.client.connection import Connection, Request, Response, ServerStream
-from skbpool.client.drops import Drops, drops_of
+from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.errors import NotFound
-from skbpool.client.ingest import ETHERNET
+from skbpool.client.verbs import lease
+from skbpool.client.verbs.lease import Delivered, View
+from skbpool.client.verbs.verb import Result, Verb
 from skbpool.v1 import lease_pb2, lease_pb2_grpc
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
-    from grpc import UnaryUnaryMultiCallable
-
-
-class View(NamedTuple):
-    """An skb to cut from a buffer."""
-
-    buffer: int
-    """Handle of the buffer."""
-    length: int
-    """Bytes of the view."""
-    offset: int = 0
-    """Where in the buffer it begins."""
-    timestamp_ns: int = 0
-    """When the frame arrived, in nanoseconds since the Unix epoch; 0: now."""
-    original_length: int = 0
-    """Bytes the frame had before it was cut short; 0: it was not."""
-    link_type: int = ETHERNET
-    """LINKTYPE_ number of the pcap registry."""
-    interface: int = 0
-    """Number of the interface it came in on."""
-
-
-class Delivered(NamedTuple):
-    """What became of delivered skbs."""
-
-    delivered: int
-    """Skbs that at least one consumer was handed."""
-    unclaimed: int
-    """Skbs that no consumer wanted."""
-    dropped: Drops
-    """Skbs that consumers missed, by reason; one that two consumers missed counts twice."""
 
 
 class Session:
@@ -62,9 +32,9 @@ class Session:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
-        self._stub = lease_pb2_grpc.LeaseServiceStub(connection.channel)
+        stub = lease_pb2_grpc.LeaseServiceStub(connection.channel)
         request = lease_pb2.OpenSessionRequest(name=name)
-        self._stream = ServerStream(connection, self._stub.OpenSession(request))
+        self._stream = ServerStream(connection, stub.OpenSession(request))
         opened = self._stream.first()
         self._id = opened.session_id
         self.name = opened.name
@@ -85,12 +55,9 @@ class Session:
                 much as it may; its `details` tell who has the buffers and when to try again.
             RequestOutOfRange: The daemon lets nobody wait for so long.
         """
-        request = lease_pb2.AllocateRequest(session_id=self._id, pool=pool, count=count)
-        if timeout:
-            request.wait.FromNanoseconds(int(timeout * 1e9))
-        response = self._call(self._stub.Allocate, request, timeout)
-        self.buffer_bytes = response.buffer_bytes
-        return list(response.buffers)
+        verb = lease.allocate(self._id, count, pool, timeout)
+        buffers, self.buffer_bytes = self._do(verb)
+        return buffers
 
     def write(self, buffer: int, data: "ReadableBuffer", offset: int = 0) -> None:
         """Write `data` into a buffer, `offset` bytes from its beginning."""
@@ -98,10 +65,7 @@ class Session:
 
     def write_all(self, writes: Iterable[tuple[int, "ReadableBuffer", int]]) -> None:
         """Do many writes (buffer, data, offset) in one call, in this order."""
-        request = lease_pb2.WriteRequest(session_id=self._id)
-        for buffer, data, offset in writes:
-            request.writes.add(buffer=buffer, data=bytes(data), offset=offset)
-        self._call(self._stub.Write, request)
+        self._do(lease.write(self._id, writes))
 
     def make_skb(self, buffer: int, length: int, offset: int = 0) -> list[int]:
         """Make one skb of a buffer, arrived now; uses up the buffer's handle."""
@@ -109,15 +73,11 @@ class Session:
 
     def make_skbs(self, views: Iterable[View]) -> list[int]:
         """Make skbs, all that there are to be of their buffers; uses up the buffers' handles."""
-        request = lease_pb2.MakeSkbRequest(session_id=self._id)
-        for view in views:
-            request.skbs.add(**view._asdict())
-        return list(self._call(self._stub.MakeSkb, request).skbs)
+        return self._do(lease.make_skbs(self._id, views))
 
     def clone(self, skbs: Iterable[int]) -> list[int]:
         """Make another view of the same bytes of each skb."""
-        request = lease_pb2.CloneRequest(session_id=self._id, skbs=skbs)
-        return list(self._call(self._stub.Clone, request).skbs)
+        return self._do(lease.clone(self._id, skbs))
 
     def slice(self, skb: int, offset: int, length: int) -> int:
         """Make a view of `length` bytes of an skb, from `offset` on."""
@@ -125,16 +85,11 @@ class Session:
 
     def slice_all(self, slices: Iterable[tuple[int, int, int]]) -> list[int]:
         """Make many views of parts of skbs (skb, offset, length) in one call."""
-        request = lease_pb2.SliceRequest(session_id=self._id)
-        for skb, offset, length in slices:
-            request.slices.add(skb=skb, offset=offset, length=length)
-        return list(self._call(self._stub.Slice, request).skbs)
+        return self._do(lease.slice_(self._id, slices))
 
     def deliver(self, skbs: Iterable[int]) -> Delivered:
         """Hand skbs to every consumer; uses up their handles."""
-        request = lease_pb2.DeliverRequest(session_id=self._id, skbs=skbs)
-        response = self._call(self._stub.Deliver, request)
-        return Delivered(response.delivered, response.unclaimed, drops_of(response.dropped))
+        return self._do(lease.deliver(self._id, skbs))
 
     def read(self, handle: int, offset: int = 0, length: int = 0) -> bytes:
         """Return bytes of a buffer or an skb; `length` 0: to its end."""
@@ -146,25 +101,16 @@ class Session:
         Raises:
             ResourceExhausted: Together they are more than a message holds.
         """
-        request = lease_pb2.ReadRequest(session_id=self._id)
-        for handle, offset, length in ranges:
-            request.ranges.add(handle=handle, offset=offset, length=length)
-        return list(self._call(self._stub.Read, request).data)
+        return self._do(lease.read(self._id, ranges))
 
     def release(self, handles: Iterable[int]) -> int:
         """Let go of buffers and skbs; returns how many."""
-        request = lease_pb2.ReleaseRequest(session_id=self._id, handles=handles)
-        return self._call(self._stub.Release, request).released
+        return self._do(lease.release(self._id, handles))
 
-    def _call(
-        self,
-        method: "UnaryUnaryMultiCallable[Request, Response]",
-        request: Request,
-        wait: float = 0.0,
-    ) -> Response:
+    def _do(self, verb: Verb[Result]) -> Result:
         """Make a call; if the session is gone, say why."""
         try:
-            return self._connection.call(method, request, wait)
+            return self._connection.do(verb)
         except NotFound as error:
             if error.details.reason == "UNKNOWN_SESSION":
                 revoked = self._stream.ended_by(grpc.StatusCode.ABORTED)

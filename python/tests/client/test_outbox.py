@@ -116,6 +116,21 @@ def test_a_daemon_that_does_not_know_leaves_what_was_sent_in_doubt(instance: byt
     assert (result.maybe_twice, result.restarts) == (6, int(instance == SECOND))
 
 
+def test_what_daemons_dropped_is_added_up() -> None:
+    box = outbox()
+    for instance, frames in ((FIRST, 2), (SECOND, 3)):
+        give(box, 1)
+        opened(box, instance=instance)
+        sent(box)
+        response = frame_pb2.IngestResponse(acked_through=100, accepted=1, unclaimed=1)
+        response.dropped.add(reason=1, frames=frames, bytes=100 * frames)
+        box.heard(response, 0)
+        box.broken(LOST)
+    result = box.result
+    assert list(result.dropped.values()) == [{"frames": 5, "bytes": 500}]
+    assert (result.accepted, result.unclaimed, result.acknowledged) == (2, 2, 6)
+
+
 def test_frames_in_doubt_are_counted_once_however_often_the_daemon_restarts() -> None:
     box = outbox()
     give(box, 2)

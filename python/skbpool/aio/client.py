@@ -1,0 +1,156 @@
+"""The client of the daemon, for asyncio."""
+
+from types import TracebackType
+from typing import Self
+
+from skbpool.addresses import Address, find_server, parse_address
+from skbpool.aio.connection import Connection
+from skbpool.aio.sender import Sender
+from skbpool.aio.session import Session
+from skbpool.aio.subscription import Subscription
+from skbpool.aio.watch import PoolWatch
+from skbpool.client.client import PREFERRED_MESSAGE_BYTES
+from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT
+from skbpool.client.outbox.outbox import (
+    DEFAULT_BUFFERED,
+    DEFAULT_DEADLINE,
+    DEFAULT_LINGER,
+    Settings,
+)
+from skbpool.client.tls import Tls, secured
+from skbpool.client.verbs import control
+from skbpool.v1 import frame_pb2, holder_pb2, pool_pb2, server_pb2
+
+
+class Client:
+    """A client of one daemon for asyncio, as `skbpool.Client`; closed by `async with`.
+
+    Made inside a running loop, which it belongs to. Making one does not connect: the first call
+    does. Every call raises a subclass of ServiceError, and one whose task is cancelled is cancelled
+    at the daemon too.
+
+    Args:
+        address: `unix:PATH`, `HOST:PORT`, or `grpcs://HOST:PORT` for TLS. None: what
+            SKBPOOL_SERVER says, else the default daemon's socket.
+        timeout: Seconds that a call may take which is answered at once. Streams have no limit.
+        tls: Certificates to speak TLS with; None: as for `skbpool.Client`.
+
+    Raises:
+        AddressError: `address` is none, or TLS cannot be spoken to it with these files.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        tls: Tls | None = None,
+    ) -> None:
+        found = find_server() if address is None else parse_address(address)
+        self.address: Address
+        self.address, tls = secured(found, tls)
+        self._connection = Connection(self.address, timeout, tls)
+        self._limits: server_pb2.Limits | None = None
+
+    def __repr__(self) -> str:
+        return f"Client({str(self.address)!r})"
+
+    async def server_info(self) -> server_pb2.GetServerInfoResponse:
+        """Return version, limits and features of the daemon."""
+        return await self._connection.do(control.server_info())
+
+    async def limits(self) -> server_pb2.Limits:
+        """Return the daemon's limits, asked for once."""
+        if self._limits is None:
+            self._limits = (await self.server_info()).limits
+        return self._limits
+
+    async def message_bytes(self) -> int:
+        """Return the bytes of the largest message of frames that this client sends."""
+        return min(PREFERRED_MESSAGE_BYTES, (await self.limits()).max_message_bytes)
+
+    async def statistics(self) -> server_pb2.GetStatisticsResponse:
+        """Return all counters of the daemon: pools, holders, drivers, consumers, drops."""
+        return await self._connection.do(control.statistics())
+
+    async def pools(self) -> list[pool_pb2.Pool]:
+        """Return all pools, in the order of their making."""
+        return await self._connection.do(control.pools())
+
+    async def create_pool(
+        self,
+        name: str,
+        buffers: int,
+        order: int = 0,
+        *,
+        watermarks: tuple[int, int] | None = None,
+        huge_pages: control.HugePages = "never",
+    ) -> pool_pb2.Pool:
+        """Make a pool, as `skbpool.Client.create_pool`."""
+        verb = control.create_pool(name, buffers, order, watermarks, huge_pages)
+        return await self._connection.do(verb)
+
+    async def close_pool(self, name: str) -> pool_pb2.Pool:
+        """Close a pool, as `skbpool.Client.close_pool`."""
+        return await self._connection.do(control.close_pool(name))
+
+    async def pool_statistics(self, name: str) -> pool_pb2.PoolStatistics:
+        """Return the counters of one pool."""
+        return await self._connection.do(control.pool_statistics(name))
+
+    async def holders(self) -> list[server_pb2.Holder]:
+        """Return who holds references: drivers, consumers, sessions; who has most bytes first."""
+        return await self._connection.do(control.holders())
+
+    async def revoke_session(
+        self, name: str = "", *, session: int = 0, reason: str = ""
+    ) -> holder_pb2.RevokeSessionResponse:
+        """End somebody's lease session, as `skbpool.Client.revoke_session`."""
+        return await self._connection.do(control.revoke_session(name, session, reason))
+
+    def watch_pools(self) -> PoolWatch:
+        """Watch what happens to pools and their holders, from `async with` on."""
+        return PoolWatch(self._connection)
+
+    def session(self, name: str = "") -> Session:
+        """Return a lease session, which `async with` opens."""
+        return Session(self._connection, name)
+
+    def subscribe(
+        self, name: str = "", *, quota: int = 0, max_batch_bytes: int = 0
+    ) -> Subscription:
+        """Return a subscription, as of `skbpool.Client.subscribe`, which `async with` opens."""
+
+        async def request() -> frame_pb2.SubscribeRequest:
+            most = max_batch_bytes or min((await self.limits()).max_message_bytes, RECEIVE_LIMIT)
+            return frame_pb2.SubscribeRequest(name=name, quota=quota, max_batch_bytes=most)
+
+        return Subscription(self._connection, request)
+
+    def ingest(
+        self,
+        *,
+        driver: str = "",
+        linger: float = DEFAULT_LINGER,
+        deadline: float = DEFAULT_DEADLINE,
+        max_buffered_bytes: int = DEFAULT_BUFFERED,
+        resend: bool = True,
+    ) -> Sender:
+        """Return a sender, as of `skbpool.Client.ingest`, which `async with` opens and closes."""
+        settings = Settings(driver, linger, deadline, max_buffered_bytes, resend)
+        return Sender(self._connection, settings, self.message_bytes)
+
+    async def close(self) -> None:
+        """Close the connection; streams and sessions of this client end."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

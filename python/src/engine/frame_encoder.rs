@@ -81,6 +81,9 @@ impl FrameEncoder {
 /// A message, how many frames are in it, and how many items of the list are in messages or wait for one.
 type Taken<'py> = (Option<Bound<'py, PyBytes>>, usize, usize);
 
+/// A message that is full, and how many frames are in it.
+type Full = (Vec<u8>, usize);
+
 /// The skbs from `start` on, until one begins another message; how many of all were taken, and the error
 /// of the next one.
 fn push_skbs(
@@ -88,7 +91,7 @@ fn push_skbs(
     skbs: &[Skb],
     start: usize,
     now_ns: u64,
-) -> (Option<(Vec<u8>, usize)>, usize, Option<EncodeError>) {
+) -> (Option<Full>, usize, Option<EncodeError>) {
     for (index, skb) in skbs.iter().enumerate().skip(start) {
         let frames = composer.pending();
         match composer.push_skb(skb, now_ns) {

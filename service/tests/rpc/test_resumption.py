@@ -7,6 +7,7 @@ import pytest
 from batches import frames_of, numbered, request
 from daemon_support import PATIENCE, Stubs, eventually, refusal
 from driver import Driver
+from relay import Relay
 from skbpool.v1 import frame_pb2, server_pb2
 from skbpool_service.config.model import Limits
 from skbpool_service.refusal import Refusal
@@ -201,3 +202,20 @@ def test_a_stream_that_is_too_busy_to_hand_over_stays() -> None:
         pass
     kept.leave(entry, older, entry.progress, done=True)  # too late to say anything
     assert (entry.stream, len(kept)) == (newer, 1)
+
+
+def test_a_stream_whose_cable_was_pulled_is_taken_over(start: Any) -> None:
+    daemon, stubs = start(listen=["127.0.0.1:0"])
+    with Relay(daemon.addresses[0]) as relay:
+        far = Stubs(relay.address)
+        older = Resumable(far)
+        assert older.send(request(numbered(3), 1)).acked_through == 1
+        relay.cut()  # for the daemon it is open still, and silent
+        newer = Resumable(stubs)
+        assert (newer.opened.resumption.known, newer.opened.acked_through) == (True, 1)
+        assert drivers(stubs) == ["card"]
+        assert newer.send(request(numbered(3), 2)).accepted == 6
+        newer.finish()
+        older.stream.cancel()
+        far.channel.close()
+    stubs.await_home()

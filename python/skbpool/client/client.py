@@ -174,7 +174,8 @@ class Client(DriverCalls):
         handled. Without, returns a `Sender`, which survives the loss of connections.
 
         Args:
-            frames: Bytes of Ethernet frames that arrived now, or `Frame` with more about each.
+            frames: Bytes of Ethernet frames that arrived now, or `Frame` with more about each; skbs
+                tell it themselves.
             driver: Name that the frames are accounted under; empty: the daemon chooses one.
             linger: Seconds that a frame waits for others to share its message.
             deadline: Seconds without an acknowledgement, or without a daemon, while frames wait,

@@ -140,14 +140,16 @@ class _Flow:
 def encoded(frames: Iterable["ReadableBuffer | Frame"], max_message_bytes: int) -> Iterator[bytes]:
     """Yield the frames as encoded IngestRequests of at most `max_message_bytes`.
 
-    A frame without a time of its own gets the present one.
+    A frame without a time of its own gets the present one. A list or tuple is encoded by one call a
+    message; of other iterables each frame is taken when it comes.
     """
     encoder = FrameEncoder(max_message_bytes)
-    for item in frames:
-        frame = item if isinstance(item, Frame) else Frame(item, time.time_ns())
-        message = encoder.push(*frame)
-        if message is not None:
-            yield message
+    for items in (frames,) if isinstance(frames, list | tuple) else ([item] for item in frames):
+        at = 0
+        while at < len(items):
+            message, _, at = encoder.push_many(items, at, time.time_ns())
+            if message is not None:
+                yield message
     message = encoder.flush()
     if message is not None:
         yield message

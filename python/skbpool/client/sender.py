@@ -56,6 +56,8 @@ class Sender:
         """Take frames: bytes-like objects, `Frame`s, skbs, lists and iterables of them, batches.
 
         They are copied and stay the caller's; a frame that does not tell its time arrived now.
+        Of an iterator up to 1,024 are taken at a time: give what comes slowly one by one.
+
         Returns when all were taken; waits while `max_buffered_bytes` wait for the daemon. Costs one
         call of the encoder a list, batch or message, not one a frame.
 

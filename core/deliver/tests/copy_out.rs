@@ -53,6 +53,7 @@ fn what_the_quota_does_not_grant_is_copied_and_told() {
 }
 
 /// The memory is bounded: where it is used up, the newest are dropped, and counted as over the quota.
+/// There are slots for more.
 #[test]
 fn when_its_own_memory_is_full_the_newest_are_dropped() {
     let hub = hub(64);
@@ -78,8 +79,37 @@ fn when_its_own_memory_is_full_the_newest_are_dropped() {
     check_home(hub.pool());
 }
 
-/// Everything that is known about a frame is known about its copy; a chain becomes one piece if a
-/// buffer is large enough, and a chain of copies otherwise.
+/// Where its ring is full, a larger one would have taken the copy: neither quota nor memory is to blame.
+#[test]
+fn when_its_ring_is_full_that_is_the_reason() {
+    let hub = hub(64);
+    let mut cache = hub.pool().local_cache();
+    let policy = Policy::CopyOut { bytes: BUFFER };
+    // The ring's default: a slot for the view, one for a copy.
+    let narrow = ConsumerConfig { policy, ..ConsumerConfig::with_quota(1) };
+    let sized = ConsumerConfig { quota_bytes: Some(BUFFER), ..narrow.clone() };
+    let narrow = hub.attach_consumer("narrow", narrow).unwrap();
+    let sized = hub.attach_consumer("sized", sized).unwrap();
+    let mut port = hub.attach_driver("nic", DriverConfig::default()).unwrap();
+    let delivered = port.deliver(&mut numbered(&mut cache, 0..9), &mut cache);
+    assert_eq!((delivered.published, delivered.copied, delivered.missed), (4, 2, 14));
+    // A chain larger than quota and memory together: the frames beside it are looked at one by one.
+    let mut large = cache.alloc().unwrap().into_skb(0..4096).unwrap();
+    large.append_frag(cache.alloc().unwrap().into_skb(0..4096).unwrap()).unwrap();
+    let mut batch = numbered(&mut cache, 0..3);
+    batch.push(large);
+    assert_eq!(port.deliver(&mut batch, &mut cache).missed, 8);
+    for consumer in [&narrow, &sized] {
+        let stats = consumer.stats();
+        check_edge(&stats);
+        let reasons = [DropReason::RingFull, DropReason::Quota].map(|why| dropped(&stats, why));
+        assert_eq!(reasons, [7 + 3, 1], "{}", stats.name);
+    }
+    drop((narrow, sized));
+    check_edges(&hub);
+    check_home(hub.pool());
+}
+
 /// Half of what the quota does not grant fits the memory: that half is counted as copied.
 #[test]
 fn of_a_batch_that_fits_in_part_the_copies_are_counted() {
@@ -102,6 +132,8 @@ fn of_a_batch_that_fits_in_part_the_copies_are_counted() {
     check_home(hub.pool());
 }
 
+/// Everything that is known about a frame is known about its copy; a chain becomes one piece if a
+/// buffer is large enough, and a chain of copies otherwise.
 #[test]
 fn copies_are_described_as_their_frames() {
     let hub = hub(64);

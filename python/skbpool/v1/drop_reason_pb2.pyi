@@ -30,9 +30,11 @@ class _DropReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DropReason
     DROP_REASON_POOL_EMPTY: _DropReason.ValueType  # 2
     """The pool had no buffer: the received one went back on the ring, or there was none to write to."""
     DROP_REASON_RING_FULL: _DropReason.ValueType  # 3
-    """The ring between driver and consumer was full."""
+    """The ring between driver and consumer had no slot left, for a view or for a copy of a frame."""
     DROP_REASON_QUOTA: _DropReason.ValueType  # 4
-    """The consumer held as much as its quota allows."""
+    """The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
+    copies as well.
+    """
     DROP_REASON_TOO_LARGE: _DropReason.ValueType  # 5
     """The frame was larger than the limit on frames, than a subscriber's largest response, or than all
     the buffers of a card's ring.
@@ -64,9 +66,11 @@ DROP_REASON_NO_DESCRIPTOR: DropReason.ValueType  # 1
 DROP_REASON_POOL_EMPTY: DropReason.ValueType  # 2
 """The pool had no buffer: the received one went back on the ring, or there was none to write to."""
 DROP_REASON_RING_FULL: DropReason.ValueType  # 3
-"""The ring between driver and consumer was full."""
+"""The ring between driver and consumer had no slot left, for a view or for a copy of a frame."""
 DROP_REASON_QUOTA: DropReason.ValueType  # 4
-"""The consumer held as much as its quota allows."""
+"""The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
+copies as well.
+"""
 DROP_REASON_TOO_LARGE: DropReason.ValueType  # 5
 """The frame was larger than the limit on frames, than a subscriber's largest response, or than all
 the buffers of a card's ring.

@@ -89,13 +89,19 @@ impl Hub {
     ///     name: What its views are accounted under.
     ///     quota: Most views it may hold, those in its rings included; as many buffers are promised to it.
     ///     quota_bytes: Most bytes it may hold by truesize, likewise; None: as many as the views come to.
-    ///     ring_slots: Slots of each of its rings, rounded up to a power of two; 0: as many as the quota,
-    ///         and with "copy_out" as many again as its memory has buffers.
-    ///     policy: What happens to frames it cannot take. "drop_newest": they are dropped and counted.
-    ///         "drop_oldest": those that wait longest in the ring of the same driver are, as "evicted".
-    ///         "copy_out": they are copied into `copy_bytes` of its own memory, and their buffers go home;
-    ///         `Skb.is_copied` tells. "block": the driver waits `block_at_most` seconds for it to make room,
-    ///         as far as it may be blocked; then the newest are dropped.
+    ///     ring_slots: Slots of each of its rings, of which it has one for each driver: the most frames of
+    ///         one driver that may wait until they are polled, copies included; a frame that finds none is
+    ///         missed as "ring_full". Rounded up to a power of two. 0: as many as the quota, and with
+    ///         "copy_out" as many again as its memory has buffers. A buffer holds many copies of small
+    ///         frames, so give more where many are to wait.
+    ///     policy: What happens to frames it cannot take. "drop_newest": they are dropped, and counted as
+    ///         "quota" or "ring_full", whichever is in the way; where both are, as "quota". "drop_oldest":
+    ///         those that wait longest in the ring of the same driver make place for them and are counted
+    ///         as "evicted"; what it polled and did not release stays its own, so if that is the whole
+    ///         quota the newest are dropped. "copy_out": what the quota does not grant is copied into
+    ///         `copy_bytes` of its own memory, and the buffers go home; `Skb.is_copied` tells. With that
+    ///         memory used up the newest are dropped as "quota". "block": the driver waits `block_at_most`
+    ///         seconds for it to make room, as far as it may be blocked; then the newest are dropped.
     ///     copy_bytes: For "copy_out": bytes of that memory, whole buffers of the size of the pool's.
     ///     block_at_most: For "block": the longest wait in one delivery, in seconds.
     ///

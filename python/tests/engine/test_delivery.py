@@ -160,6 +160,18 @@ def test_copy_out_keeps_the_frames_and_sends_the_buffers_home(pool: Pool, hub: H
     assert (consumer.stats()["copied"], consumer.stats()["copy_memory"]) == (1, 4096)
 
 
+def test_copy_out_tells_a_full_ring_from_used_up_memory(pool: Pool, hub: Hub) -> None:
+    port = hub.attach_driver("in")
+    settings: Any = {"quota": 1, "policy": "copy_out", "copy_bytes": 4096}
+    # By default a slot for the view and one for the buffer of copies, however small these are.
+    narrow = hub.attach_consumer("narrow", **settings)
+    wide = hub.attach_consumer("wide", ring_slots=8, **settings)
+    port.deliver(frames(pool, 1, 2, 3))
+    assert (narrow.stats()["dropped"], wide.stats()["dropped"]) == ({"ring_full": drops(1)}, {})
+    # The buffer of copies is home when its last copy is released.
+    assert port.deliver(frames(pool, 4)).dropped == {"ring_full": drops(1), "quota": drops(1)}
+
+
 def test_block_waits_for_room_if_the_driver_may(pool: Pool, hub: Hub) -> None:
     port = hub.attach_driver("in", may_block=60)
     consumer = hub.attach_consumer("out", quota=2, policy="block", block_at_most=60)

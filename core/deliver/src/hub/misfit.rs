@@ -36,7 +36,8 @@ impl LinkTx {
         }
         let granted = self.fit.grant.frames;
         let mut fitting = 0..reach(frames.iter(), granted, may_grant);
-        let mut copied = 0;
+        // Frames behind those that fit that were copied or dropped.
+        let mut told = 0;
         self.gave_up &= granted == 0;
         let short = frames[fitting.end..upto].iter().any(may_grant);
         let next = frames[upto..].iter().find(|skb| self.may_ever_take(skb));
@@ -48,8 +49,17 @@ impl LinkTx {
             match self.shared.policy {
                 Policy::DropNewest => {}
                 Policy::DropOldest => fitting = self.fit_newest(frames, chained, cache, delivered),
-                Policy::CopyOut { .. } if mixed => {}
-                Policy::CopyOut { .. } => copied = self.copy(&frames[granted..room], cache),
+                // What has no slot lacks neither quota nor memory: with one it might come as a copy.
+                Policy::CopyOut { .. } if mixed => self.fit.reason = DropReason::RingFull,
+                Policy::CopyOut { .. } => {
+                    let copied = self.copy(&frames[granted..room], cache);
+                    let lacking = sizes(&frames[granted + copied..room]);
+                    if lacking.0 != 0 {
+                        self.drop_frames(DropReason::Quota, lacking, delivered);
+                    }
+                    told = room - granted;
+                    self.fit.reason = DropReason::RingFull;
+                }
                 Policy::Block { .. } if may_wait && !self.gave_up => return 0..frames.len(),
                 Policy::Block { .. } => {}
             }
@@ -58,7 +68,7 @@ impl LinkTx {
             // Copied when they are sorted out, so that each comes in its place.
             fitting = 0..upto;
         }
-        let outside = || frames[..fitting.start].iter().chain(&frames[fitting.end + copied..]);
+        let outside = || frames[..fitting.start].iter().chain(&frames[fitting.end + told..]);
         self.fit.refused = sizes(outside().filter(|skb| self.may_ever_take(skb)));
         let never = sizes(outside().filter(|skb| !self.may_ever_take(skb)));
         if never.0 != 0 {

@@ -214,12 +214,14 @@ impl Edge {
                 (behind, short.or(behind.first().copied()))
             }
         };
-        // The quota is named if it is in the way of the first that does not fit, whatever else is.
+        // The quota is named if it is in the way of the first that does not fit, whatever else is; but
+        // where frames are copied, what has no slot lacks only that.
         let (views, bytes) = self.held(false);
         let over_quota = next.is_some_and(|frame| {
             views + frame.views > self.quota || bytes + frame.truesize > self.quota_bytes
         });
-        let reason = if over_quota { DropReason::Quota } else { DropReason::RingFull };
+        let copies = matches!(self.policy, Policy::CopyOut { .. });
+        let reason = if over_quota && !copies { DropReason::Quota } else { DropReason::RingFull };
         self.miss(reason, missed, told);
     }
 

@@ -169,12 +169,21 @@ def get_include() -> str:
     return str(Path(__file__).parent / "include")
 
 
+_LATER = ("Client", "Tls", "aio")
+"""What is imported when it is first asked for: it needs grpcio, nothing else here does."""
+
+
+def __dir__() -> list[str]:
+    """Return the names there are, those imported later too: completion offers them."""
+    return sorted({*globals(), *_LATER})
+
+
 def __getattr__(name: str) -> object:
-    """Import `Client`, `Tls` and `aio` when first asked for: only they need grpcio."""
-    if name in ("Client", "Tls"):
+    """Import what comes later."""
+    if name == "aio":
+        return importlib.import_module("skbpool.aio")
+    if name in _LATER:
         import skbpool.client
 
         return getattr(skbpool.client, name)
-    if name == "aio":
-        return importlib.import_module("skbpool.aio")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

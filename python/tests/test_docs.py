@@ -1,7 +1,11 @@
 """The examples in the docstrings run, and nothing public is without a docstring."""
 
+import dataclasses
 import doctest
 import inspect
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +35,30 @@ THINGS = dict(documented())
 @pytest.mark.parametrize("name", THINGS)
 def test_it_has_a_docstring(name: str) -> None:
     assert inspect.getdoc(THINGS[name])
+
+
+RECORDS = [
+    thing
+    for thing in (*map(vars(skbpool.stats).get, skbpool.stats.__all__), skbpool.Tls)
+    if dataclasses.is_dataclass(thing)
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_help_of_a_record_tells_its_fields(record: type) -> None:
+    listed = (inspect.getdoc(record) or "").partition("Attributes:\n")[2]
+    told = re.findall(r"^    (\w+): \S", listed, re.MULTILINE)
+    assert told == [field.name for field in dataclasses.fields(record)]
+
+
+def test_dir_lists_what_is_imported_later() -> None:
+    code = "import skbpool, sys; print('grpc' in sys.modules, *dir(skbpool))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    imported, *names = done.stdout.split()
+    assert imported == "False"
+    assert {"Client", "Tls", "Pool", "errors", "get_include"} <= set(names)
 
 
 EXAMPLES = {name: inspect.getdoc(thing) or "" for name, thing in THINGS.items()}

@@ -26,16 +26,20 @@ class Tls:
     """What a client speaks TLS with, as paths of PEM files.
 
     `Tls()` trusts the authorities that gRPC comes with and shows no certificate.
+
+    Attributes:
+        ca: Authorities that may have signed the daemon's certificate; None: those gRPC comes with.
+        certificate: Certificate of this client, with those between it and its authority; None:
+            none.
+        private_key: Key of that certificate, without a passphrase.
+        server_name: Name that the daemon's certificate has to be for; None: the host of the
+            address.
     """
 
     ca: str | None = None
-    """Authorities that may have signed the daemon's certificate; None: those gRPC comes with."""
     certificate: str | None = None
-    """Certificate of this client, with those between it and its authority; None: none."""
     private_key: str | None = None
-    """Key of that certificate, without a passphrase."""
     server_name: str | None = None
-    """Name that the daemon's certificate has to be for; None: the host of the address."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Tls | None":

@@ -38,6 +38,7 @@ mod sender;
 mod skb_encoder;
 mod stamps;
 mod subscribe;
+mod thread;
 mod timed;
 mod uplink;
 mod view;

@@ -236,8 +236,8 @@ impl NicRun {
             return;
         }
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so, and has ended the line.
-            let _ = thread.join();
+            // One that panicked has ended the line.
+            crate::thread::join(thread);
         }
         if self.traffic.take().is_some() {
             self.uplink.end();

@@ -231,8 +231,7 @@ impl StampConsumer {
         }
         self.shared.bell.ring(0);
         match self.thread.take() {
-            // A thread that panicked has said so; there is nothing to add.
-            Some(thread) => drop(thread.join()),
+            Some(thread) => crate::thread::join(thread),
             None => self.shared.read_queued(),
         }
     }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Then it says `what` and `consequence` on stderr, if stderr can still be written. Costs nothing unless
 /// there is a panic.
 #[inline]
-pub(crate) fn contain<R>(what: &str, consequence: &str, run: impl FnOnce() -> R) -> Option<R> {
+pub fn contain<R>(what: &str, consequence: &str, run: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| tell(what, consequence, payload)).ok()
 }
 

@@ -28,7 +28,8 @@
 mod account;
 mod buffer;
 pub mod clock;
-mod contain;
+#[doc(hidden)]
+pub mod contain;
 mod depot;
 pub mod fork;
 mod header;

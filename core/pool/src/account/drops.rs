@@ -10,9 +10,9 @@ pub enum DropReason {
     NoDescriptor = 1,
     /// No replacement buffer could be allocated, so the frame's buffer went back on the ring (S4).
     PoolEmpty = 2,
-    /// The consumer's delivery ring was full.
+    /// The consumer's delivery ring had no slot left, for a view or for a copy of the frame.
     RingFull = 3,
-    /// The consumer holds as many views as its quota allows (S5).
+    /// The consumer holds as much as its quota allows (S5), and of its own memory, where it copies out.
     Quota = 4,
     /// The frame is larger than the largest frame allowed.
     TooLarge = 5,
@@ -122,9 +122,10 @@ impl DropCounters {
             .collect()
     }
 
-    /// Frames dropped so far, whatever the reason.
+    /// Frames dropped so far, whatever the reason; wraps as the counters do.
     pub fn frames(&self) -> u64 {
-        DropReason::ALL.into_iter().map(|reason| self.get(reason).frames).sum()
+        let frames = DropReason::ALL.into_iter().map(|reason| self.get(reason).frames);
+        frames.fold(0, u64::wrapping_add)
     }
 }
 
@@ -152,5 +153,13 @@ mod tests {
             [DropCount { reason: DropReason::Quota, frames: 6, bytes: 384 }]
         );
         assert_eq!(drops.frames(), 6);
+    }
+
+    #[test]
+    fn the_sum_over_reasons_wraps_too() {
+        let drops = DropCounters::default();
+        drops.count(DropReason::Quota, u64::MAX, 0);
+        drops.count(DropReason::RingFull, 5, 0);
+        assert_eq!(drops.frames(), 4);
     }
 }

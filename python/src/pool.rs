@@ -4,7 +4,7 @@ use crate::arguments::{Number, Timeout, Whole, duration};
 use crate::buffer::Buffer;
 use crate::engine::pool_events::PoolEvents;
 use crate::error::Error;
-use crate::pool_settings::builder;
+use crate::pool_settings::{Marks, builder};
 use crate::provenance::{self, name_caller};
 use crate::py_types::settle_slices;
 use crate::record::{fields, record};
@@ -59,7 +59,7 @@ impl Pool {
         order: Whole,
         name: &str,
         huge_pages: &str,
-        watermarks: Option<(Whole, Whole)>,
+        watermarks: Option<Marks>,
         depot_shards: Whole,
     ) -> PyResult<Self> {
         let builder = builder(py, count, order, name, huge_pages, watermarks, depot_shards)?;
@@ -158,14 +158,35 @@ impl Pool {
     }
 
     /// Promise `count` buffers to `what`, if all promises together still fit the pool: all or none.
-    /// A promise counts, it does not hold a buffer.
+    ///
+    /// Drivers and consumers of a `Hub` are promised what they may have out, and are refused where that
+    /// does not fit. A program that allocates from the same pool itself reserves what it may keep, so that
+    /// the others are not promised it as well. A promise counts, it does not hold a buffer: allocation
+    /// takes what is free, promised or not.
+    ///
+    /// Args:
+    ///     count: Buffers it has out at worst.
+    ///     what: Who, for the text of the error.
     ///
     /// Returns:
-    ///     A `Reservation` for each buffer.
+    ///     A list of `Reservation`, one for each buffer; letting go of one gives that promise back.
     ///
     /// Raises:
-    ///     PoolTooSmall: They do not fit.
+    ///     PoolTooSmall: They do not fit beside what others are promised.
     ///     ForkedPool: The pool belongs to the process that forked this one.
+    ///
+    /// Example:
+    ///     >>> from skbpool import Hub, Pool, PoolTooSmall
+    ///     >>> pool = Pool(64)
+    ///     >>> kept = pool.reserve(16, "flow table")
+    ///     >>> try:
+    ///     ...     Hub(pool).attach_consumer("sink", quota=64)
+    ///     ... except PoolTooSmall as error:
+    ///     ...     print(error.reserved, "of", error.buffers, "promised already")
+    ///     16 of 64 promised already
+    ///     >>> del kept
+    ///     >>> pool.stats().reserved
+    ///     0
     fn reserve(&self, count: Number, what: &str) -> Result<Vec<Reservation>, Error> {
         // Refused as a whole before the first is taken, with the figures as they are.
         drop(self.pool.reserve(count.0, what)?);

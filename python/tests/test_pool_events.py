@@ -42,6 +42,12 @@ def test_without_watermarks_a_pool_has_some() -> None:
     assert (marks.low, marks.high, marks.is_low) == (4, 8, False)
 
 
+@pytest.mark.parametrize("marks", [5, (4,), (1, 2, 3), "48"])
+def test_watermarks_that_are_no_pair_are_told_what_to_give(marks: Any) -> None:
+    with pytest.raises(TypeError, match=r"\(low, high\), such as \(4, 8\), or None; not "):
+        Pool(64, watermarks=marks)
+
+
 def test_the_end_is_told_and_ends_the_iteration() -> None:
     pool = Pool(4)
     events = pool.events()

@@ -38,7 +38,8 @@ def serve(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Serve /metrics on HOST:PORT; '' for nowhere. Default: 127.0.0.1:9464.",
+            help="Serve /metrics on HOST:PORT; '' for nowhere. Beyond loopback addresses only with "
+            "--insecure-any-address. Default: 127.0.0.1:9464.",
             metavar="ADDRESS",
         ),
     ] = None,

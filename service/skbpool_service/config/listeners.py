@@ -54,7 +54,11 @@ Roles = Annotated[list[Role], BeforeValidator(split)]
 
 
 class TlsSettings(Table):
-    """The certificates of a listener, as paths of PEM files."""
+    """The certificates of a listener, as paths of PEM files.
+
+    Relative ones begin in the folder of the TOML file that names them; in flags and the environment,
+    where the daemon was started.
+    """
 
     certificate: str = Field(min_length=1)
     """Certificate of the daemon, with those between it and its authority behind it."""

@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from skbpool_service.config.allowed import allowed, known
 from skbpool_service.config.lines import line_of, line_of_long_number
+from skbpool_service.config.listeners import TlsSettings
 from skbpool_service.config.model import Settings
 
 Location = Sequence[str | int]
@@ -60,6 +61,8 @@ def load_settings(flags: Mapping[str, Any], file: Path | None = None) -> Setting
         ConfigError: An unknown key or a value that cannot be used, or a file that cannot be read.
     """
     text, written = _read(file) if file is not None else ("", {})
+    if file is not None:
+        _resolve(written, file)
     _check_tables(file, text, written)
     token = _written.set(written)
     try:
@@ -130,6 +133,18 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         ) from None
 
 
+def _resolve(written: Mapping[str, Any], file: Path) -> None:
+    """Have paths of certificates begin in the folder of the file that names them."""
+    listeners = written.get("listener")
+    for listener in listeners if isinstance(listeners, list) else ():
+        tls = listener.get("tls") if isinstance(listener, Mapping) else None
+        if not isinstance(tls, dict):
+            continue
+        for key in TlsSettings.model_fields:
+            if isinstance(path := tls.get(key), str) and path:
+                tls[key] = str(file.absolute().parent / path)
+
+
 def _check_tables(file: Path | None, text: str, written: Mapping[str, Any]) -> None:
     """Refuse values in the place of tables, which hide when a key of the table is set over them."""
     for name, field in Settings.model_fields.items():
@@ -184,6 +199,8 @@ def _key(names: Location) -> str:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, bool):  # as TOML has it
+        return "true" if value else "false"
     try:
         shown = repr(value)
     except ValueError:  # more digits than Python shows

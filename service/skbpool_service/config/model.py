@@ -28,7 +28,7 @@ from skbpool_service.config.listeners import (
     wrong_key,
 )
 from skbpool_service.config.subscribers import SubscriberLimits
-from skbpool_service.config.table import Table
+from skbpool_service.config.table import Table, no_truth
 from skbpool_service.config.watch import WatchSettings
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,63}$"
@@ -273,6 +273,11 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     driver: DriverSettings = DriverSettings()
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth(cls, value: object, info: ValidationInfo) -> object:
+        return no_truth(cls, value, info)
+
     @field_validator("listen")
     @classmethod
     def _check_listen(cls, value: list[str], info: ValidationInfo) -> list[str]:
@@ -317,7 +322,13 @@ class Settings(BaseSettings):
                     f"{value!r} is not HOST:PORT, where /metrics is served: write for instance "
                     "127.0.0.1:9464 or [::1]:9464, or nothing for nowhere"
                 )
-            check_reach(address, bool(info.data.get("insecure_any_address")))
+            if not address.is_local and not info.data.get("insecure_any_address"):
+                raise ValueError(
+                    f"{address} can be reached from other machines, and metrics are served in "
+                    "plaintext to whoever asks: serve them on a loopback address, where a scraper "
+                    "or a proxy with TLS fetches them, or say --insecure-any-address if everybody "
+                    "may read them"
+                )
         return value
 
     @field_validator("limits")

@@ -185,3 +185,33 @@ def test_lines_of_tables_in_lists() -> None:
     places = {("a", 0, "x"): 2, ("a", 0, "b", "y"): 4, ("a", 1, "b", "y"): 7, ("a", 1, "x"): 5}
     places[("c", "d", 1, "x")] = 9
     assert {names: line_of(names, text) for names in places} == places
+
+
+def test_relative_certificates_lie_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc" / "tls").mkdir(parents=True)
+    authority = Authority(tmp_path / "etc" / "tls")
+    names = {
+        "certificate": "tls/server.crt",
+        "private_key": "./tls/server.key",
+        "client_ca": authority.client_ca,
+    }
+    lines = "".join(f"{key} = {json.dumps(name)}\n" for key, name in names.items())
+    text = f'[[listener]]\naddress = "127.0.0.1:0"\n[listener.tls]\n{lines}'
+    (listener,) = load(tmp_path / "etc", text).listeners
+    assert listener.tls
+    assert listener.tls.certificate == authority.certificate
+    assert Path(listener.tls.private_key) == Path(authority.private_key)
+    assert listener.tls.client_ca == authority.client_ca
+    # Wherever the daemon is started, and however the file is named.
+    monkeypatch.chdir(tmp_path)
+    (found,) = load_settings({}, Path("etc/skbpool.toml")).listeners
+    assert found.tls == listener.tls
+    # A flag is no file: its paths begin where the daemon is started.
+    table = json.dumps({**names, "client_ca": None})
+    flag = nest([f'listener=[{{"address": "127.0.0.1:0", "tls": {table}}}]'])
+    with pytest.raises(ConfigError, match=r"tls/server.crt: cannot be read"):
+        load_settings(flag)
+    monkeypatch.chdir(tmp_path / "etc")
+    assert load_settings(flag).listeners[0].asks_certificates is False

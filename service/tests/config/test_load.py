@@ -83,6 +83,23 @@ def test_errors_name_file_line_and_key(tmp_path: Path, text: str, complaint: str
     assert str(caught.value).startswith(str(file))
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[pool]\nbuffers = true\n", ":2: pool.buffers: true is not a whole number from 1 to "),
+        ("[pool]\n\norder = false\n", ":3: pool.order: false is not a whole number from 0 to "),
+        ("[limits]\nmax_quota = true\n", ":2: limits.max_quota: true is not a whole number"),
+        ("keepalive_time = true\n", ":1: keepalive_time: true is not a number"),
+        ("[watch]\ninterval = true\n", ":2: watch.interval: true is not a number"),
+    ],
+)
+def test_truth_is_no_number(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({}, write(tmp_path, text))
+    assert complaint in str(caught.value)
+    assert load_settings({}, write(tmp_path, "insecure_any_address = true\n")).insecure_any_address
+
+
 def test_errors_name_the_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKBPOOL_LIMITS__MAX_STREAMS", "many")
     with pytest.raises(ConfigError, match=r"^environment variable SKBPOOL_LIMITS__MAX_STREAMS: "):
@@ -105,6 +122,10 @@ def test_plaintext_on_the_network_has_to_be_asked_for(address: str) -> None:
     for key in ("listen", "metrics"):
         with pytest.raises(ConfigError, match=f"{key}: .*--insecure-any-address"):
             load_settings({key: address})
+    # Metrics know no certificates and no sockets.
+    with pytest.raises(ConfigError, match=r"metrics: .* a loopback address") as caught:
+        load_settings({"metrics": address})
+    assert not re.search(r"listener|Unix|listen on", str(caught.value))
     asked = load_settings({"listen": address, "metrics": address, "insecure_any_address": True})
     assert asked.listen == [address]
 

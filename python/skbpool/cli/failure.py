@@ -5,6 +5,7 @@ import typer
 from skbpool import SkbpoolError
 from skbpool.addresses import AddressError
 from skbpool.cli.missing import what_is_missing
+from skbpool.cli.verbs import in_commands
 from skbpool.errors import CaptureError
 from skbpool.exit_codes import ExitCode
 
@@ -31,7 +32,7 @@ def explain(error: Exception) -> tuple[str, ExitCode]:
         return _usage(error), ExitCode.USAGE
     if isinstance(error, ImportError) and (missing := what_is_missing(error)):
         return f"skbpool: {missing}", ExitCode.USAGE
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = in_commands(" ".join(str(error).split())) or type(error).__name__
     code = _exit_code(error)
     if code is None:
         hint = "set SKBPOOL_TRACEBACK=1 to see where, and report it"

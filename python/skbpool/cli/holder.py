@@ -7,13 +7,14 @@ import typer
 
 from skbpool.cli.failure import bad_value
 from skbpool.cli.options import Json, Server, server_address, whole_number
-from skbpool.cli.plugins import Command
+from skbpool.cli.plugins import Command, Group
 
 if TYPE_CHECKING:
     from skbpool.v1 import server_pb2
 
 app = typer.Typer(
     name="holder",
+    cls=Group,
     help="Who holds buffers, and ending sessions.",
     no_args_is_help=True,
     rich_markup_mode=None,

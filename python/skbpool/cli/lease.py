@@ -4,10 +4,14 @@ import typer
 
 from skbpool.cli.holder import print_holders
 from skbpool.cli.options import Json, Server
-from skbpool.cli.plugins import Command
+from skbpool.cli.plugins import Command, Group
 
 app = typer.Typer(
-    name="lease", help="Buffers lent to clients.", no_args_is_help=True, rich_markup_mode=None
+    name="lease",
+    cls=Group,
+    help="Buffers lent to clients.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
 LIST = """List the lease sessions with what each was lent, the most bytes first.

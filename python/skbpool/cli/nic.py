@@ -40,6 +40,7 @@ Keys of --json:
   latency_seconds    {"p50", "p99", "max"} from sending to reading; null between hosts
 With -r, received, lost, duplicated, reordered and latency_seconds are null: a capture's frames
 have no stamps. Frames of any link type pass unchanged; a line tells which, unless it is Ethernet.
+The daemon lets in who has the role ingest. The reader needs observe too: without, those are null.
 When the connection is lost, accepted is what was acknowledged until then, and what the reader
 would have told and bits_per_second are null.
 

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from skbpool.cli.nic_report import NicReport, Seen
 from skbpool.client import (
     Acknowledgement,
     Client,
+    PermissionDenied,
     ResourceExhausted,
     ServerUnavailable,
     ServiceError,
@@ -36,6 +38,14 @@ SETTLE_LIMIT = 30.0
 
 CACHES = 1024
 """Buffers that two subscribers and the card reserve beside the quotas, amply."""
+
+ROLE_MISSING = "ROLE_MISSING"
+"""Reason of the daemon's for refusing what this client's roles do not include."""
+
+NO_READER = (
+    "skbpool: this client lacks the role observe, which the reader in the daemon needs: what was "
+    "received, lost, duplicated or reordered, and how late, stays unknown"
+)
 
 LOOK_EVERY = 0.02
 """Seconds between two looks at the reader."""
@@ -69,7 +79,9 @@ class NicRun:
             same_host = self._client.server_info().boot_id == server_boot_id()
             reader = None
             if self._stamped:
-                reader = stack.enter_context(self._attach_reader())
+                reader = self._attach_reader()
+            if reader is not None:
+                stack.enter_context(reader)
             last: Acknowledgement | None = None
             begin = end = time.monotonic()
             seen = failure = None
@@ -99,13 +111,20 @@ class NicRun:
                 failure=failure,
             )
 
-    def _attach_reader(self) -> StampReader:
+    def _attach_reader(self) -> StampReader | None:
         """Attach the reader, with room for the time that a busy machine keeps it from running.
 
         It leaves two subscribers with quotas of a quarter of the pool each, and the card itself,
-        enough to run beside it, whoever comes first.
+        enough to run beside it, whoever comes first. A reader observes: who may only bring frames
+        in has none, and is told so.
         """
-        pool = self._client.pool_statistics("")
+        try:
+            pool = self._client.pool_statistics("")
+        except PermissionDenied as error:
+            if error.details.reason != ROLE_MISSING:
+                raise
+            print(NO_READER, file=sys.stderr, flush=True)
+            return None
         unreserved = max(pool.pool.buffers - pool.reserved, 0)
         wanted = min(pool.pool.buffers * 3 // 8 - CACHES, unreserved // 2)
         quota = min(max(wanted, unreserved // 5, 1), self._client.limits.max_quota)

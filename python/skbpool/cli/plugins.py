@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from skbpool.cli.failure import Failure, UsageError
+from skbpool.cli.misplaced import tell_place
 from skbpool.exit_codes import ExitCode
 
 GROUP = "skbpool.commands"
@@ -27,10 +28,24 @@ class Command(TyperCommand):
         except UsageError as error:
             if getattr(error, "ctx", None) is None:
                 error.ctx = ctx  # type: ignore[attr-defined]
+            tell_place(error, ctx, args)
             raise
 
 
-class CommandGroup(TyperGroup):
+class Group(TyperGroup):
+    """Commands below a name, which say where an option belongs that stands before them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the command."""
+        given = [*args]  # which the parser uses up
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError as error:
+            tell_place(error, ctx, given)
+            raise
+
+
+class CommandGroup(Group):
     """The commands of this package and those of the entry points, in alphabetical order."""
 
     def list_commands(self, ctx: Any) -> list[str]:

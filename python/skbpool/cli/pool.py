@@ -7,13 +7,13 @@ import typer
 
 from skbpool._native import MAX_BUFFERS, MAX_ORDER
 from skbpool.cli.options import Json, Server, server_address, whole_number
-from skbpool.cli.plugins import Command
+from skbpool.cli.plugins import Command, Group
 
 if TYPE_CHECKING:
     from skbpool.v1 import pool_pb2
 
 app = typer.Typer(
-    name="pool", help="The daemon's pools.", no_args_is_help=True, rich_markup_mode=None
+    name="pool", cls=Group, help="The daemon's pools.", no_args_is_help=True, rich_markup_mode=None
 )
 
 KEYS = """name, buffers, buffer_bytes, order (4096 << order is buffer_bytes),

@@ -7,8 +7,8 @@ from typing import cast
 import grpc
 
 from skbpool import SkbpoolError
-from skbpool.addresses import TLS_SCHEME
 from skbpool.client.details import RefusalDetails, refusal_details
+from skbpool.client.unreachable import unreachable
 
 
 class ServiceError(SkbpoolError):
@@ -124,11 +124,7 @@ def service_error(
             f"{kept and f'; {kept}'}; see its log for why"
         )
     elif code is grpc.StatusCode.UNAVAILABLE:
-        trust = ", and do you trust each other's certificates" * address.startswith(TLS_SCHEME)
-        message = (
-            f"no daemon answers at {address} ({_cause(details)}): is it running{trust}? Start it "
-            "with 'skbpool serve', or name another with --server or SKBPOOL_SERVER"
-        )
+        message = unreachable(address, _cause(details))
     elif code is grpc.StatusCode.DEADLINE_EXCEEDED:
         message = f"the daemon at {address} did not answer in time: is it overloaded or stopped?"
     elif code is grpc.StatusCode.UNIMPLEMENTED:

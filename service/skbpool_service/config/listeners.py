@@ -56,8 +56,8 @@ Roles = Annotated[list[Role], BeforeValidator(split)]
 class TlsSettings(Table):
     """The certificates of a listener, as paths of PEM files.
 
-    Relative ones begin in the folder of the TOML file that names them; in flags and the environment,
-    where the daemon was started.
+    Relative ones begin in the folder of the TOML file that names them; in flags and the
+    environment, where the daemon was started.
     """
 
     certificate: str = Field(min_length=1)

@@ -16,7 +16,7 @@ class Table(BaseModel):
 
 
 def no_truth(table: type[BaseModel], value: object, info: ValidationInfo) -> object:
-    """Return the value; raise for true and false where a number is meant, which are 1 and 0 to Python."""
+    """Return the value; raise for true and false, 1 and 0 to Python, where a number is meant."""
     name = info.field_name
     if isinstance(value, bool) and name and table.model_fields[name].annotation is not bool:
         raise PydanticCustomError("truth", "true and false are no number")

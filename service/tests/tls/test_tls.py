@@ -58,10 +58,19 @@ def test_a_client_that_trusts_the_authority_is_served(authority: Authority) -> N
         assert version(address, Tls(authority.client_ca))
         # The same without the scheme: what is given says that TLS is meant.
         assert version(address.removeprefix("grpcs://"), Tls(authority.client_ca))
-        with pytest.raises(ServerUnavailable, match=r"grpcs://.*CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(
+            ServerUnavailable, match=r"grpcs://.*CERTIFICATE_VERIFY_FAILED.*--tls-ca"
+        ):
             version(address, None)
-        with pytest.raises(ServerUnavailable):
+        with pytest.raises(ServerUnavailable, match=rf"speaks TLS, write {address} and name"):
             version(address.removeprefix("grpcs://"), None)
+
+
+def test_tls_to_a_port_that_speaks_none_is_told(authority: Authority) -> None:
+    with daemon_with({"address": "127.0.0.1:0"}) as daemon:
+        [address] = daemon.addresses
+        with pytest.raises(ServerUnavailable, match=r"speaks no TLS: name it without grpcs://"):
+            version(f"grpcs://{address}", Tls(authority.client_ca))
 
 
 def test_a_certificate_for_another_name_is_not_taken(authority: Authority) -> None:
@@ -85,7 +94,7 @@ def test_a_client_needs_a_certificate_where_an_authority_is_named(
             Tls(authority.client_ca),
             Tls(authority.client_ca, foreign.certificate, foreign.private_key),
         ):
-            with pytest.raises(ServerUnavailable):
+            with pytest.raises(ServerUnavailable, match="want a certificate of yours"):
                 version(address, refused)
         assert version(address, named(authority, "client"))
 

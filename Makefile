@@ -91,24 +91,29 @@ demo: setup ## Start the daemon, drive it at 1 Gbit/s for 10 s, show what arrive
 bench-floor: setup ## Show that the floor for speed holds: 1 GbE line rate by gRPC, ten times that in process
 	$(PYTHON) bench/floor.py
 
+# Stops at a variable of another target's, which would be passed over: $(call takes,ROUNDS OPS).
+VARIABLES = ROUNDS OPS SECONDS SECONDS_EACH TABLE ONLY LIST
+takes = $(foreach name,$(filter-out $(1),$(VARIABLES)),$(if $(filter command,$(origin $(name))), \
+	$(error make $@ takes no $(name)=; it takes $(or $(strip $(1:%=%=)),none of these))))
+
 # ROUNDS= and OPS= (names, separated by commas) choose; SECONDS_EACH= is the length of a sample.
 BENCH_OPTIONS = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH))
 
 .PHONY: bench-core
 bench-core: $(STAMPS)/requirements ## Measure the core beside DPDK: ROUNDS=5 OPS=alloc_free_1,rx_64
-	$(PYTHON) bench/core.py $(BENCH_OPTIONS) $(if $(OPS),--ops $(OPS))
+	$(call takes,ROUNDS SECONDS_EACH OPS)$(PYTHON) bench/core.py $(BENCH_OPTIONS) $(if $(OPS),--ops $(OPS))
 
 .PHONY: bench-python
 bench-python: setup ## Measure the Python API beside memoryview, bytes and dpkt: ROUNDS=5
-	$(PYTHON) bench/python_api.py $(BENCH_OPTIONS)
+	$(call takes,ROUNDS SECONDS_EACH)$(PYTHON) bench/python_api.py $(BENCH_OPTIONS)
 
 .PHONY: bench-grpc
 bench-grpc: setup ## Measure the daemon beside a bare grpcio server: ROUNDS=5 OPS=ingest_64_unix,start
-	$(PYTHON) bench/over_grpc.py $(BENCH_OPTIONS) $(if $(OPS),--paths $(OPS))
+	$(call takes,ROUNDS SECONDS_EACH OPS)$(PYTHON) bench/over_grpc.py $(BENCH_OPTIONS) $(if $(OPS),--paths $(OPS))
 
 .PHONY: bench-grpc-memory
 bench-grpc-memory: setup ## Show the daemon's memory at full rate, then the bare server's: SECONDS=600 each
-	$(PYTHON) bench/over_grpc.py --paths memory --soak $(or $(SECONDS),600) --no-write
+	$(call takes,SECONDS)$(PYTHON) bench/over_grpc.py --paths memory --soak $(or $(SECONDS),600) --no-write
 
 .PHONY: charts
 charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench/results
@@ -130,7 +135,7 @@ test-fuzz: ## Replay the corpora of the fuzz targets
 # A nightly run takes what is given here; CI replays only.
 .PHONY: fuzz
 fuzz: ## Fuzz everything that takes bytes from outside: SECONDS=300 ONLY=capture,capi
-	$(BOOTSTRAP_PYTHON) core/fuzz/fuzz.py run $(if $(SECONDS),--seconds $(SECONDS)) \
+	$(call takes,SECONDS ONLY)$(BOOTSTRAP_PYTHON) core/fuzz/fuzz.py run $(if $(SECONDS),--seconds $(SECONDS)) \
 		$(if $(ONLY),--only $(ONLY))
 
 .PHONY: fuzz-merge
@@ -167,7 +172,7 @@ test-tools: $(STAMPS)/requirements ## Test the tools: that every ordering of the
 
 .PHONY: mutants
 mutants: ## Break the core on purpose, see what notices: ONLY=stack; all in two hours, TABLE=generated in 45 min
-	PYTHONPATH=tools $(BOOTSTRAP_PYTHON) -m mutants $(if $(TABLE),--table $(TABLE)) \
+	$(call takes,TABLE ONLY LIST)PYTHONPATH=tools $(BOOTSTRAP_PYTHON) -m mutants $(if $(TABLE),--table $(TABLE)) \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 
 .PHONY: test-e2e

@@ -24,6 +24,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
+import arguments
 import machine
 import peer_dpdk
 from ratios import Goal, Row, note, show, write
@@ -217,16 +218,14 @@ def rust_flags() -> dict[str, str]:
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="Measure the core beside DPDK.")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=arguments.rounds, default=5)
     parser.add_argument("--ops", default="", help="only these, separated by commas")
-    parser.add_argument("--seconds", type=float, default=0.25, help="of each sample")
+    parser.add_argument("--seconds", type=arguments.seconds, default=0.25, help="of each sample")
     parser.add_argument("--no-write", action="store_true", help="print only, as --ops does")
     options = parser.parse_args()
     chosen = set(filter(None, options.ops.split(",")))
     if unknown := chosen - {goal.op for goal in GOALS + BESIDE}:
         parser.error(f"no such operation: {', '.join(sorted(unknown))}")
-    if options.rounds < 1:
-        parser.error("--rounds is at least 1")
     goals = [goal for goal in GOALS + BESIDE if not chosen or goal.op in chosen]
     about = machine.describe()
     samples: Samples = defaultdict(lambda: defaultdict(list))

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import arguments
 from private_daemon import DaemonError, PrivateDaemon, Signals
 from rich import box
 from rich.console import Console
@@ -61,13 +62,11 @@ class Row:
 def main() -> int:
     """Measure, print, compare."""
     parser = argparse.ArgumentParser(description="Show that the floor for speed holds.")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=arguments.rounds, default=3)
     parser.add_argument("--duration", default="10s", help="of each run at line rate")
     parser.add_argument("--max-duration", default="5s", help="of each run at the most")
     parser.add_argument("--output", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error("--rounds is at least 1")
     signals = Signals()
     try:
         rows = [

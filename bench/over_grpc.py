@@ -26,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import arguments
 import grpc
 import machine
 import ratios
@@ -142,19 +143,20 @@ def parse(paths: Sequence[Measured]) -> argparse.Namespace:
     """Return the options; `names` are the paths that were chosen."""
     known = [*(path.name for path in paths), START]
     parser = argparse.ArgumentParser(description="Measure the daemon beside a bare grpcio server.")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=arguments.rounds, default=5)
     parser.add_argument("--paths", default="", help="only these, separated by commas")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each sample")
+    parser.add_argument("--seconds", type=arguments.seconds, default=1.0, help="of each sample")
     parser.add_argument(
-        "--soak", type=float, default=0.0, help="seconds of memory at full rate, of each side"
+        "--soak",
+        type=arguments.seconds,
+        default=0.0,
+        help="seconds of memory at full rate, of each side",
     )
     parser.add_argument("--no-write", action="store_true", help="only print the tables")
     options = parser.parse_args()
     chosen = set(filter(None, options.paths.split(",")))
     if unknown := chosen - {*known, SOAK}:
         parser.error(f"no such path: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    if options.rounds < 1:
-        parser.error("--rounds is at least 1")
     options.names = chosen or set(known)
     return options
 

@@ -18,6 +18,7 @@ import timeit
 from collections import defaultdict
 from dataclasses import dataclass
 
+import arguments
 import dpkt
 import machine
 import skbpool
@@ -135,12 +136,10 @@ def measure(statement: str, packets: int, seconds: float, names: dict[str, objec
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="Measure the Python API.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.25, help="of each sample")
+    parser.add_argument("--rounds", type=arguments.rounds, default=5)
+    parser.add_argument("--seconds", type=arguments.seconds, default=0.25, help="of each sample")
     parser.add_argument("--no-write", action="store_true", help="only print the table")
     options = parser.parse_args()
-    if options.rounds < 1:
-        parser.error("--rounds is at least 1")
     about = machine.describe()
     os.sched_setaffinity(0, {CORE})
     samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

@@ -141,6 +141,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=300, help="for each target")
     parser.add_argument("--only", default="", help="targets, separated by commas")
     arguments = parser.parse_args()
+    if arguments.seconds < 1:
+        parser.error(f"--seconds is at least 1, not {arguments.seconds}")
     targets = sorted(path.name for path in (HERE / "corpus").iterdir())
     chosen = [name for name in arguments.only.split(",") if name] or targets
     if unknown := set(chosen) - set(targets):

@@ -100,7 +100,13 @@ def parse_address(text: str) -> Address:
 
     Raises:
         AddressError: It is neither; the text shows both forms.
+        TypeError: It is no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(
+            "an address is a text, as in 'unix:/run/skbpool/skbpool.sock' or '127.0.0.1:50051', "
+            f"not {type(text).__name__}"
+        )
     if text.startswith("unix:"):
         return _unix(text, text.removeprefix("unix:"))
     place = text.removeprefix(TLS_SCHEME)

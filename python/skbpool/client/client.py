@@ -107,6 +107,8 @@ class Client(DriverCalls):
             huge_pages: Whether its memory lies on huge pages; "try": if there are as many.
 
         Raises:
+            OutOfRange: A number has no place in 32 bits.
+            BadPool: huge_pages is none of these.
             AlreadyExists: There is a pool of that name.
             RequestOutOfRange: No pool can have so many or such large buffers, or such marks.
             ResourceExhausted: There is no memory for it, or there are as many pools as there may.

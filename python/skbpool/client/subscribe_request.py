@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from google.protobuf.duration_pb2 import Duration
 
+from skbpool.client.request import request_of
 from skbpool.v1 import frame_pb2
 
 SubscribePolicy = Literal["drop_newest", "drop_oldest", "copy_out", "block"]
@@ -31,7 +32,8 @@ def subscribe_request(
     if policy not in get_args(SubscribePolicy):
         names = ", ".join(map(repr, get_args(SubscribePolicy)))
         raise ValueError(f"a policy is one of {names}, not {policy!r}")
-    request = frame_pb2.SubscribeRequest(
+    request = request_of(
+        frame_pb2.SubscribeRequest,
         name=name,
         policy=frame_pb2.SubscribePolicy.Value(f"SUBSCRIBE_POLICY_{policy.upper()}"),
         quota=quota,

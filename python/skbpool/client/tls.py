@@ -94,7 +94,13 @@ def secured(address: Address, tls: Tls | None) -> tuple[Address, Tls | None]:
 
     Raises:
         TlsError: `tls` for a Unix socket.
+        TypeError: `tls` is something else.
     """
+    if tls is not None and not isinstance(tls, Tls):
+        raise TypeError(
+            "tls is a skbpool.Tls, as in Tls(ca='ca.crt'), or None for what the environment says; "
+            f"not {type(tls).__name__}"
+        )
     if isinstance(address, UnixAddress):
         if tls is not None:
             raise TlsError(f"{address} is a Unix socket, which speaks no TLS: leave tls out")

@@ -1,8 +1,10 @@
 """Verbs of the services that tell about the daemon, its pools and its holders."""
 
-from typing import Literal
+from typing import Literal, get_args
 
+from skbpool.client.request import request_of
 from skbpool.client.verbs.verb import Verb, whole
+from skbpool.errors import BadPool
 from skbpool.v1 import holder_pb2, pool_pb2, server_pb2
 
 _SERVER = "/skbpool.v1.ServerService/"
@@ -39,14 +41,14 @@ def create_pool(
     huge_pages: HugePages,
 ) -> Verb[pool_pb2.Pool]:
     """Have a pool made."""
-    request = pool_pb2.CreatePoolRequest(
-        name=name,
-        buffers=buffers,
-        order=order,
-        huge_pages=pool_pb2.HugePages.Value(f"HUGE_PAGES_{huge_pages.upper()}"),
+    if huge_pages not in get_args(HugePages):
+        raise BadPool(f"huge_pages is 'never', 'try' or 'require', not {huge_pages!r}")
+    pages = pool_pb2.HugePages.Value(f"HUGE_PAGES_{huge_pages.upper()}")
+    request = request_of(
+        pool_pb2.CreatePoolRequest, name=name, buffers=buffers, order=order, huge_pages=pages
     )
     if watermarks is not None:
-        request.watermarks.low, request.watermarks.high = watermarks
+        request.watermarks.CopyFrom(_watermarks(watermarks))
     response = pool_pb2.CreatePoolResponse
     return Verb(f"{_POOL}CreatePool", request, response, lambda answer: answer.pool)
 
@@ -72,5 +74,16 @@ def holders() -> Verb[list[server_pb2.Holder]]:
 
 def revoke_session(name: str, session: int, reason: str) -> Verb[holder_pb2.RevokeSessionResponse]:
     """Have somebody's lease session ended."""
-    request = holder_pb2.RevokeSessionRequest(name=name, session=session, reason=reason)
+    request = request_of(
+        holder_pb2.RevokeSessionRequest, name=name, session=session, reason=reason
+    )
     return Verb(f"{_HOLDER}RevokeSession", request, holder_pb2.RevokeSessionResponse, whole)
+
+
+def _watermarks(given: tuple[int, int]) -> pool_pb2.Watermarks:
+    if not isinstance(given, tuple) or len(given) != 2:
+        raise TypeError(
+            "watermarks are two numbers of free buffers, (low, high), such as (4, 8), or None; "
+            f"not {given!r}"
+        )
+    return request_of(pool_pb2.Watermarks, low=given[0], high=given[1])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skbpool.client.drops import Drops, drops_of
 from skbpool.client.ingest import ETHERNET
+from skbpool.client.request import request_of
 from skbpool.client.verbs.verb import Verb
 from skbpool.v1 import lease_pb2
 
@@ -46,7 +47,7 @@ class Delivered(NamedTuple):
 
 def allocate(session: str, count: int, pool: str, timeout: float) -> Verb[tuple[list[int], int]]:
     """Take buffers; the result is their handles, and the size of each."""
-    request = lease_pb2.AllocateRequest(session_id=session, pool=pool, count=count)
+    request = request_of(lease_pb2.AllocateRequest, session_id=session, pool=pool, count=count)
     if timeout:
         request.wait.FromNanoseconds(int(timeout * 1e9))
     return Verb(

@@ -116,8 +116,9 @@ bench-grpc-memory: setup ## Show the daemon's memory at full rate, then the bare
 	$(call takes,SECONDS)$(PYTHON) bench/over_grpc.py --paths memory --soak $(or $(SECONDS),600) --no-write
 
 .PHONY: charts
-charts: setup ## Draw what bench-core and bench-python measured, as SVG in bench/results
+charts: setup ## Draw what was measured, as SVG in bench/results, and write the figures into README.md
 	$(PYTHON) bench/charts.py
+	$(PYTHON) bench/figures.py
 
 ##### tests
 

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import charts
+import figures
 import machine
 import peer_dpdk
 import pytest
@@ -129,3 +130,21 @@ def test_bars_are_as_long_as_we_are_fast() -> None:
         1:
     ]
     assert widths[0] == pytest.approx(8 * widths[1], rel=0.01)
+
+
+def test_the_readme_has_the_figures_of_the_results() -> None:
+    text = figures.README.read_text()
+    assert figures.written(text) == text, "make charts writes them"
+
+
+def test_a_missed_goal_is_shown_as_missed() -> None:
+    goals = [Goal("a", "ns", 0.5), Goal("b", "s", bound=1.0), Goal("none", "ns"), Goal("c", "x", 1)]
+    measured = [
+        {"op": "a", "ours": 3.0, "ratio": 0.501},
+        {"path": "b", "ours": 0.9, "ratio": 4.0},
+        {"op": "none", "ours": 1.0, "ratio": 1.0},
+    ]
+    assert list(figures.rows(goals, measured)) == [
+        "| `a` | ≤ 0.5 | 0.50 | **missed** |",
+        "| `b` | ≤ 1 s | 4.00, 0.9 s | met |",
+    ]

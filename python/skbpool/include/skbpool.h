@@ -1,9 +1,11 @@
 /*
  * skbpool: packet buffers with one shared reference count, and views of them. C99 and C++.
  *
- * The functions live in a table, so that a process has one copy of them. Each C file that calls them
- * gets the table first: from Python with import_skbpool() (include <Python.h> before this file), or
- * from whoever loaded it with skbpool_use().
+ * The functions live in a table, so that a process has one copy of them, and the table comes from a
+ * Python process that imported skbpool: there is no libskbpool.so to link against. Each C file that
+ * calls them gets the table first: in a Python extension with import_skbpool() (include <Python.h>
+ * before this file), in another library of that process from such an extension, which hands it
+ * over, with skbpool_use().
  *
  * Functions return 0, or a negative SKB_E_ code; then nothing has changed, and what the caller owned
  * it still owns. None of them blocks unless its name says wait, none unwinds, none needs Python or

@@ -5,24 +5,26 @@ from typing import Self
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.aio.connection import Connection
+from skbpool.aio.drivers import DriverCalls
 from skbpool.aio.sender import Sender
 from skbpool.aio.session import Session
 from skbpool.aio.subscription import Subscription
 from skbpool.aio.watch import PoolWatch
 from skbpool.client.client import PREFERRED_MESSAGE_BYTES
-from skbpool.client.connection import DEFAULT_TIMEOUT, RECEIVE_LIMIT
+from skbpool.client.connection import DEFAULT_TIMEOUT
 from skbpool.client.outbox.outbox import (
     DEFAULT_BUFFERED,
     DEFAULT_DEADLINE,
     DEFAULT_LINGER,
     Settings,
 )
+from skbpool.client.subscribe_request import SubscribePolicy, subscribe_request
 from skbpool.client.tls import Tls, secured
 from skbpool.client.verbs import control
 from skbpool.v1 import frame_pb2, holder_pb2, pool_pb2, server_pb2
 
 
-class Client:
+class Client(DriverCalls):
     """A client of one daemon for asyncio, as `skbpool.Client`; closed by `async with`.
 
     Made inside a running loop, which it belongs to. Making one does not connect: the first call
@@ -117,13 +119,34 @@ class Client:
         return Session(self._connection, name)
 
     def subscribe(
-        self, name: str = "", *, quota: int = 0, max_batch_bytes: int = 0
+        self,
+        name: str = "",
+        *,
+        policy: SubscribePolicy = "drop_newest",
+        quota: int = 0,
+        quota_bytes: int = 0,
+        copy_bytes: int = 0,
+        block_at_most: float = 0.0,
+        max_batch_frames: int = 0,
+        max_batch_bytes: int = 0,
+        linger: float = 0.0,
+        snapshot_length: int = 0,
     ) -> Subscription:
         """Return a subscription, as of `skbpool.Client.subscribe`, which `async with` opens."""
 
         async def request() -> frame_pb2.SubscribeRequest:
-            most = max_batch_bytes or min((await self.limits()).max_message_bytes, RECEIVE_LIMIT)
-            return frame_pb2.SubscribeRequest(name=name, quota=quota, max_batch_bytes=most)
+            return subscribe_request(
+                name,
+                policy=policy,
+                quota=quota,
+                quota_bytes=quota_bytes,
+                copy_bytes=copy_bytes,
+                block_at_most=block_at_most,
+                max_batch_frames=max_batch_frames,
+                max_batch_bytes=max_batch_bytes or await self.message_bytes(),
+                linger=linger,
+                snapshot_length=snapshot_length,
+            )
 
         return Subscription(self._connection, request)
 

@@ -17,7 +17,6 @@ else:
 
 from skbpool.client.client import Client
 from skbpool.client.details import RefusalDetails
-from skbpool.client.drivers import Line
 from skbpool.client.drops import Drops
 from skbpool.client.errors import (
     Aborted,
@@ -42,6 +41,7 @@ from skbpool.client.stamps import StampReader
 from skbpool.client.subscribe_request import SubscribePolicy
 from skbpool.client.subscription import Subscription
 from skbpool.client.tls import Tls, TlsError
+from skbpool.client.verbs.driver import Line
 from skbpool.client.watch import PoolWatch
 
 __all__ = [

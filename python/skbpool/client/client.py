@@ -255,7 +255,8 @@ class Client(DriverCalls):
             RequestOutOfRange: More than the daemon allows; `details.fields` names the option.
             FailedPrecondition: The daemon does not offer the policy.
             ResourceExhausted: As many streams as there may be, or the pool is too small.
-            ValueError: There is no such policy, or a number has no place in a request.
+            ValueError: There is no such policy, or a time that is none.
+            OutOfRange: A number has no place in its field.
         """
         request = subscribe_request(
             name,

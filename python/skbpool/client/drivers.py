@@ -1,43 +1,9 @@
 """Drivers inside the daemon: cards and replays, attached and detached."""
 
-from dataclasses import dataclass
-
-from skbpool._native import parse_rate
 from skbpool.client.connection import Connection
-from skbpool.v1 import driver_pb2, driver_pb2_grpc
-
-
-@dataclass(frozen=True)
-class Line:
-    """The line of a driver, and its ring."""
-
-    rate: str = "max"
-    """How fast it is: "1Gbps", "1.4Mpps", "max": as fast as the daemon allows."""
-    frames: int = 0
-    """It goes down after so many frames; 0: not for their number."""
-    duration: float | None = None
-    """It goes down after so many seconds; None: not for the time."""
-    ring: int = 0
-    """Descriptors; 0: the daemon chooses."""
-    block_at_most: float | None = None
-    """Seconds that a delivery waits for consumers which ask for it; None: for nobody."""
-
-    def message(self) -> driver_pb2.DriverLine:
-        """Return it as a message. Raises ValueError if the rate is none."""
-        line = driver_pb2.DriverLine(frames=self.frames, descriptors=self.ring)
-        match parse_rate(self.rate):
-            case ("bits_per_second", bits):
-                line.bits_per_second = bits
-            case ("frames_per_second", frames):
-                line.frames_per_second = frames
-        if self.duration is not None:
-            line.duration.FromNanoseconds(round(self.duration * 1e9))
-        if self.block_at_most is not None:
-            line.block_at_most.FromNanoseconds(round(self.block_at_most * 1e9))
-        return line
-
-
-AS_FAST_AS_MAY_BE = Line()
+from skbpool.client.verbs import driver
+from skbpool.client.verbs.driver import AS_FAST_AS_MAY_BE, Line
+from skbpool.v1 import driver_pb2
 
 
 class DriverCalls:
@@ -50,8 +16,7 @@ class DriverCalls:
 
         Those that were detached come first, while views of their frames are out.
         """
-        request = driver_pb2.ListDriversRequest()
-        return list(self._connection.call(self._drivers.ListDrivers, request).drivers)
+        return self._connection.do(driver.drivers())
 
     def attach_nic(
         self,
@@ -73,15 +38,13 @@ class DriverCalls:
 
         Raises:
             ValueError: The rate is none.
+            OutOfRange: A number has no place in its field.
             AlreadyExists: There is a driver of that name.
             NotFound: There is no such pool.
             RequestOutOfRange: Something is more than the daemon allows.
             ResourceExhausted: As many drivers as there may be, or the pool is too small.
         """
-        request = driver_pb2.AttachEmulatedNicRequest(
-            name=name, pool=pool, line=line.message(), frame_size=frame_size, stream=stream
-        )
-        return self._connection.call(self._drivers.AttachEmulatedNic, request).driver
+        return self._connection.do(driver.attach_nic(name, line, frame_size, stream, pool))
 
     def attach_replay(
         self,
@@ -109,16 +72,9 @@ class DriverCalls:
             InvalidRequest: The path leads elsewhere.
             ServiceError: As for `attach_nic`.
         """
-        request = driver_pb2.AttachReplayRequest(
-            name=name,
-            pool=pool,
-            line=line.message(),
-            capture=capture,
-            loops=loops,
-            endless=not loops,
-            original_timing=original_timing,
+        return self._connection.do(
+            driver.attach_replay(name, capture, line, loops, original_timing, pool)
         )
-        return self._connection.call(self._drivers.AttachReplay, request).driver
 
     def detach_driver(self, name: str) -> driver_pb2.Driver:
         """Detach a driver of `drivers`; views of its frames stay valid.
@@ -129,9 +85,4 @@ class DriverCalls:
         Raises:
             NotFound: There is no such driver.
         """
-        request = driver_pb2.DetachDriverRequest(name=name)
-        return self._connection.call(self._drivers.DetachDriver, request).driver
-
-    @property
-    def _drivers(self) -> driver_pb2_grpc.DriverServiceStub:
-        return driver_pb2_grpc.DriverServiceStub(self._connection.channel)
+        return self._connection.do(driver.detach_driver(name))

@@ -27,7 +27,8 @@ def subscribe_request(
     """Return the request of `Client.subscribe`, which tells what each of these is.
 
     Raises:
-        ValueError: There is no such policy, or a number has no place in its field.
+        ValueError: There is no such policy, or a time that is none.
+        OutOfRange: A number has no place in its field.
     """
     if policy not in get_args(SubscribePolicy):
         names = ", ".join(map(repr, get_args(SubscribePolicy)))

@@ -74,9 +74,7 @@ def holders() -> Verb[list[server_pb2.Holder]]:
 
 def revoke_session(name: str, session: int, reason: str) -> Verb[holder_pb2.RevokeSessionResponse]:
     """Have somebody's lease session ended."""
-    request = request_of(
-        holder_pb2.RevokeSessionRequest, name=name, session=session, reason=reason
-    )
+    request = request_of(holder_pb2.RevokeSessionRequest, name=name, session=session, reason=reason)
     return Verb(f"{_HOLDER}RevokeSession", request, holder_pb2.RevokeSessionResponse, whole)
 
 

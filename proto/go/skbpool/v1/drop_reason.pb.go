@@ -34,9 +34,10 @@ const (
 	DropReason_DROP_REASON_NO_DESCRIPTOR DropReason = 1
 	// The pool had no buffer: the received one went back on the ring, or there was none to write to.
 	DropReason_DROP_REASON_POOL_EMPTY DropReason = 2
-	// The ring between driver and consumer was full.
+	// The ring between driver and consumer had no slot left, for a view or for a copy of a frame.
 	DropReason_DROP_REASON_RING_FULL DropReason = 3
-	// The consumer held as much as its quota allows.
+	// The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
+	// copies as well.
 	DropReason_DROP_REASON_QUOTA DropReason = 4
 	// The frame was larger than the limit on frames, than a subscriber's largest response, or than all
 	// the buffers of a card's ring.

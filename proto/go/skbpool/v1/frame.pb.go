@@ -335,8 +335,8 @@ type SubscribeRequest struct {
 	// Most frames the consumer may hold at a time, in its ring and in flight together; 0: the
 	// server's default_quota. OUT_OF_RANGE above the server's max_quota.
 	Quota uint32 `protobuf:"varint,2,opt,name=quota,proto3" json:"quota,omitempty"`
-	// Largest SubscribeResponse the client takes, in bytes; 0: the server's max_message_bytes,
-	// which it may not exceed either.
+	// Largest SubscribeResponse the client takes, in bytes; 0: 1 MiB, or the server's max_message_bytes
+	// if that is less. With larger ones gRPC moves fewer bytes a second.
 	// At least 1024; OUT_OF_RANGE below that, or above limits.max_message_bytes.
 	MaxBatchBytes uint64 `protobuf:"varint,3,opt,name=max_batch_bytes,json=maxBatchBytes,proto3" json:"max_batch_bytes,omitempty"`
 	// What happens to frames beyond the quota. INVALID_ARGUMENT for a number that is not listed;

@@ -39,7 +39,8 @@ impl LinkTx {
         // Frames behind those that fit that were copied or dropped.
         let mut told = 0;
         self.gave_up &= granted == 0;
-        let short = frames[fitting.end..upto].iter().any(may_grant);
+        // Or only such follow as never fit, for which no policy does anything.
+        let short = fitting.end < upto;
         let next = frames[upto..].iter().find(|skb| self.may_ever_take(skb));
         if short || next.is_some() {
             // Where both are in the way, the quota is what the consumer can do something about.

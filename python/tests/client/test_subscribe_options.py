@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from skbpool import OutOfRange
 from skbpool.client import Client, FailedPrecondition, InvalidRequest, RequestOutOfRange
 from skbpool.v1 import server_pb2
 from skbpool_processes import Daemon, wait_until
@@ -79,5 +80,7 @@ def test_a_refusal_names_the_option(
     [{"policy": "keep"}, {"quota": -1}, {"linger": float("inf")}, {"linger": float("nan")}],
 )
 def test_what_no_message_can_say(client: Client, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"policy is one of|out of range|number of seconds"):
+    with pytest.raises(
+        (ValueError, OutOfRange), match=r"policy is one of|quota is 0 to|number of seconds"
+    ):
         client.subscribe(**options)

@@ -51,7 +51,7 @@ def fill(stubs: Stubs, driver: Driver) -> int:
     [
         ("DROP_NEWEST", {"QUOTA"}),
         ("DROP_OLDEST", {"EVICTED"}),
-        ("COPY_OUT", {"QUOTA"}),
+        ("COPY_OUT", {"RING_FULL"}),
         ("BLOCK", {"QUOTA"}),
     ],
 )

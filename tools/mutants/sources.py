@@ -23,7 +23,7 @@ EXCEPTED = {
     "core/deliver/src/models": "the models",
     "core/engine/src/models": "the models",
     "core/pool/src/region/model.rs": "what stands for memory in the models",
-    "core/engine/src/adopt.rs": "a budget, counted by one operation of std each; it publishes nothing",
+    "core/engine/src/adopt.rs": "a budget: single operations of std, which publish nothing",
     "core/engine/src/card.rs": "a flag of std that stops a thread, which is joined",
     "core/engine/src/stamps.rs": "a flag of std that stops a thread, which is joined or locked out",
     "core/nic": "figures with one writer and a flag that ends a thread; the crate has no models",

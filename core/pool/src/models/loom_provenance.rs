@@ -66,6 +66,21 @@ fn two_writers_of_one_generation() {
     });
 }
 
+/// The number of transitions wraps, and takes back what it carried into the generation beside it.
+#[test]
+fn two_writers_at_the_wrap() {
+    check(|| {
+        let record = Arc::new(Record::empty());
+        begin(&record, 0x1_0000);
+        record.start_at(0x1_0000, u32::MAX);
+        let theirs = Arc::clone(&record);
+        let other = thread::spawn(move || deliver(&theirs, 0x1_0000));
+        deliver(&record, 0x1_0000);
+        other.join().unwrap();
+        assert_eq!(record.noted(), (0x1_0000, 1));
+    });
+}
+
 /// A site and a holder that are named after a record began: who sees the new word sees the trail emptied as well.
 #[test]
 fn a_reader_beside_an_origin_that_is_named() {

@@ -91,11 +91,12 @@ impl EventBoard {
             self.crossings.fetch_add(1, Ordering::Relaxed);
         }
         if told.exhausted {
-            // SYNC: Release pairs with the Acquire of `find`, which sees the crossing before.
-            self.exhaustions.fetch_add(1, Ordering::Release);
+            // Relaxed: as above. Whoever sees it before the crossing tells of it after that (`find`).
+            self.exhaustions.fetch_add(1, Ordering::Relaxed);
         }
         if told.ends != 0 {
-            // SYNC: Release, as above: what ends a pool is seen after what this thread told before.
+            // SYNC: Release pairs with the Acquire of `find`: what ends a pool is seen after what this
+            // thread told before.
             self.ends.fetch_or(told.ends, Ordering::Release);
         }
         self.news.announce();
@@ -116,12 +117,9 @@ impl EventBoard {
 
     /// Crossings and exhaustions so far.
     pub(crate) fn counts(&self) -> [u64; 2] {
-        // SYNC: Acquire pairs with the Release of `tell`: an exhaustion is not seen before the crossing
-        // that it was told with.
-        let exhaustions = self.exhaustions.load(Ordering::Acquire);
-        // Relaxed: ordered by that load, and by that of the epoch.
-        let crossings = self.crossings.load(Ordering::Relaxed);
-        [crossings, exhaustions].map(|raw| raw.wrapping_sub(self.start))
+        // Relaxed: ordered by the load of the epoch, and by that of the ends.
+        [&self.crossings, &self.exhaustions]
+            .map(|raw| raw.load(Ordering::Relaxed).wrapping_sub(self.start))
     }
 }
 

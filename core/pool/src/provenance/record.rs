@@ -157,6 +157,21 @@ impl Record {
         true
     }
 
+    /// Has `count` transitions noted, for a model.
+    #[cfg(loom)]
+    pub(crate) fn start_at(&self, generation: u32, count: u32) {
+        // Relaxed: before the threads of the model.
+        self.noted.store(u64::from(generation) << 32 | u64::from(count), Ordering::Relaxed);
+    }
+
+    /// Generation and number of the transitions noted, for a model.
+    #[cfg(loom)]
+    pub(crate) fn noted(&self) -> (u32, u32) {
+        // Relaxed: after the threads of the model.
+        let noted = self.noted.load(Ordering::Relaxed);
+        ((noted >> 32) as u32, noted as u32)
+    }
+
     /// Adds a transition of `generation`, `now` being the epoch; by an owner of a view. False if there is
     /// no record of that generation.
     pub(crate) fn note(

@@ -172,7 +172,7 @@ test-tools: $(STAMPS)/requirements ## Test the tools: that every ordering of the
 	$(PYTEST) tools/tests
 
 .PHONY: mutants
-mutants: ## Break the core on purpose, see what notices: ONLY=stack; all in two hours, TABLE=generated in 45 min
+mutants: ## Break the core on purpose, see what notices: ONLY=stack; all in one to two hours, TABLE=generated in 15 min
 	$(call takes,TABLE ONLY LIST)PYTHONPATH=tools $(BOOTSTRAP_PYTHON) -m mutants $(if $(TABLE),--table $(TABLE)) \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(LIST),--list)
 

@@ -8,7 +8,7 @@ import grpc
 import grpc.aio
 
 from skbpool.addresses import Address
-from skbpool.client.connection import OPTIONS, ROUND_TRIP
+from skbpool.client.connection import OPTIONS, ROUND_TRIP, closed
 from skbpool.client.errors import Cancelled, ServiceError, service_error
 from skbpool.client.tls import Tls
 from skbpool.client.verbs.verb import Result, Verb, serialized
@@ -30,15 +30,23 @@ class Connection:
         self.address = str(address)
         self.timeout = timeout
         if tls is None:
-            self.channel = grpc.aio.insecure_channel(address.target, options=OPTIONS)
+            self._channel = grpc.aio.insecure_channel(address.target, options=OPTIONS)
         else:
             options = (*OPTIONS, *tls.options)
-            self.channel = grpc.aio.secure_channel(
+            self._channel = grpc.aio.secure_channel(
                 address.target, tls.credentials(), options=options
             )
+        self._closed = False
         self._methods: dict[str, UnaryUnaryMultiCallable[Any, Any]] = {}
         self.answered = False
         """Whether a daemon has answered, so that a connection which fails is lost."""
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel. Raises Closed if the client was closed."""
+        if self._closed:
+            raise closed()
+        return self._channel
 
     async def do(self, verb: Verb[Result]) -> Result:
         """Make the call that `verb` is, and return what it results in.
@@ -46,9 +54,9 @@ class Connection:
         Raises:
             ServiceError: It failed.
         """
-        method = self._methods.get(verb.method)
+        channel, method = self.channel, self._methods.get(verb.method)
         if method is None:
-            method = self._methods[verb.method] = self.channel.unary_unary(
+            method = self._methods[verb.method] = channel.unary_unary(
                 verb.method, serialized, verb.response.FromString
             )
         try:
@@ -76,7 +84,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close the channel; its streams end."""
-        await self.channel.close()
+        self._closed = True
+        await self._channel.close()
 
 
 class ServerStream(Generic[Response]):

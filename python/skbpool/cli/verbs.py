@@ -10,6 +10,10 @@ VERBS = {
     "WatchPools": "watch",
     "ListHolders": "holder list",
     "RevokeSession": "holder revoke",
+    "ListDrivers": "driver list",
+    "AttachEmulatedNic": "driver attach",
+    "AttachReplay": "driver attach",
+    "DetachDriver": "driver detach",
 }
 """The command for each method that a refusal may advise."""
 

@@ -1,8 +1,8 @@
 """The channel to one daemon, and the streams over it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -11,6 +11,7 @@ from skbpool.addresses import Address
 from skbpool.client.errors import ServiceError, service_error
 from skbpool.client.tls import Tls, open_channel
 from skbpool.client.verbs.verb import Result, Verb, serialized
+from skbpool.errors import Closed
 
 if TYPE_CHECKING:
     from grpc import UnaryUnaryMultiCallable, _CallIterator
@@ -49,10 +50,22 @@ class Connection:
     def __init__(self, address: Address, timeout: float, tls: Tls | None = None) -> None:
         self.address = str(address)
         self.timeout = timeout
-        self.channel = open_channel(address, tls, OPTIONS)
+        self._channel = open_channel(address, tls, OPTIONS)
+        self._closed = False
         self._methods: dict[str, UnaryUnaryMultiCallable[Message, Message]] = {}
         self.answered = False
         """Whether a daemon has answered, so that a connection which fails is lost."""
+
+    @property
+    def channel(self) -> grpc.Channel:
+        """The channel, for methods by their paths.
+
+        Raises:
+            Closed: The client was closed.
+        """
+        if self._closed:
+            raise closed()
+        return self._channel
 
     def do(self, verb: Verb[Result]) -> Result:
         """Make the call that `verb` is, and return what it results in.
@@ -102,10 +115,46 @@ class Connection:
             yield
         except grpc.RpcError as error:
             raise service_error(error, self.address, answered=self.answered, kept=kept) from None
+        except ValueError:
+            # What gRPC raises for a channel that is closed.
+            if self._closed:
+                raise closed() from None
+            raise
 
     def close(self) -> None:
         """Close the channel; its streams end."""
-        self.channel.close()
+        self._closed = True
+        self._channel.close()
+
+
+class _Methods:
+    """A channel as generated stubs take it, whose methods gRPC looks up when they are called.
+
+    Those that stubs register beforehand are looked up in the memory of the channel, also when that
+    was freed because another thread closed it.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._channel = connection.channel
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        make = getattr(self._channel, kind)
+
+        def method(path: str, **serializers: Any) -> Any:
+            serializers.pop("_registered_method", None)
+            return make(path, **serializers)
+
+        return method
+
+
+def for_stubs(connection: Connection) -> grpc.Channel:
+    """Return the channel as generated stubs are to take it. Raises Closed."""
+    return cast("grpc.Channel", _Methods(connection))
+
+
+def closed() -> Closed:
+    """Return the error of a client that was closed."""
+    return Closed("the client was closed; make another")
 
 
 class ServerStream(Generic[Response]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
-from skbpool.client.connection import Connection, ServerStream
+from skbpool.client.connection import Connection, ServerStream, for_stubs
 from skbpool.client.errors import NotFound
 from skbpool.client.verbs import lease
 from skbpool.client.verbs.lease import Delivered, View
@@ -32,7 +32,7 @@ class Session:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
-        stub = lease_pb2_grpc.LeaseServiceStub(connection.channel)
+        stub = lease_pb2_grpc.LeaseServiceStub(for_stubs(connection))
         request = lease_pb2.OpenSessionRequest(name=name)
         self._stream = ServerStream(connection, stub.OpenSession(request))
         opened = self._stream.first()

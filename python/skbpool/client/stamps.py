@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Self
 
-from skbpool.client.connection import Connection, ServerStream
+from skbpool.client.connection import Connection, ServerStream, for_stubs
 from skbpool.client.request import request_of
 from skbpool.v1 import stamp_pb2, stamp_pb2_grpc
 
@@ -13,7 +13,7 @@ class StampReader:
 
     def __init__(self, connection: Connection, stream: int, quota: int) -> None:
         self._connection = connection
-        self._stub = stamp_pb2_grpc.StampServiceStub(connection.channel)
+        self._stub = stamp_pb2_grpc.StampServiceStub(for_stubs(connection))
         request = request_of(stamp_pb2.AttachStampReaderRequest, stream=stream, quota=quota)
         self._stream = ServerStream(connection, self._stub.AttachStampReader(request))
         self._id = self._stream.first().reader_id

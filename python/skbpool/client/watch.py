@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from skbpool.client.connection import Connection, ServerStream
+from skbpool.client.connection import Connection, ServerStream, for_stubs
 from skbpool.v1 import watch_pb2, watch_pb2_grpc
 
 
@@ -21,7 +21,7 @@ class PoolWatch:
     """
 
     def __init__(self, connection: Connection) -> None:
-        stub = watch_pb2_grpc.WatchServiceStub(connection.channel)
+        stub = watch_pb2_grpc.WatchServiceStub(for_stubs(connection))
         self._stream = ServerStream(connection, stub.WatchPools(watch_pb2.WatchPoolsRequest()))
         self._stream.wait_open()
         self._events = self._each()

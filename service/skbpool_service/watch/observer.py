@@ -101,7 +101,8 @@ class Observer:
         found = {
             (holding.kind, holding.name, holding.session): holding
             for holding in holders(self._sessions)
-            if holding.count and holding.oldest_at_least > age
+            # The descriptors of a driver are always out, and their ages only bounds.
+            if holding.kind != DRIVER and holding.count and holding.oldest_at_least > age
         }
         for key, holding in found.items():
             if key not in self._suspects:

@@ -116,6 +116,34 @@ def test_a_daemon_that_does_not_know_leaves_what_was_sent_in_doubt(instance: byt
     assert (result.maybe_twice, result.restarts) == (6, int(instance == SECOND))
 
 
+@pytest.mark.parametrize("resend", [True, False])
+@pytest.mark.parametrize("instance", [FIRST, SECOND])
+def test_what_an_unheard_opening_made_known_leaves_doubt(instance: bytes, resend: bool) -> None:
+    box = outbox(resend=resend)
+    give(box, 1)
+    opened(box)
+    sent(box)
+    acked(box, 1, accepted=3)
+    give(box, 1)
+    assert sent(box) == [2]
+    box.broken(LOST)
+    # A stream opens at a daemon that knows nothing, and its answer is lost.
+    box.broken(LOST)
+    opened(box, known=True, instance=instance)
+    again = [2] if resend else []
+    assert sent(box) == again
+    if resend:
+        box.broken(LOST)
+        # This time the daemon goes on where it was, though it acknowledged less than that before.
+        opened(box, known=True, instance=instance)
+        assert sent(box) == again
+        acked(box, 2, accepted=3)
+    result = box.result
+    assert (result.maybe_twice, result.lost) == ((3, 0) if resend else (0, 3))
+    assert result.restarts == int(instance == SECOND)
+    assert result.accepted == result.acknowledged == (6 if resend else 3)
+
+
 def test_what_daemons_dropped_is_added_up() -> None:
     box = outbox()
     for instance, frames in ((FIRST, 2), (SECOND, 3)):

@@ -78,6 +78,8 @@ class Outbox:
         self._sent_through = 0
         # Those up to there were counted as in doubt.
         self._unsure_through = 0
+        # What the stream's present entry in the daemon acknowledged.
+        self._settled_through = 0
         self._credit = Credit()
         self._backoff = Backoff()
         self._tally = Tally()
@@ -207,7 +209,7 @@ class Outbox:
     def heard(self, response: frame_pb2.IngestResponse, now: float) -> None:
         """Take note of what the daemon said."""
         if response.HasField("resumption"):
-            self._resume(response.resumption, now)
+            self._resume(response, now)
         elif not self._opened:  # the greeting of a stream that it has not found yet
             return
         self._trouble = None
@@ -224,15 +226,20 @@ class Outbox:
     def _settle(self, message: _Message, now: float) -> None:
         self._buffered -= len(message.data)
         self._acknowledged += message.frames
+        self._settled_through = message.sequence
         self._moved = now
 
-    def _resume(self, resumption: frame_pb2.IngestResumption, now: float) -> None:
+    def _resume(self, response: frame_pb2.IngestResponse, now: float) -> None:
+        resumption = response.resumption
         self._opened = True
         self._backoff.reset()
         before, self._instance = self._instance, resumption.instance_id
-        if resumption.known or not before:
+        # A stream whose answer never came may have made known what the daemon knows nothing of.
+        same = before == resumption.instance_id and response.acked_through >= self._settled_through
+        if (resumption.known and same) or not before:
             return
         self._restarts += before != resumption.instance_id
+        self._settled_through = 0
         self._tally.begin()
         unsure = [message for message in self._unsent if message.sequence <= self._sent_through]
         if self._settings.resend:

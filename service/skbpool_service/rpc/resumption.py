@@ -84,9 +84,9 @@ class Resumptions:
                 "out for a stream that is not to be resumed"
             )
         while True:
-            entry = self._take(stream_id)
+            entry = self._find(stream_id)
             with entry.lock:
-                if self._entries.get(stream_id) is not entry:  # ended in order meanwhile
+                if not self._unpark(entry):  # forgotten meanwhile
                     continue
                 try:
                     if entry.stream is not None:
@@ -107,12 +107,19 @@ class Resumptions:
             entry.stream, entry.progress = None, progress
             self._keep(entry, done=done)
 
-    def _take(self, stream_id: bytes) -> Entry:
+    def _find(self, stream_id: bytes) -> Entry:
         with self._lock:
             self._forget()
-            self._ended.pop(stream_id, None)
-            self._lost.pop(stream_id, None)
             return self._entries.setdefault(stream_id, Entry(stream_id))
+
+    def _unpark(self, entry: Entry) -> bool:
+        """Have it wait for nobody; return whether it is still the one. Its lock is held."""
+        with self._lock:
+            if self._entries.get(entry.stream_id) is not entry:
+                return False
+            self._ended.pop(entry.stream_id, None)
+            self._lost.pop(entry.stream_id, None)
+            return True
 
     def _keep(self, entry: Entry, *, done: bool = False) -> None:
         """Park what nobody has open. Its lock is held."""
@@ -133,4 +140,5 @@ class Resumptions:
                 stream_id, since = next(iter(parked.items()))
                 if self.parked <= self._limits.max_resumptions and since > latest:
                     break
-                del parked[stream_id], self._entries[stream_id]
+                del parked[stream_id]
+                self._entries.pop(stream_id, None)

@@ -1,5 +1,7 @@
 """Ingest streams that are resumed: by the wire, and what is kept of them meanwhile."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -197,6 +199,49 @@ def test_a_stream_that_is_too_busy_to_hand_over_stays() -> None:
         pass
     kept.leave(entry, older, entry.progress, done=True)  # too late to say anything
     assert (entry.stream, len(kept)) == (newer, 1)
+
+
+class Crossed:
+    """A lock that somebody else has first, just before it is asked for."""
+
+    def __init__(self, first: Callable[[], None]) -> None:
+        self._first: list[Callable[[], None]] = [first]
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if self._first:
+            self._first.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("crossing", ["lost", "ended", "refused"])
+def test_a_stream_that_opens_while_an_older_one_is_parked_stays_open(crossing: str) -> None:
+    clock, older, newer, third = Clock(), Stream(), Stream(), Stream()
+    kept = Resumptions(Limits(max_resumption_seconds=10), clock)
+    with kept.entering(ID, older) as entry:
+        pass
+    older.progress = newer.progress = entry.progress
+
+    def park() -> None:
+        if crossing == "refused":
+            with pytest.raises(RuntimeError), kept.entering(ID, third):
+                raise RuntimeError("no room")
+        else:
+            kept.leave(entry, older, entry.progress, done=crossing == "ended")
+        assert kept.parked == 1
+
+    entry.lock = Crossed(park)  # type: ignore[assignment]
+    with kept.entering(ID, newer):
+        pass
+    assert (entry.stream, len(kept), kept.parked) == (newer, 1, 0)
+    clock.now += 11
+    with kept.entering(bytes(16), third):
+        pass
+    with kept.entering(ID, third) as again:
+        assert (again, again.known) == (entry, True)
 
 
 def test_a_stream_whose_cable_was_pulled_is_taken_over(start: Any) -> None:

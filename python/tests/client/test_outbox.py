@@ -159,6 +159,22 @@ def test_what_daemons_dropped_is_added_up() -> None:
     assert (result.accepted, result.unclaimed, result.acknowledged) == (2, 2, 6)
 
 
+def test_what_consumers_missed_is_added_up_over_connections() -> None:
+    box = outbox()
+    for sequence, instance, known in ((1, FIRST, False), (2, FIRST, True), (3, SECOND, False)):
+        give(box, 1)
+        opened(box, sequence - 1 if known else 0, known=known, instance=instance)
+        sent(box)
+        for frames in (1, 2):  # of this connection so far
+            response = frame_pb2.IngestResponse(acked_through=sequence, accepted=3)
+            response.missed.add(reason=1, frames=frames, bytes=100 * frames)
+            box.heard(response, 0)
+        box.broken(LOST)
+    result = box.result
+    assert list(result.missed.values()) == [{"frames": 6, "bytes": 600}]
+    assert (result.dropped, result.acknowledged) == ({}, 9)
+
+
 def test_frames_in_doubt_are_counted_once_however_often_the_daemon_restarts() -> None:
     box = outbox()
     give(box, 2)

@@ -106,6 +106,18 @@ def test_what_is_given_in_any_form_arrives(client: Client) -> None:
         sender.send(b"late")
 
 
+def test_what_a_consumer_misses_is_told(client: Client) -> None:
+    with client.subscribe("tap", quota=16) as tap:
+        with client.ingest() as sender:
+            sender.send([bytes(60)] * 100_000)
+        (consumer,) = client.statistics().consumers
+        assert consumer.name == "tap"
+        told = {reason: counts["frames"] for reason, counts in sender.result.missed.items()}
+        assert sum(told.values()) == sum(drop.frames for drop in consumer.drops) > 0
+        tap.close()
+    assert (sender.result.accepted, sender.result.dropped) == (100_000, {})
+
+
 def test_frames_wait_for_company_for_the_linger_and_no_longer(client: Client) -> None:
     with client.ingest(linger=3600) as patient:
         patient.send(numbered(0, 10))

@@ -129,10 +129,21 @@ def test_go_ingests_a_capture_and_python_takes_it_byte_for_byte(
     stream = subscribe(roomy.stubs, FRAMES)
     file = write_pcap(tmp_path / "in.pcap", frames)
     result = roomy.run("ingest", "-r", str(file), "-driver", "go").result
-    counts = [result[key] for key in ("frames", "accepted", "unclaimed", "dropped")]
-    assert counts == [FRAMES, FRAMES, 0, {}]
+    counts = [result[key] for key in ("frames", "accepted", "unclaimed", "dropped", "missed")]
+    assert counts == [FRAMES, FRAMES, 0, {}, {}]
     assert result["acked_through"] == result["batches"] > 1
     assert taken(stream, FRAMES) == frames
+
+
+def test_go_tells_what_consumers_missed(small: Served) -> None:
+    stream = subscribe(small.stubs, 16)  # which is never read
+    result = small.run("ingest", "-c", str(FRAMES)).result
+    with skbpool.Client(small.daemon.address) as python:
+        (consumer,) = python.statistics().consumers
+    missed = sum(drop.frames for drop in consumer.drops)
+    assert (result["accepted"], sum(result["missed"].values())) == (FRAMES, missed)
+    assert missed > 0
+    assert next(stream).batch.length
 
 
 def test_go_takes_what_python_ingests_byte_for_byte(roomy: Served, tmp_path: Path) -> None:

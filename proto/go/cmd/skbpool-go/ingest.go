@@ -38,6 +38,7 @@ type ingested struct {
 	Accepted  uint64            `json:"accepted"`
 	Unclaimed uint64            `json:"unclaimed"`
 	Dropped   map[string]uint64 `json:"dropped"`
+	Missed    map[string]uint64 `json:"missed"`
 }
 
 func runIngest(ctx context.Context, arguments []string, out, messages io.Writer) error {
@@ -80,7 +81,7 @@ func runIngest(ctx context.Context, arguments []string, out, messages io.Writer)
 		return because(streaming, err)
 	}
 	opened()
-	result := ingested{Dropped: map[string]uint64{}}
+	result := ingested{Dropped: map[string]uint64{}, Missed: map[string]uint64{}}
 	packer := batch.NewPacker(int(min(batchBytes, limits.GetMaxMessageBytes())))
 	sendErr := send(ctx, stream, frames, packer, *count, &result)
 	answer, err := stream.Finish()
@@ -88,6 +89,7 @@ func runIngest(ctx context.Context, arguments []string, out, messages io.Writer)
 	result.Accepted = answer.GetAccepted()
 	result.Unclaimed = answer.GetUnclaimed()
 	framesByReason(result.Dropped, answer.GetDropped())
+	framesByReason(result.Missed, answer.GetMissed())
 	// What was acknowledged holds, whatever came after it.
 	if printErr := printJSON(out, result); err == nil {
 		err = printErr

@@ -98,7 +98,7 @@ class Outbox:
     @property
     def result(self) -> IngestResult:
         """What became of the frames so far."""
-        accepted, unclaimed, dropped = self._tally.totals()
+        accepted, unclaimed, dropped, missed = self._tally.totals()
         given = self._encoded + self._encoder.pending
         waiting = given - self._acknowledged - self._lost
         lost = self._lost
@@ -114,6 +114,7 @@ class Outbox:
             accepted=accepted,
             unclaimed=unclaimed,
             dropped=dropped,
+            missed=missed,
             reconnections=self._reconnections,
             restarts=self._restarts,
         )
@@ -237,6 +238,7 @@ class Outbox:
         # A stream whose answer never came may have made known what the daemon knows nothing of.
         same = before == resumption.instance_id and response.acked_through >= self._settled_through
         if (resumption.known and same) or not before:
+            self._tally.resume()
             return
         self._restarts += before != resumption.instance_id
         self._settled_through = 0

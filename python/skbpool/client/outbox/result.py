@@ -11,7 +11,8 @@ class IngestResult:
     """What became of the frames given to a sender so far.
 
     given = acknowledged + waiting + lost, always. Of what was acknowledged, accepted frames landed
-    in a buffer of the daemon; those that did not, and those that consumers missed, are in dropped.
+    in a buffer of the daemon; those that did not are in dropped. Of those that did, missed tells
+    what consumers missed by their policies.
     """
 
     given: int = 0
@@ -33,7 +34,10 @@ class IngestResult:
     unclaimed: int = 0
     """Frames of those that no consumer wanted, which is no drop."""
     dropped: Drops = field(default_factory=dict)
-    """Frames that did not reach a buffer or a consumer, by reason."""
+    """Frames that did not reach a buffer, by reason."""
+    missed: Drops = field(default_factory=dict)
+    """Frames that consumers missed by their policies, by reason, each consumer's for itself; as far
+    as acknowledgements told it before a connection was lost."""
     reconnections: int = 0
     """How often the connection was lost and another one opened."""
     restarts: int = 0
@@ -47,6 +51,7 @@ class Tally:
         self.accepted = 0
         self.unclaimed = 0
         self.dropped: Drops = {}
+        self.missed: Drops = {}
         self._last = frame_pb2.IngestResponse()
 
     def told(self, response: frame_pb2.IngestResponse) -> None:
@@ -55,12 +60,21 @@ class Tally:
 
     def begin(self) -> None:
         """Have the counts of another stream added to those so far."""
-        self.accepted, self.unclaimed, self.dropped = self.totals()
+        self.accepted, self.unclaimed, self.dropped, self.missed = self.totals()
         self._last = frame_pb2.IngestResponse()
 
-    def totals(self) -> tuple[int, int, Drops]:
-        """Return frames accepted, unclaimed, and dropped by reason."""
+    def resume(self) -> None:
+        """Have the counts of the stream go on, but for what is missed: that begins anew."""
+        add_drops(self.missed, drops_of(self._last.missed))
+        self._last.ClearField("missed")
+
+    def totals(self) -> tuple[int, int, Drops, Drops]:
+        """Return frames accepted, unclaimed, and dropped and missed by reason."""
         dropped: Drops = {}
+        missed: Drops = {}
         add_drops(dropped, self.dropped)
         add_drops(dropped, drops_of(self._last.dropped))
-        return self.accepted + self._last.accepted, self.unclaimed + self._last.unclaimed, dropped
+        add_drops(missed, self.missed)
+        add_drops(missed, drops_of(self._last.missed))
+        accepted, unclaimed = self._last.accepted, self._last.unclaimed
+        return self.accepted + accepted, self.unclaimed + unclaimed, dropped, missed

@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from skbpool.errors import OutOfRange
@@ -38,6 +39,20 @@ def request_of(kind: type[Made], **arguments: Any) -> Made:
             except (TypeError, ValueError):
                 raise _error(kind, name, value) from None
         raise
+
+
+def duration_of(name: str, seconds: float) -> Duration:
+    """Return that time as a message.
+
+    Raises:
+        ValueError: It is no time, or has no place in the message.
+    """
+    duration = Duration()
+    try:
+        duration.FromNanoseconds(round(seconds * 1e9))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name} is a number of seconds, not {seconds}") from None
+    return duration
 
 
 def _error(kind: type[Message], name: str, value: object) -> Exception:

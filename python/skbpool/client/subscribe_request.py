@@ -2,9 +2,7 @@
 
 from typing import Literal, get_args
 
-from google.protobuf.duration_pb2 import Duration
-
-from skbpool.client.request import request_of
+from skbpool.client.request import duration_of, request_of
 from skbpool.v1 import frame_pb2
 
 SubscribePolicy = Literal["drop_newest", "drop_oldest", "copy_out", "block"]
@@ -45,16 +43,7 @@ def subscribe_request(
         snapshot_length=snapshot_length,
     )
     if linger:
-        request.linger.CopyFrom(_duration("linger", linger))
+        request.linger.CopyFrom(duration_of("linger", linger))
     if block_at_most:
-        request.block_at_most.CopyFrom(_duration("block_at_most", block_at_most))
+        request.block_at_most.CopyFrom(duration_of("block_at_most", block_at_most))
     return request
-
-
-def _duration(what: str, seconds: float) -> Duration:
-    duration = Duration()
-    try:
-        duration.FromNanoseconds(round(seconds * 1e9))
-    except (ValueError, OverflowError):
-        raise ValueError(f"{what} is a number of seconds, not {seconds}") from None
-    return duration

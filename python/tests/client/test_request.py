@@ -1,11 +1,13 @@
 """Arguments that no request can have: refused here, by name, before anything is sent."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from skbpool import BadPool, Client, OutOfRange, Tls
 from skbpool.client.request import request_of
+from skbpool.client.verbs.driver import Line
 from skbpool.v1 import holder_pb2, pool_pb2
 
 
@@ -51,6 +53,18 @@ REFUSED: dict[str, tuple[Callable[[Any], object], type[Exception], str]] = {
         r"session is 0 to 2\^64 - 1, not -1",
     ),
     "quota": (lambda client: client.stamp_reader(1, quota=-1), OutOfRange, r"quota is 0 to"),
+    "line_frames": (lambda _: Line(frames=-1).message(), OutOfRange, r"frames is 0 to 2"),
+    "line_ring": (lambda _: Line(ring=1 << 40).message(), OutOfRange, r"descriptors is 0 to 42"),
+    "line_duration": (
+        lambda _: Line(duration=math.inf).message(),
+        ValueError,
+        r"duration is a number of seconds, not inf",
+    ),
+    "line_block": (
+        lambda _: Line(block_at_most=math.nan).message(),
+        ValueError,
+        r"block_at_most is a number of seconds, not nan",
+    ),
     "tls": (lambda _: Client("127.0.0.1:1", tls=5), TypeError, r"Tls\(ca='ca.crt'\), or None.*int"),  # type: ignore[arg-type]
     "address": (lambda _: Client(5), TypeError, r"an address is a text, as in .* not int"),  # type: ignore[arg-type]
 }

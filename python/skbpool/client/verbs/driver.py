@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from skbpool._native import parse_rate
-from skbpool.client.request import request_of
+from skbpool.client.request import duration_of, request_of
 from skbpool.client.verbs.verb import Verb
 from skbpool.v1 import driver_pb2
 
@@ -26,17 +26,22 @@ class Line:
     """Seconds that a delivery waits for consumers which ask for it; None: for nobody."""
 
     def message(self) -> driver_pb2.DriverLine:
-        """Return it as a message. Raises ValueError if the rate is none."""
-        line = driver_pb2.DriverLine(frames=self.frames, descriptors=self.ring)
+        """Return it as a message.
+
+        Raises:
+            ValueError: The rate is none, or a time.
+            OutOfRange: A number has no place in its field.
+        """
+        line = request_of(driver_pb2.DriverLine, frames=self.frames, descriptors=self.ring)
         match parse_rate(self.rate):
             case ("bits_per_second", bits):
                 line.bits_per_second = bits
             case ("frames_per_second", frames):
                 line.frames_per_second = frames
         if self.duration is not None:
-            line.duration.FromNanoseconds(round(self.duration * 1e9))
+            line.duration.CopyFrom(duration_of("duration", self.duration))
         if self.block_at_most is not None:
-            line.block_at_most.FromNanoseconds(round(self.block_at_most * 1e9))
+            line.block_at_most.CopyFrom(duration_of("block_at_most", self.block_at_most))
         return line
 
 

@@ -163,6 +163,8 @@ class Drivers:
             if kept.native.out()[1]:
                 kept.told = DRAINING
                 self._draining.append(kept)
+            # Whoever finds it drained comes after this.
+            self.tell(plan.name, "driver_detached", plan.pool)
         report = kept.native.report()
         log.info(
             "driver detached",
@@ -172,7 +174,6 @@ class Drivers:
             views_out=kept.native.out()[1],
             error=report["error"],
         )
-        self.tell(plan.name, "driver_detached", plan.pool)
 
     def all(self) -> list[Standing]:
         """Return how every driver stands: those that drain, then those that are attached."""

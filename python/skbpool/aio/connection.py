@@ -100,6 +100,7 @@ class ServerStream(Generic[Response]):
         self._call = call
         self._kept = kept
         self._closed = False
+        self._cancelled = False
 
     async def wait_open(self) -> None:
         """Wait until the daemon has set everything up, which it tells by its initial metadata.
@@ -159,9 +160,15 @@ class ServerStream(Generic[Response]):
             # gRPC raises it also when this side has ended the stream, or closed the channel.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
+                self._cancelled = True  # and gRPC has ended the call
                 raise
             if not self._closed:
                 text = "the client was closed while the stream was open"
+                if self._cancelled:
+                    text = (
+                        "a wait for the stream was cancelled, as by a timeout, which ended it: open "
+                        "another one"
+                    )
                 raise Cancelled(text, grpc.StatusCode.CANCELLED) from None
 
     def close(self) -> None:

@@ -51,8 +51,11 @@ class Sender:
 
         Raises:
             ServiceError: There is no daemon.
+            ValueError: It was opened before.
         """
         most = await self._message_bytes()
+        if self._box is not None:
+            raise ValueError("the sender is open already; make another one")
         address = self._connection.address
         self._box = Outbox(self._settings, most, address, time.monotonic())
         self._task = asyncio.create_task(self._run())

@@ -42,7 +42,10 @@ class Session:
 
         Raises:
             ResourceExhausted: The daemon has as many sessions as it may.
+            ValueError: It was opened before.
         """
+        if self._stream is not None:
+            raise ValueError("the session is open already; make another one")
         method = self._connection.channel.unary_stream(
             f"{lease.SERVICE}OpenSession",
             lease_pb2.OpenSessionRequest.SerializeToString,

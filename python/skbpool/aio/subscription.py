@@ -19,6 +19,7 @@ class Subscription:
     """A consumer in the daemon, as `skbpool.client.Subscription`; between `async with` and its end.
 
     Iterating with `async for` yields batches of skbs, whose bytes lie in the received message.
+    A wait that is cancelled, as by a timeout, ends the subscription.
     """
 
     def __init__(
@@ -33,11 +34,20 @@ class Subscription:
         """Frames missed so far, by reason; brought up to date by iterating."""
 
     async def open(self) -> Self:
-        """Attach the consumer; `async with` does."""
+        """Attach the consumer; `async with` does.
+
+        Raises:
+            ServiceError: The daemon refused.
+            ValueError: It was opened before.
+        """
+        if self._stream is not None:
+            raise ValueError("the subscription is open already; make another one")
         # Without serializers both sides are the bytes on the wire.
         method: UnaryStreamMultiCallable[bytes, bytes]
         method = self._connection.channel.unary_stream(METHOD, None, None)
         request = await self._request()
+        if self._stream is not None:  # by another task meanwhile
+            raise ValueError("the subscription is open already; make another one")
         self._stream = ServerStream(self._connection, method(request.SerializeToString()))
         await self._stream.wait_open()
         return self

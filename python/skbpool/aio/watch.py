@@ -11,7 +11,10 @@ METHOD = "/skbpool.v1.WatchService/WatchPools"
 
 
 class PoolWatch:
-    """What happens to pools, as `skbpool.client.PoolWatch`; between `async with` and its end."""
+    """What happens to pools, as `skbpool.client.PoolWatch`; between `async with` and its end.
+
+    A wait that is cancelled, as by a timeout, ends it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -24,7 +27,10 @@ class PoolWatch:
 
         Raises:
             ResourceExhausted: As many watch as may.
+            ValueError: It was opened before.
         """
+        if self._stream is not None:
+            raise ValueError("the watch is open already; make another one")
         method = self._connection.channel.unary_stream(
             METHOD,
             watch_pb2.WatchPoolsRequest.SerializeToString,

@@ -11,6 +11,7 @@ import skbpool.aio
 from skbpool.client import (
     Aborted,
     AlreadyExists,
+    Cancelled,
     NotFound,
     RequestOutOfRange,
     ResourceExhausted,
@@ -200,18 +201,47 @@ def test_a_cancelled_opening_leaves_nobody_there(daemon: Daemon) -> None:
     run(test())
 
 
+def test_a_cancelled_wait_ends_a_subscription_which_is_told(daemon: Daemon) -> None:
+    async def test() -> None:
+        async with skbpool.aio.Client(daemon.address) as client, client.subscribe() as tap:
+
+            async def consume() -> None:
+                async for _ in tap:
+                    pass
+
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(consume(), 0.05)
+            with pytest.raises(Cancelled, match="a wait for the stream was cancelled"):
+                await consume()
+
+    run(test())
+
+
+@pytest.mark.parametrize("kind", ["session", "subscribe", "watch_pools", "ingest"])
+def test_nothing_is_opened_twice(daemon: Daemon, kind: str) -> None:
+    async def test() -> None:
+        async with (
+            skbpool.aio.Client(daemon.address) as client,
+            getattr(client, kind)() as opened,
+        ):
+            with pytest.raises(ValueError, match="is open already"):
+                await opened.open()
+
+    run(test())
+
+
 def test_a_subscription_ends_where_it_is_told(daemon: Daemon) -> None:
     async def test() -> None:
         async with skbpool.aio.Client(daemon.address) as client:
-
-            taken: list[int] = []
+            taken = 0
 
             async def consume(tap: skbpool.aio.Subscription) -> None:
+                nonlocal taken
                 async for batch in tap:
-                    taken.append(len(batch))
+                    taken += len(batch)
 
             async def all_taken() -> bool:
-                return sum(taken) >= 100
+                return taken >= 100
 
             async with client.subscribe("tap") as tap, client.ingest() as sender:
                 consuming = asyncio.ensure_future(consume(tap))
@@ -220,7 +250,7 @@ def test_a_subscription_ends_where_it_is_told(daemon: Daemon) -> None:
                 await until(all_taken)
                 tap.close()
                 await consuming
-                assert sum(taken) == 100
+                assert taken == 100
             # Cancelled where it waits for frames: the consumer is detached.
             async with client.subscribe("tap") as tap:
                 await cancelled(asyncio.ensure_future(consume(tap)), 20)

@@ -166,8 +166,8 @@ class ServerStream(Generic[Response]):
                 text = "the client was closed while the stream was open"
                 if self._cancelled:
                     text = (
-                        "a wait for the stream was cancelled, as by a timeout, which ended it: open "
-                        "another one"
+                        "a wait for the stream was cancelled, as by a timeout, which ended it: "
+                        "open another one"
                     )
                 raise Cancelled(text, grpc.StatusCode.CANCELLED) from None
 

@@ -5,7 +5,7 @@
 # said and they are left out; under SKBPOOL_REQUIRE_ALL=1 it fails.
 define with_go
 @cd proto/go; \
-if go list -m > /dev/null; then $(1); \
+if go list -deps -test ./... > /dev/null; then $(1); \
 else echo '$@ is left out: it needs Go as proto/go/go.mod names it' >&2; \
 	test "$${SKBPOOL_REQUIRE_ALL:-0}" != 1; fi
 endef

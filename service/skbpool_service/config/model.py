@@ -103,7 +103,9 @@ class Limits(SubscriberLimits, DriverLimits):
     thread. With max_ingest_streams, max_drivers, and two for each of max_sessions, they are 232 at
     most."""
     max_ingest_streams: int = Field(default=32, ge=1, le=MAX_ATTACHED - 3)
-    """Most Ingest streams at a time: readers, however many, keep no driver out."""
+    """Most Ingest streams at a time: readers, however many, keep no driver out. One whose
+    connection is half open counts until keepalive ends it, and while as many as may are open, a
+    newer stream with its stream_id is refused and has to try again: allow some to spare."""
     max_tool_streams: int = Field(default=32, ge=1, le=4096)
     """Most streams at a time that watch the health or use reflection."""
     max_unary_workers: int = Field(default=64, ge=1, le=1024)

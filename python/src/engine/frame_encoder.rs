@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use skbpool_engine::{FrameComposer, MessageError};
 use skbpool_pool::Skb;
 use skbpool_wire::{EncodeError, Frame};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Puts frames of Python into encoded IngestRequest messages, each as large as the limit allows.
 ///
@@ -22,19 +22,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct FrameEncoder {
     /// Locked while bytes are copied, never while Python code may run or while the interpreter lock is
-    /// waited for.
+    /// waited for: only by [`FrameEncoder::with`].
     composer: Mutex<FrameComposer>,
 }
 
+/// A message that is full, and how many frames are in it.
+type Full = (Vec<u8>, usize);
+
 impl FrameEncoder {
-    fn composer(&self) -> MutexGuard<'_, FrameComposer> {
+    /// Works on the composer, which is unlocked again when this returns: exceptions are made after it.
+    fn with<R>(&self, work: impl FnOnce(&mut FrameComposer) -> R) -> R {
         // The composer stays consistent when something unwinds through it.
-        self.composer.lock().unwrap_or_else(PoisonError::into_inner)
+        work(&mut self.composer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What `push` answers, and how many frames are in the message that is full.
+    fn pushed(
+        &self,
+        push: impl FnOnce(&mut FrameComposer) -> Result<Option<Vec<u8>>, EncodeError>,
+    ) -> Result<Option<Full>, EncodeError> {
+        self.with(|composer| {
+            // In one go: between two, others may push.
+            let frames = composer.pending();
+            Ok(push(composer)?.map(|message| (message, frames)))
+        })
     }
 
     /// Adds a frame of a list, however much of it is told.
-    fn add(&self, item: &Bound<'_, PyAny>, now_ns: u64) -> PyResult<Option<Vec<u8>>> {
-        let py = item.py();
+    fn add(&self, item: &Bound<'_, PyAny>, now_ns: u64) -> PyResult<Option<Full>> {
         if let Ok(told) = item.cast::<PyTuple>() {
             type Told<'a> = (Bound<'a, PyAny>, u64, u32, u16, u32);
             let (data, timestamp_ns, original_length, link_type, interface): Told<'_> =
@@ -45,11 +60,9 @@ impl FrameEncoder {
         if item.is_exact_instance_of::<PyBytes>() {
             return self.add_told(item, now_ns, 0, 1, 0);
         }
-        let pushed = with_skb(item, |skb| {
-            self.composer().push_skb(skb, now_ns).map_err(|error| error.into_exception(py))
-        })?;
-        match pushed {
-            Some(full) => Ok(full),
+        let push = |skb: &Skb| Ok(self.pushed(|composer| composer.push_skb(skb, now_ns)));
+        match with_skb(item, push)? {
+            Some(pushed) => pushed.or_raise(item.py()),
             None => self.add_told(item, now_ns, 0, 1, 0),
         }
     }
@@ -61,7 +74,7 @@ impl FrameEncoder {
         original_length: u32,
         link_type: u16,
         interface: u32,
-    ) -> PyResult<Option<Vec<u8>>> {
+    ) -> PyResult<Option<Full>> {
         if interface > u32::from(u16::MAX) {
             let error = MessageError::Interface { interface };
             return Err(PyValueError::new_err(error.to_string()));
@@ -74,15 +87,12 @@ impl FrameEncoder {
             given => given,
         };
         let frame = Frame { bytes, original_length, timestamp_ns, link_type, interface };
-        self.composer().push(&frame).map_err(|error| error.into_exception(data.py()))
+        self.pushed(|composer| composer.push(&frame)).or_raise(data.py())
     }
 }
 
 /// A message, how many frames are in it, and how many items of the list are in messages or wait for one.
 type Taken<'py> = (Option<Bound<'py, PyBytes>>, usize, usize);
-
-/// A message that is full, and how many frames are in it.
-type Full = (Vec<u8>, usize);
 
 /// The skbs from `start` on, until one begins another message; how many of all were taken, and the error
 /// of the next one.
@@ -143,7 +153,7 @@ impl FrameEncoder {
         interface: u32,
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let full = self.add_told(data, timestamp_ns, original_length, link_type, interface)?;
-        Ok(full.map(|message| PyBytes::new(py, &message)))
+        Ok(full.map(|(message, _)| PyBytes::new(py, &message)))
     }
 
     /// Add frames of a list or batch, from `start` on, until one of them begins another message.
@@ -174,7 +184,7 @@ impl FrameEncoder {
         let tuple = frames.cast::<PyTuple>().ok();
         if list.is_none() && tuple.is_none() {
             let (full, next, error) = with_batch(frames, |batch| {
-                push_skbs(&mut self.composer(), batch.as_slice(), start, now_ns)
+                self.with(|composer| push_skbs(composer, batch.as_slice(), start, now_ns))
             })?;
             if let Some(error) = error {
                 return Err(at(py, error.into_exception(py), next));
@@ -189,10 +199,9 @@ impl FrameEncoder {
             (Some(list), _) => list.get_item(index).ok(),
             (None, tuple) => tuple.and_then(|tuple| tuple.get_item(index).ok()),
         } {
-            let frames = self.composer().pending();
             let full = self.add(&item, now_ns).map_err(|error| at(py, error, index))?;
             index += 1;
-            if let Some(message) = full {
+            if let Some((message, frames)) = full {
                 return Ok((Some(PyBytes::new(py, &message)), frames, index));
             }
         }
@@ -201,13 +210,13 @@ impl FrameEncoder {
 
     /// Return the message of the frames that wait, or None if none does.
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let message = py.detach(|| self.composer().flush()).or_raise(py)?;
+        let message = py.detach(|| self.with(FrameComposer::flush)).or_raise(py)?;
         Ok(message.map(|message| PyBytes::new(py, &message)))
     }
 
     /// Frames that wait for a message.
     #[getter]
     fn pending(&self) -> usize {
-        self.composer().pending()
+        self.with(|composer| composer.pending())
     }
 }

@@ -1,5 +1,7 @@
 """FrameEncoder.push_many: whole lists and batches in one call."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -101,6 +103,62 @@ def test_what_cannot_be_sent_tells_where_it_is_and_costs_nothing_before_it() -> 
         encoder.push_many([released], 0, NOW)
     assert encoder.pending == 3
     assert encoder.push_many([b"over"], 7, NOW) == (None, 0, 7)
+
+
+REFUSED = """
+import threading
+
+import skbpool
+from skbpool import errors
+from skbpool._native import FrameEncoder
+
+encoder = FrameEncoder(1 << 20)
+
+class Pushes(errors.FrameTooLarge):
+    def __init__(self, *args, **figures):
+        super().__init__(*args, **figures)
+        other = threading.Thread(target=encoder.push, args=(b"other", 0))
+        other.start()
+        other.join()
+
+errors.FrameTooLarge = Pushes
+pool = skbpool.Pool(2, order=7)
+one, other = (pool.alloc().into_skb(0, 300_000) for _ in range(2))
+refused = 0
+for frames in ([bytes(300_000)], [one], skbpool.SkbBatch([other])):
+    try:
+        encoder.push_many(frames, 0, 1)
+    except errors.FrameTooLarge:
+        refused += 1
+print(refused, encoder.pending)
+"""
+
+
+def test_an_exception_is_made_while_another_thread_pushes() -> None:
+    # A process of its own: a hang with the interpreter lock held would be this one's too.
+    run = subprocess.run(
+        [sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert run.stdout.split() == ["3", "3"], run.stderr
+
+
+class _Pushes:
+    """When a frame arrived, told while another frame is pushed."""
+
+    def __init__(self, encoder: FrameEncoder):
+        self._encoder = encoder
+
+    def __index__(self) -> int:
+        assert self._encoder.push(bytes(1000), NOW) is None
+        return NOW
+
+
+def test_a_message_has_as_many_frames_as_told_also_when_others_push() -> None:
+    encoder = FrameEncoder(4096)
+    encoder.push_many([bytes(1000)] * 3, 0, NOW)
+    message, count, _ = encoder.push_many([(bytes(1000), _Pushes(encoder), 0, 1, 0)], 0, NOW)
+    assert message is not None
+    assert count == len(frames_of(frame_pb2.IngestRequest.FromString(message).batch)) == 4
 
 
 def test_a_port_resumes_where_another_ended() -> None:

@@ -14,18 +14,21 @@ pub(crate) struct OriginalTiming {
     begin: Option<(u64, u64)>,
     /// When the frame at hand is due, once it was looked at.
     due_ns: Option<u64>,
+    /// What looking for it ended with, until it is told: the replay has ended then.
+    error: Option<SourceError>,
 }
 
 impl OriginalTiming {
     pub(crate) fn new(replay: CaptureReplay) -> Self {
-        Self { replay, begin: None, due_ns: None }
+        Self { replay, begin: None, due_ns: None, error: None }
     }
 
     /// When the next frame is due; none: there is nothing to wait for.
     fn due(&mut self) -> Option<u64> {
         if self.due_ns.is_none() {
-            // The end and an error are told by whoever asks for the frame.
-            let (frame, begins) = self.replay.peek_frame().ok()??;
+            // The end and an error are told to whoever asks for the frame.
+            let peeked = self.replay.peek_frame();
+            let (frame, begins) = peeked.map_err(|error| self.error = Some(error)).ok()??;
             if begins || self.begin.is_none() {
                 self.begin = Some((frame.timestamp_ns, monotonic_ns()));
             }
@@ -35,10 +38,16 @@ impl OriginalTiming {
         }
         self.due_ns
     }
+
+    /// What looking for the frame ended with.
+    fn told(&mut self) -> Result<(), SourceError> {
+        self.error.take().map_or(Ok(()), Err)
+    }
 }
 
 impl FrameSource for OriginalTiming {
     fn peek_len(&mut self) -> Result<Option<u32>, SourceError> {
+        self.told()?;
         self.replay.peek_len()
     }
 
@@ -56,6 +65,7 @@ impl FrameSource for OriginalTiming {
         out: &mut [u8],
         now_ns: u64,
     ) -> Result<Option<FrameMeta>, SourceError> {
+        self.told()?;
         self.due_ns = None;
         self.replay.write_next(out, now_ns)
     }
@@ -65,6 +75,7 @@ impl FrameSource for OriginalTiming {
     }
 
     fn skip(&mut self, frames: u64) -> Result<u64, SourceError> {
+        self.told()?;
         self.due_ns = None;
         self.replay.skip(frames)
     }

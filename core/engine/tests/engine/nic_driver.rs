@@ -195,18 +195,17 @@ fn frames_keep_their_distances_in_each_pass() {
 
 #[test]
 fn a_damaged_capture_fails_after_its_frames() {
-    let DriverTraffic::Capture { file, .. } = capture(&numbered(&[60; 5]), 1, false) else {
-        unreachable!()
-    };
-    file.set_len(file.metadata().unwrap().len() - 10).unwrap();
-    let (name, loops) = ("trace.pcapng".to_owned(), None);
-    let traffic = DriverTraffic::Capture { file, name, loops, original_timing: false };
-    let (pool, hub) = hub(1024);
-    let mut tap = consumer(&hub, 256);
-    let driver = NicDriver::attach(&hub, &pool, "replay", traffic, config(None)).unwrap();
-    assert_eq!(take_until_ended(&mut tap, &driver).len(), 4);
-    let error = ended(&driver.observer()).error.unwrap();
-    assert!(error.starts_with("trace.pcapng: byte") && error.contains("cut off"), "{error}");
+    for original_timing in [false, true] {
+        let traffic = capture(&numbered(&[60; 5]), 1, original_timing);
+        let DriverTraffic::Capture { file, .. } = &traffic else { unreachable!() };
+        file.set_len(file.metadata().unwrap().len() - 10).unwrap();
+        let (pool, hub) = hub(1024);
+        let mut tap = consumer(&hub, 256);
+        let driver = NicDriver::attach(&hub, &pool, "replay", traffic, config(None)).unwrap();
+        assert_eq!(take_until_ended(&mut tap, &driver).len(), 4);
+        let error = ended(&driver.observer()).error.expect("what is wrong with it");
+        assert!(error.starts_with("trace.pcapng: byte") && error.contains("cut off"), "{error}");
+    }
 }
 
 /// Paced by a consumer that asks for it, a line without a rate loses nothing.

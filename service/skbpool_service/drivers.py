@@ -99,6 +99,7 @@ class Drivers:
         self._lock = threading.Lock()
         # None while one is being attached, so that its name is taken.
         self._attached: dict[str, _Kept | None] = {}
+        self._attaching: list[Plan] = []
         self._draining: deque[_Kept] = deque(maxlen=max(settings.limits.max_drivers, 1))
         self._stopping = False
         self.tell: Tell = lambda _name, _kind, _pool: None
@@ -107,14 +108,18 @@ class Drivers:
     def attach(self, plan: Plan, make: Make) -> Standing:
         """Attach the driver that `make` returns, or raise Refusal, or what `make` raises."""
         self._take_name(check_name(plan.name, DRIVER))
+        with self._lock:
+            self._attaching.append(plan)
         try:
             kept = _Kept(plan, make())
         except BaseException:
             with self._lock:
                 del self._attached[plan.name]
+                self._attaching.remove(plan)
             raise
         with self._lock:
             self._attached[plan.name] = kept
+            self._attaching.remove(plan)
             too_late = self._stopping
         if too_late:  # nobody would detach it
             self._detach(kept)
@@ -181,6 +186,13 @@ class Drivers:
         with self._lock:
             kept = [*self._draining, *(each for each in self._attached.values() if each)]
         return [standing for each in kept if (standing := each.standing()).state != DETACHED]
+
+    def pools(self) -> list[skbpool.Pool]:
+        """Return the pools of every driver: until it is detached and drained, it has its pool."""
+        self.look()
+        with self._lock:
+            kept = [*self._draining, *(each for each in self._attached.values() if each)]
+            return [each.plan.pool for each in kept] + [plan.pool for plan in self._attaching]
 
     def look(self) -> None:
         """Tell what happened to the drivers; one whose last view is home is forgotten."""

@@ -32,6 +32,7 @@ class Engine:
         self.hub = Hub(self.pools.make_first())
         self.ledger = Ledger(self.hub, settings.limits.max_metric_names)
         self.drivers = Drivers(settings, self.hub, self.ledger)
+        self.pools.users = self.drivers.pools
         self._numbers = itertools.count(1)
 
     def name(self, asked: str, kind: str) -> str:

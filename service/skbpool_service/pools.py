@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +67,10 @@ class _Kept:
         """Fewest buffers that were asked for in vain; 0: as many were there since."""
         self.closed_at = 0
         """When it was closed, in nanoseconds since the Unix epoch; 0: it is open."""
+        self.is_whole = False
+        """Whether it is closed and its last buffer home."""
+        self.skipped = 0
+        """Events that were skipped before that."""
 
 
 class Pools:
@@ -78,6 +83,8 @@ class Pools:
         # None while a pool is being made, so that its name is taken.
         self._pools: dict[str, _Kept | None] = {}
         self._client_bytes = 0
+        self.users: Callable[[], list[skbpool.Pool]] = list
+        """The pools that drivers have, which keep their memory."""
 
     def make_first(self) -> skbpool.Pool:
         """Make the configured pool. Raises what `skbpool.Pool` raises."""
@@ -198,32 +205,38 @@ class Pools:
 
     def look(self) -> None:
         """Tell what happened to the pools; one that is gone leaves its name and its memory."""
+        with self._lock:
+            for kept in self._pools.values():
+                if kept is not None:
+                    self._look_at(kept)
+            if not any(kept is not None and kept.is_whole for kept in self._pools.values()):
+                return
+        # Asked after it was closed, whence nobody attaches to it any more.
+        used = self.users()
         # Their memory is given back after the lock is.
         gone = []
         with self._lock:
             for name, kept in list(self._pools.items()):
-                if kept is None:
+                if kept is None or not kept.is_whole or any(kept.pool is pool for pool in used):
                     continue
-                if self._look_at(kept):
-                    gone.append(self._pools.pop(name))
-                    self._client_bytes -= kept.bytes
-                    log.info("pool gone", pool=name)
+                gone.append(self._pools.pop(name))
+                self._client_bytes -= kept.bytes
+                self._tell(kept.pool, "gone", kept.skipped)
+                log.info("pool gone", pool=name)
 
-    def _look_at(self, kept: _Kept) -> bool:
-        """Return whether the pool is gone."""
+    def _look_at(self, kept: _Kept) -> None:
         pool = kept.pool
-        while kind := kept.events.wait(0):
+        while not kept.is_whole and (kind := kept.events.wait(0)):
             missed = kept.events.missed
             skipped, kept.missed = missed - kept.missed, missed
             if kind == "exhausted":
                 self._note_short(kept, 1)
+            elif kind == "gone":
+                kept.is_whole, kept.skipped = True, skipped
             else:
                 self._tell(pool, kind, skipped)
-            if kind == "gone":
-                return True
         if kept.short_of and pool.count - pool.stats().reserved >= kept.short_of:
             kept.short_of = 0
-        return False
 
     def _note_short(self, kept: _Kept, buffers: int) -> None:
         if not kept.short_of:

@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import grpc
 import pytest
 import skbpool
 from attached import (
@@ -18,7 +20,7 @@ from attached import (
     replay,
     write_pcap,
 )
-from daemon_support import PATIENCE, Stubs, eventually
+from daemon_support import PATIENCE, Stubs, eventually, refusal
 from scraping import scrape, value
 from skbpool import SkbBatch
 from skbpool.v1 import pool_pb2, server_pb2, watch_pb2
@@ -213,6 +215,21 @@ def test_a_pool_of_its_own_fails_the_driver_when_it_is_closed(stubs: Stubs) -> N
     detach(stubs)
     names = stubs.pool.ListPools
     eventually(lambda: [p.name for p in names(pool_pb2.ListPoolsRequest()).pools] == ["default"])
+
+
+def test_a_closed_pool_keeps_its_share_of_memory_while_a_driver_has_it(start) -> None:
+    _, stubs = start(limits={"max_pool_bytes": 2048 * 4096})
+    wanted = pool_pb2.CreatePoolRequest(name="own", buffers=2048)
+    other = pool_pb2.CreatePoolRequest(name="other", buffers=1)
+    stubs.pool.CreatePool(wanted)
+    attach(stubs, pool="own")
+    stubs.pool.ClosePool(pool_pb2.ClosePoolRequest(name="own"))
+    ended(stubs)
+    eventually(lambda: stubs.statistics("own").in_flight == 0)
+    assert refusal(partial(stubs.pool.CreatePool, wanted))[0] == grpc.StatusCode.ALREADY_EXISTS
+    assert refusal(partial(stubs.pool.CreatePool, other))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+    detach(stubs)
+    stubs.pool.CreatePool(other)
 
 
 def test_a_stop_detaches_drivers_and_delivers_what_they_brought(start) -> None:

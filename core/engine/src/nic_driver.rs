@@ -223,8 +223,7 @@ impl NicDriver {
             // The thread is the parent's, and so is what it has locked.
             std::mem::forget(self.thread.take());
         } else if let Some(thread) = self.thread.take() {
-            // A thread that panicked has said so.
-            let _ = thread.join();
+            crate::thread::join(thread);
         }
     }
 

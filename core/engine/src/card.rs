@@ -72,13 +72,24 @@ pub(crate) enum Go {
 
 /// The card, its driver's receive loop, and what is asked before each step.
 pub(crate) struct Card<S, K: RxSink, G, E> {
-    /// Dropped when the figures are final and before the sink is.
-    pub(crate) _at_end: E,
     pub(crate) hardware: Hardware<S>,
     pub(crate) rx: RxLoop<K>,
     pub(crate) shared: Arc<CardShared>,
     pub(crate) go: G,
     pub(crate) nap: Duration,
+    /// Behind what has buffers: all of them are home when it is dropped.
+    pub(crate) _ends: Ends,
+    /// Dropped after all that, figures included.
+    pub(crate) _at_end: E,
+}
+
+/// Says that the line is dead and its ring home, whatever ended it.
+pub(crate) struct Ends(pub(crate) Arc<CardShared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.progress().ended_ns = Some(monotonic_ns());
+    }
 }
 
 impl<S: FrameSource, K: RxSink, G: FnMut() -> Go, E> Card<S, K, G, E> {
@@ -136,9 +147,7 @@ impl<S, K: RxSink, G, E> Drop for Card<S, K, G, E> {
         } else {
             while self.rx.poll(BURST).buffers != 0 {}
         }
-        let mut progress = self.shared.progress();
-        progress.hardware = self.hardware.stats();
-        progress.ended_ns = Some(monotonic_ns());
+        self.note_progress();
     }
 }
 

@@ -22,7 +22,7 @@ use skbpool_pool::{
     Pool, Reservation, SkbBatch,
 };
 
-use crate::card::{BURST, Card, CardShared, Go, epoch_offset_ns, nap};
+use crate::card::{BURST, Card, CardShared, Ends, Go, epoch_offset_ns, nap};
 use crate::error::NicDriverError;
 use crate::timed::OriginalTiming;
 
@@ -183,7 +183,6 @@ impl NicDriver {
         observer.shared.progress().started_ns = Some(started_ns);
         let closing = pool.clone();
         let card = Card {
-            _at_end: (),
             hardware,
             rx: RxLoop::new(queue, pool.local_cache(), sink)?,
             shared: Arc::clone(&observer.shared),
@@ -195,6 +194,8 @@ impl NicDriver {
                 }
             },
             nap: nap(config.rate, size),
+            _ends: Ends(Arc::clone(&observer.shared)),
+            _at_end: (),
         };
         let thread = std::thread::Builder::new()
             .name("skbpool-nic".to_owned())

@@ -15,7 +15,7 @@ use skbpool_pool::clock::monotonic_ns;
 use skbpool_pool::{DropCount, DropReason, Holder, HolderKind, Pool};
 use skbpool_wire::EncodeError;
 
-use crate::card::{BURST, Card, CardShared, Go, WAIT, epoch_offset_ns, nap};
+use crate::card::{BURST, Card, CardShared, Ends, Go, WAIT, epoch_offset_ns, nap};
 use crate::error::NicRunError;
 use crate::sender::{PlannedRequest, Sender};
 use crate::uplink::{Uplink, UplinkSink};
@@ -181,12 +181,13 @@ impl NicRun {
         let waits = self.config.rate == Rate::Max;
         let uplink = Arc::clone(&self.uplink);
         let card = Card {
-            _at_end: EndsUplink(Arc::clone(&self.uplink)),
             hardware,
             rx,
             shared: Arc::clone(&self.shared),
             go: move || if waits && !uplink.wait_for_room(WAIT) { Go::NotYet } else { Go::On },
             nap: self.nap,
+            _ends: Ends(Arc::clone(&self.shared)),
+            _at_end: EndsUplink(Arc::clone(&self.uplink)),
         };
         let thread = std::thread::Builder::new()
             .name("skbpool-nic".to_owned())

@@ -73,7 +73,7 @@ class PoolClosed(SkbpoolError):
 
 
 class ForkedPool(SkbpoolError):
-    """The pool belongs to the process that forked this one: inherited views stay readable, here."""
+    """It belongs to the process that forked this one: inherited views stay readable, here."""
 
 
 class PoolTooSmall(SkbpoolError):

@@ -1,11 +1,13 @@
 """Sending frames for as long as it takes: a stream that survives its connections."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from skbpool import ForkedPool
 from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.errors import ServiceError, unexpected_end
 from skbpool.client.ingest import METHOD
@@ -27,7 +29,8 @@ class Sender:
     daemon's credit allows. When the connection is lost another one is opened and the stream goes on
     behind the last batch that the daemon handled: as long as that daemon runs nothing is lost and
     nothing is delivered twice. One that was restarted does not know; `result` tells how many frames
-    are in doubt. May be used by several threads.
+    are in doubt. May be used by several threads. In a process that was forked from the sender's it
+    is of no use, and everything raises `ForkedPool`: make a `Client` there.
 
     >>> with client.ingest(driver="probe") as sender:  # doctest: +SKIP
     ...     sender.send([frame, frame])
@@ -37,6 +40,7 @@ class Sender:
 
     def __init__(self, connection: Connection, settings: Settings, message_bytes: int) -> None:
         self._connection = connection
+        self._process = os.getpid()
         self._outbox = Outbox(settings, message_bytes, connection.address, time.monotonic())
         self._changed = threading.Condition()
         # Without serializers both sides are the bytes on the wire.
@@ -49,6 +53,7 @@ class Sender:
     @property
     def result(self) -> IngestResult:
         """What became of the frames so far; after closing, at the end."""
+        self._check_process()
         with self._changed:
             return self._outbox.result
 
@@ -66,7 +71,9 @@ class Sender:
             ServiceError: The sender gave up, and `result` tells what is lost; of the frames given
                 here some may have been taken.
             ValueError: The sender is closed.
+            ForkedPool: This process was forked from the sender's; so with every other method.
         """
+        self._check_process()
         for chunk in chunks(frames):
             at = 0
             while at < len(chunk):
@@ -83,6 +90,7 @@ class Sender:
         Raises:
             ServiceError: The sender gave up.
         """
+        self._check_process()
         with self._changed:
             self._outbox.flush()
             self._changed.notify_all()
@@ -95,6 +103,7 @@ class Sender:
         Raises:
             ServiceError: The sender gave up; a second call returns the result all the same.
         """
+        self._check_process()
         with self._changed:
             again = self._outbox.is_closing
             self._outbox.close()
@@ -110,12 +119,21 @@ class Sender:
 
     def abort(self) -> IngestResult:
         """End the stream at once; what waits is lost, and is told."""
+        self._check_process()
         with self._changed:
             self._outbox.abort()
             self._changed.notify_all()
         self._cancel()
         self._thread.join(self._connection.timeout)
         return self.result
+
+    def _check_process(self) -> None:
+        """Raise ForkedPool in a forked child; before any lock, which a lost thread may have had."""
+        if os.getpid() != self._process:
+            raise ForkedPool(
+                "the sender belongs to the process that forked this one, and its thread and its "
+                "connection stayed there; make a Client and a sender in this process"
+            )
 
     def _wait(self, condition: Callable[[], bool]) -> None:
         """Wait with the lock for `condition`; raise ServiceError once the sender gave up."""
@@ -127,7 +145,7 @@ class Sender:
                 raise self._outbox.failure
             if condition():
                 return
-            self._changed.wait(patience)
+            self._changed.wait(_bounded(patience))
 
     def _run(self) -> None:
         """Open one stream after another until everything is sent."""
@@ -160,7 +178,7 @@ class Sender:
         end = time.monotonic() + delay
         while not self._outbox.is_done and (left := end - time.monotonic()) > 0:
             patience = self._outbox.patience(time.monotonic())
-            self._changed.wait(left if patience is None else min(left, patience))
+            self._changed.wait(_bounded(left if patience is None else min(left, patience)))
 
     def _listen(self, stream: ServerStream[bytes]) -> None:
         for raw in stream:
@@ -184,8 +202,13 @@ class Sender:
     ) -> None:
         if error is None:
             self.close()
-        else:
+        elif os.getpid() == self._process:  # else what was raised tells more
             self.abort()
+
+
+def _bounded(seconds: float | None) -> float | None:
+    """Return what a condition can wait for: infinity is more than it takes."""
+    return None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
 
 class _Requests:
@@ -211,5 +234,5 @@ class _Requests:
                     return message
                 due = self._outbox.due_in(now)
                 # What is due waits for credit, whose coming is told.
-                self._changed.wait(due or None)
+                self._changed.wait(_bounded(due or None))
         return None

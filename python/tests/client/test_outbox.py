@@ -13,6 +13,7 @@ from skbpool.v1 import frame_pb2
 LOST = ServerUnavailable("lost", grpc.StatusCode.UNAVAILABLE)
 FIRST, SECOND = b"1" * 16, b"2" * 16
 MESSAGE = 4096
+INFINITE, NAN = float("inf"), float("nan")
 
 
 def outbox(now: float = 0.0, **settings: float) -> Outbox:
@@ -301,3 +302,12 @@ def test_delays_grow_to_a_limit_and_begin_anew() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="linger is 0 or more"):
         outbox(**wrong)
+
+
+def test_what_is_no_number_is_refused_and_infinity_is_not() -> None:
+    for wrong in ({"deadline": NAN}, {"linger": NAN}, {"deadline": 0}, {"linger": -1}):
+        with pytest.raises(ValueError, match="deadline more than 0"):
+            outbox(**wrong)
+    box = outbox(deadline=INFINITE, linger=INFINITE)
+    assert box.take([b"waits"], 0, 1, 0.0) == 1
+    assert (box.due_in(1e9), box.patience(1e9)) == (INFINITE, INFINITE)

@@ -128,6 +128,15 @@ def test_frames_wait_for_company_for_the_linger_and_no_longer(client: Client) ->
         wait_until(lambda: quick.result.acknowledged == 1, "it lingers on")
 
 
+@pytest.mark.parametrize("endless", [float("inf"), 1e300])
+def test_a_sender_may_wait_for_ever(client: Client, endless: float) -> None:
+    with client.ingest(linger=endless, deadline=endless) as sender:
+        sender.send(numbered(0, 10))
+        assert sender.flush().acknowledged == 10
+        sender.send(numbered(10, 10))
+    complete(sender.result, 20)
+
+
 def test_messages_are_full_when_there_is_more_than_one(client: Client) -> None:
     frames = [bytes(1500)] * 4000
     with client.ingest(linger=3600) as sender:

@@ -45,7 +45,8 @@ class Settings:
     delivered twice, else lost, and either is counted."""
 
     def __post_init__(self) -> None:
-        if self.linger < 0 or self.deadline <= 0 or self.max_buffered_bytes <= 0:
+        # Told so that NaN, which compares with nothing, is refused too.
+        if not (self.linger >= 0 and self.deadline > 0 and self.max_buffered_bytes > 0):
             raise ValueError(
                 "linger is 0 or more seconds, deadline more than 0 seconds, max_buffered_bytes "
                 f"more than 0: not {self.linger}, {self.deadline}, {self.max_buffered_bytes}"

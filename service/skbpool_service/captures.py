@@ -3,18 +3,17 @@
 import errno
 import os
 import re
-import stat
 
 import grpc
 
 from skbpool_service.refusal import Refusal, bad_request, not_found
+from skbpool_service.regular_file import FLAGS, is_regular
 
 MAX_PATH_BYTES = 1024
 """Longest path that is looked at."""
 
 _FOLDER = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
-# A FIFO and a device are opened without waiting, and then refused.
-_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
+_FILE = FLAGS | os.O_NOFOLLOW
 
 _Code = grpc.StatusCode
 
@@ -50,7 +49,7 @@ def open_capture(directory: str, path: str) -> int:
         raise _refusal(path, error) from None
     finally:
         os.close(here)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    if not is_regular(descriptor):
         os.close(descriptor)
         raise bad_capture(path, "is no regular file")
     return descriptor

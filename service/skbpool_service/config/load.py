@@ -22,6 +22,7 @@ from skbpool_service.config.allowed import allowed, known
 from skbpool_service.config.lines import line_of, line_of_long_number
 from skbpool_service.config.listeners import TlsSettings
 from skbpool_service.config.model import Settings
+from skbpool_service.regular_file import FLAGS, is_regular
 
 Location = Sequence[str | int]
 
@@ -116,8 +117,10 @@ def merge(over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, Any]:
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
     try:
         # As bytes, since a lone carriage return ends no line in TOML.
-        text = file.read_bytes().decode()
+        text = _bytes(file).decode()
         return text, tomllib.loads(text)
+    except ConfigError:
+        raise
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -131,6 +134,13 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(
             f"{file}: is nested too deeply to be read; a setting is a value or a list in a table"
         ) from None
+
+
+def _bytes(file: Path) -> bytes:
+    with os.fdopen(os.open(file, FLAGS), "rb") as opened:
+        if not is_regular(opened.fileno()):
+            raise ConfigError(f"{file}: cannot be read: it is no regular file")
+        return opened.read()
 
 
 def _resolve(written: Mapping[str, Any], file: Path) -> None:

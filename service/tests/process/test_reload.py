@@ -1,6 +1,7 @@
 """SIGHUP: what a running daemon takes over, and what it says."""
 
 import json
+import os
 import signal
 import socket
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from daemon_support import DaemonProcess, Stubs, refusal
+from daemon_support import PATIENCE, DaemonProcess, Stubs, refusal
 from skbpool.v1 import lease_pb2, pool_pb2, server_pb2
 
 pytestmark = pytest.mark.e2e
@@ -141,3 +142,12 @@ def test_systemd_is_told_when_it_reloads(tmp_path: Path) -> None:
             daemon.signal(signal.SIGTERM)
             assert supervisor.recv(4096) == b"STOPPING=1"
             assert daemon.finish()[0] == 0
+
+
+def test_a_file_that_would_block_changes_nothing_and_stops_nothing(running: Running) -> None:
+    running.file.unlink()
+    os.mkfifo(running.file)
+    lines = running.reload("the configuration is wrong")
+    assert "no regular file" in lines[-1]["reason"]
+    running.daemon.signal(signal.SIGTERM)
+    assert running.daemon.process.wait(PATIENCE) == 0

@@ -8,7 +8,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -100,7 +99,7 @@ class Drivers:
         # None while one is being attached, so that its name is taken.
         self._attached: dict[str, _Kept | None] = {}
         self._attaching: list[Plan] = []
-        self._draining: deque[_Kept] = deque(maxlen=max(settings.limits.max_drivers, 1))
+        self._draining: list[_Kept] = []
         self._stopping = False
         self.tell: Tell = lambda _name, _kind, _pool: None
         """Whom to tell."""
@@ -130,6 +129,7 @@ class Drivers:
 
     def _take_name(self, name: str) -> None:
         most = self._settings.limits.max_drivers
+        self.look()  # those whose views came home count no more
         others = {entry["name"] for entry in self._hub.stats()["drivers"]}
         with self._lock:
             if self._stopping:
@@ -137,8 +137,9 @@ class Drivers:
             if name in self._attached or name in others:
                 text = f"there is a driver named {name!r} already; choose another name"
                 raise Refusal(grpc.StatusCode.ALREADY_EXISTS, "DRIVER_EXISTS", text)
-            if len(self._attached) >= most:
-                raise over_limit("max_drivers", "the daemon has as many drivers as it may", most)
+            if len(self._attached) + len(self._draining) >= most:
+                text = "the daemon has as many drivers as it may, those that drain included"
+                raise over_limit("max_drivers", text, most)
             self._attached[name] = None
 
     def detach(self, name: str) -> Standing:

@@ -25,8 +25,8 @@ class DriverLimits(Table):
     """What drivers may do; part of the table `limits`."""
 
     max_drivers: int = Field(default=8, ge=0, le=64)
-    """Most drivers that are attached at a time, emulated cards and replays; each has a thread. Of
-    those that were detached and whose frames are out, as many of the last are remembered."""
+    """Most drivers at a time, emulated cards and replays: those that are attached, which have a
+    thread each, and those that were detached and whose frames are out."""
     max_driver_bits_per_second: int = Field(default=10_000_000_000, ge=1, le=1_000_000_000_000)
     """Highest rate of a driver's line, in bits on the wire a second."""
     max_driver_frames_per_second: int = Field(default=14_880_952, ge=1, le=1_488_095_238)

@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 import pytest
-from attached import attach, detach, listed, replay, write_pcap
+from attached import State, attach, detach, listed, replay, write_pcap
 from batches import numbered, request
-from daemon_support import Stubs, refusal
+from daemon_support import PATIENCE, Stubs, refusal
 from driver import Driver
 from skbpool.v1 import driver_pb2, pool_pb2
 from skbpool_service.captures import MAX_PATH_BYTES
@@ -96,6 +96,24 @@ def test_what_the_limits_just_allow_is_attached(start) -> None:
         {"line": {"block_at_most": {"nanos": 500_000_001}}},
     ):
         assert refusal(partial(attach, stubs, **fields))[0] == Code.OUT_OF_RANGE
+
+
+def test_drivers_that_drain_count_and_stay_listed(start) -> None:
+    daemon, stubs = start(limits={"max_drivers": 2})
+    with daemon._engine.hub.attach_consumer("keeper", quota=100) as keeper:
+        held = []
+        for name in ("one", "two"):
+            attach(stubs, name, line={"frames": 1})
+            keeper.wait(PATIENCE)
+            held.append(keeper.poll(1))
+            detach(stubs, name)
+        code, text = refusal(partial(attach, stubs, "three"))
+        assert (code, "those that drain included" in text) == (Code.RESOURCE_EXHAUSTED, True)
+        states = [(each.name, each.state, each.views_out) for each in listed(stubs)]
+        assert states == [(name, State.DRIVER_STATE_DRAINING, 1) for name in ("one", "two")]
+        held.pop(0).release()
+        attach(stubs, "three", line={"frames": 1})
+        assert [each.name for each in listed(stubs)] == ["two", "three"]
 
 
 def test_a_name_is_one_drivers(stubs: Stubs) -> None:

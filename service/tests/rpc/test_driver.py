@@ -46,11 +46,13 @@ def test_a_card_at_a_gigabit_accounts_for_every_frame(daemon: Daemon, stubs: Stu
     assert card.accepted_frames + dropped(card) == FRAMES
     assert (subscriber.told, card.unclaimed_frames) == (card.accepted_frames, 0)
     assert {len(frame) for frame in subscriber.frames} == {60}
-    # A line that is down holds nothing; its driver is there until it is detached.
+    # A line that is down holds no buffer; its driver and promise are there until it is detached.
     assert stubs.statistics().in_flight == 0
+    promised = stubs.statistics().reserved
     assert [entry["name"] for entry in daemon._engine.hub.stats()["drivers"]] == ["card"]
     gone = detach(stubs)
     assert (gone.state, gone.views_out) == (State.DRIVER_STATE_DETACHED, 0)
+    assert stubs.statistics().reserved < promised
     assert gone.offered_frames == FRAMES
     assert listed(stubs) == []
     subscriber.stream.cancel()

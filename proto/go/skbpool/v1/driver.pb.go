@@ -86,7 +86,7 @@ const (
 	// Its line is up.
 	DriverState_DRIVER_STATE_RUNNING DriverState = 1
 	// Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-	// nothing, and its figures stay until it is detached.
+	// no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
 	DriverState_DRIVER_STATE_FINISHED DriverState = 2
 	// Its line is down for another reason, which is told.
 	DriverState_DRIVER_STATE_FAILED DriverState = 3
@@ -157,12 +157,14 @@ type DriverLine struct {
 	// The line goes down after so many frames; 0: not for their number.
 	Frames uint64 `protobuf:"varint,3,opt,name=frames,proto3" json:"frames,omitempty"`
 	// The line goes down after so long, more than 0 and up to a year, else OUT_OF_RANGE; unset: not for the time.
+	// A negative one is INVALID_ARGUMENT.
 	Duration *durationpb.Duration `protobuf:"bytes,4,opt,name=duration,proto3" json:"duration,omitempty"`
 	// Descriptors of the ring, 1 to 65536, else OUT_OF_RANGE; 0: 512, or a sixteenth of the pool's buffers if
 	// that is less. At worst as many buffers again are out, and a cache.
 	Descriptors uint32 `protobuf:"varint,5,opt,name=descriptors,proto3" json:"descriptors,omitempty"`
 	// Paced by consumers: the longest that one delivery waits for consumers with the policy to block, 0 to
 	// limits.max_driver_block_seconds of the server, else OUT_OF_RANGE; unset: it waits for nobody.
+	// A negative one is INVALID_ARGUMENT.
 	BlockAtMost   *durationpb.Duration `protobuf:"bytes,6,opt,name=block_at_most,json=blockAtMost,proto3" json:"block_at_most,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

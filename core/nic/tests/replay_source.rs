@@ -167,6 +167,23 @@ fn an_open_file_is_read_from_its_beginning_for_each_pass() {
 }
 
 #[test]
+fn a_file_that_is_emptied_between_passes_is_an_error() {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("emptied.pcap");
+    for passes in [Passes::Endless, times(2)] {
+        std::fs::write(&path, pcap(&[b"first"])).unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        let mut source = CaptureReplay::from_file(file, "emptied", passes).unwrap();
+        assert_eq!(next(&mut source).unwrap(), b"first");
+        let header = pcap(&[]).len() as u64;
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(header).unwrap();
+        let error = source.peek_len().unwrap_err();
+        assert!(matches!(&error, SourceError::Emptied(name) if name == "emptied"), "{error}");
+        assert_eq!(source.peek_len().unwrap(), None);
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
 fn a_template_is_the_same_frame_for_ever() {
     let mut source: Box<dyn FrameSource> = Box::new(TemplateSource::new(*b"template", 101));
     for now in 0..3 {

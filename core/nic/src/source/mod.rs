@@ -59,6 +59,12 @@ pub enum SourceError {
          save it to a file first, or read it once"
     )]
     CannotRepeat(String),
+    /// A file that had frames has none in a later pass.
+    #[error(
+        "{0}: the file has no frames any more: it was changed while it was replayed; \
+         replay a copy that nobody writes to"
+    )]
+    Emptied(String),
 }
 
 /// Gives one frame after the other into memory that the caller owns.

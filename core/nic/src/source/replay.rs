@@ -33,7 +33,7 @@ impl Passes {
 /// The file is streamed. For further passes a capture of up to [`REPLAY_MEMORY_LIMIT`] is kept in
 /// memory, where a frame costs a copy and nothing else; a larger one is opened again. A damaged
 /// file gives its frames up to the damage, then the error, and is not repeated; neither is an empty
-/// one.
+/// one. A file that has no frames any more in a later pass is an error.
 #[derive(Debug)]
 pub struct CaptureReplay {
     stage: Stage,
@@ -41,6 +41,8 @@ pub struct CaptureReplay {
     again: Option<Again>,
     /// Passes after this one; none means endless.
     passes_left: Option<u32>,
+    /// Whether this pass is the first.
+    is_first: bool,
     /// Frames of this pass so far.
     frames_in_pass: u64,
     /// The frame at hand.
@@ -176,6 +178,7 @@ impl CaptureReplay {
             stage: Stage::Reading { reader: Box::new(reader), kept },
             again: None,
             passes_left,
+            is_first: true,
             frames_in_pass: 0,
             frame: FrameMeta::default(),
             state: FrameState::None,
@@ -229,13 +232,17 @@ impl CaptureReplay {
 
     /// Begins another pass, or ends.
     fn next_pass(&mut self) -> Result<(), SourceError> {
-        let last = self.passes_left == Some(0) || self.frames_in_pass == 0;
+        let is_empty = self.frames_in_pass == 0;
         let stage = std::mem::replace(&mut self.stage, Stage::Ended);
-        if last {
+        if let (Stage::Reading { reader, .. }, true, false) = (&stage, is_empty, self.is_first) {
+            return Err(SourceError::Emptied(reader.name().to_owned()));
+        }
+        if is_empty || self.passes_left == Some(0) {
             return Ok(());
         }
         self.passes_left = self.passes_left.map(|passes| passes - 1);
         self.frames_in_pass = 0;
+        self.is_first = false;
         self.stage = match stage {
             Stage::Reading { kept: Some(kept), .. } | Stage::Playing { kept, .. } => {
                 Stage::Playing { kept, next: 0 }

@@ -4,9 +4,13 @@ use crate::engine::failure::IntoException;
 use crate::pickling;
 use crate::py_types::for_each_skb;
 use crate::record::{fields, record};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use skbpool_pool::{Accounts, HolderKind};
+
+/// Longest name of a holder, in bytes.
+const MAX_NAME: usize = 63;
 
 /// List the named holders of this process that hold views or may get some.
 ///
@@ -37,9 +41,11 @@ pub(crate) fn holders(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
 /// retired; what it holds stays charged to it until it is released.
 ///
 /// Args:
-///     name: The name in figures and reports; need not be unique.
+///     name: The name in figures and reports; need not be unique. 1 to 63 printable ASCII characters
+///         without spaces, as the daemon has it.
 ///
 /// Raises:
+///     ValueError: The name is not made so.
 ///     TooManyHolders: This process has no number left for one.
 ///
 /// Example:
@@ -61,6 +67,12 @@ pub(crate) struct Holder {
 impl Holder {
     #[new]
     fn new(py: Python<'_>, name: String) -> PyResult<Self> {
+        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let shown: String = name.chars().take(80).collect();
+            return Err(PyValueError::new_err(format!(
+                "a holder's name is 1 to {MAX_NAME} printable ASCII characters without spaces, not {shown:?}"
+            )));
+        }
         let holder = Accounts::global()
             .holder(&name, HolderKind::Process)
             .map_err(|error| error.into_exception(py))?;

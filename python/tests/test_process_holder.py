@@ -156,3 +156,10 @@ def test_reports_name_the_process() -> None:
         (transition,) = site.examples[0].transitions
         assert (site.holder, transition.kind, transition.holder) == ("cache", "delivered", "cache")
         skb.release()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\n", "a\0", "ü", "x" * 64])
+def test_a_holders_name_is_made_as_the_daemon_has_it(name: str) -> None:
+    with pytest.raises(ValueError, match="1 to 63 printable ASCII"):
+        Holder(name)
+    assert Holder("x" * 63).name == "x" * 63

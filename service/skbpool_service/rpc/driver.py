@@ -6,7 +6,6 @@ from typing import Any
 
 import grpc
 import skbpool
-from google.protobuf.duration_pb2 import Duration
 from skbpool._native import NicDriver
 from skbpool.v1 import driver_pb2
 
@@ -16,6 +15,7 @@ from skbpool_service.engine import Engine
 from skbpool_service.pools import pool_closed
 from skbpool_service.refusal import Refusal, bad_request, check_name, out_of_range
 from skbpool_service.rpc.convert import drops
+from skbpool_service.rpc.durations import NANOSECONDS, nanoseconds, seconds_at_most, written
 from skbpool_service.rpc.table import MethodTable
 
 SERVICE = driver_pb2.DESCRIPTOR.services_by_name["DriverService"].full_name
@@ -35,8 +35,6 @@ RINGS = 16
 
 LONGEST = 365 * 86_400
 """Seconds that a line may be told to be up."""
-
-NANOSECONDS = 1_000_000_000
 
 
 class DriverService:
@@ -123,21 +121,21 @@ class DriverService:
         if line.frames:
             settings["frames"] = line.frames
         if line.HasField("duration"):
-            duration = _seconds("duration", line.duration)
-            if not 0 < duration <= LONGEST:
+            duration = nanoseconds("duration", line.duration)
+            if not 0 < duration <= LONGEST * NANOSECONDS:
                 raise out_of_range(
-                    f"a line is up for more than 0 and up to {LONGEST} seconds, not {duration:g}"
+                    f"a line is up for more than 0 and up to {LONGEST} seconds, "
+                    f"not {written(duration)}",
+                    field="line.duration",
                 )
-            settings["duration"] = duration
+            settings["duration"] = duration / NANOSECONDS
         if line.HasField("block_at_most"):
-            wait = _seconds("block_at_most", line.block_at_most)
-            most = self._limits.max_driver_block_seconds
-            if not 0 <= wait <= most:
-                raise out_of_range(
-                    f"a driver waits 0 to {most:g} seconds for consumers "
-                    f"(limits.max_driver_block_seconds), not {wait:g}"
-                )
-            settings["may_block"] = wait
+            settings["may_block"] = seconds_at_most(
+                "block_at_most",
+                line.block_at_most,
+                self._limits.max_driver_block_seconds,
+                "limits.max_driver_block_seconds",
+            )
         return settings
 
     def _rate(self, line: driver_pb2.DriverLine, size: int | None) -> str:
@@ -173,13 +171,6 @@ class DriverService:
     ) -> driver_pb2.ListDriversResponse:
         """Answer ListDrivers."""
         return driver_pb2.ListDriversResponse(drivers=map(driver_message, self._drivers.all()))
-
-
-def _seconds(field: str, duration: Duration) -> float:
-    """Return a duration in seconds, or raise Refusal if it is none."""
-    if abs(duration.nanos) >= NANOSECONDS:
-        raise bad_request(f"{field} has up to 999999999 nanoseconds, not {duration.nanos}")
-    return float(duration.seconds + duration.nanos / NANOSECONDS)
 
 
 def driver_message(standing: Standing) -> driver_pb2.Driver:

@@ -9,6 +9,7 @@ from skbpool.v1 import frame_pb2
 
 from skbpool_service.engine import Engine
 from skbpool_service.refusal import Refusal, bad_request, out_of_range, violation
+from skbpool_service.rpc.durations import nanoseconds, seconds_at_most
 
 LEAST_BATCH_BYTES = 1024
 """Least that a subscriber may ask for as its largest response: room for what it missed."""
@@ -19,8 +20,6 @@ second."""
 
 DEFAULT_COPY_SHARE = 16
 """Who copies out and does not say how much has one part in so many of what all may have."""
-
-_NANOSECONDS = 1_000_000_000
 
 _Code = grpc.StatusCode
 _POLICY = frame_pb2.SubscribePolicy
@@ -129,15 +128,14 @@ def _block_at_most(request: frame_pb2.SubscribeRequest, policy: str, most: float
         )
         detail = violation("policy", text)
         raise Refusal(_Code.FAILED_PRECONDITION, "BLOCK_NOT_ALLOWED", text, detail=detail)
-    seconds = _seconds("block_at_most", request.block_at_most)
-    if not seconds:
+    if not nanoseconds("block_at_most", request.block_at_most):
         text = "the policy BLOCK needs block_at_most, the longest wait in one delivery"
         raise bad_request(text, field="block_at_most")
-    return _at_most("block_at_most", seconds, most, "limits.max_block_seconds")
+    return seconds_at_most("block_at_most", request.block_at_most, most, "limits.max_block_seconds")
 
 
 def _linger(duration: Duration, most: float) -> float:
-    return _at_most("linger", _seconds("linger", duration), most, "limits.max_linger_seconds")
+    return seconds_at_most("linger", duration, most, "limits.max_linger_seconds")
 
 
 def _within(field: str, value: int, low: int, high: int, limit: str) -> int:
@@ -145,20 +143,3 @@ def _within(field: str, value: int, low: int, high: int, limit: str) -> int:
         text = f"{field} is {low} to {high} bytes ({limit}), not {value}"
         raise out_of_range(text, field=field)
     return value
-
-
-def _at_most(field: str, seconds: float, most: float, limit: str) -> float:
-    if seconds > most:
-        text = f"{field} is {seconds:g} s, longer than the daemon allows ({limit} = {most:g})"
-        raise out_of_range(text, field=field)
-    return seconds
-
-
-def _seconds(field: str, duration: Duration) -> float:
-    if duration.seconds < 0 or not 0 <= duration.nanos < _NANOSECONDS:
-        raise bad_request(
-            f"{field} is 0 or more seconds and 0 to 999999999 nanoseconds, not "
-            f"{duration.seconds} and {duration.nanos}",
-            field=field,
-        )
-    return duration.seconds + duration.nanos / _NANOSECONDS

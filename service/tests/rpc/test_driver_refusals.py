@@ -53,12 +53,13 @@ def test_names_are_checked(stubs: Stubs, name: str) -> None:
         ({"line": {"descriptors": 65_537}}, Code.OUT_OF_RANGE),
         ({"line": {"descriptors": 65_536}}, Code.RESOURCE_EXHAUSTED),
         ({"line": {"duration": {"seconds": 0}}}, Code.OUT_OF_RANGE),
-        ({"line": {"duration": {"seconds": -1}}}, Code.OUT_OF_RANGE),
-        ({"line": {"duration": {"seconds": YEAR, "nanos": 1000}}}, Code.OUT_OF_RANGE),
+        ({"line": {"duration": {"seconds": -1}}}, Code.INVALID_ARGUMENT),
+        ({"line": {"duration": {"seconds": 1, "nanos": 1 - 10**9}}}, Code.INVALID_ARGUMENT),
+        ({"line": {"duration": {"seconds": YEAR, "nanos": 1}}}, Code.OUT_OF_RANGE),
         ({"line": {"duration": {"seconds": 2**63 - 1}}}, Code.OUT_OF_RANGE),
         ({"line": {"duration": {"nanos": 10**9}}}, Code.INVALID_ARGUMENT),
         ({"line": {"block_at_most": {"seconds": 1, "nanos": 1}}}, Code.OUT_OF_RANGE),
-        ({"line": {"block_at_most": {"nanos": -1}}}, Code.OUT_OF_RANGE),
+        ({"line": {"block_at_most": {"nanos": -1}}}, Code.INVALID_ARGUMENT),
     ],
 )
 def test_a_card_beyond_what_there_is_is_refused(

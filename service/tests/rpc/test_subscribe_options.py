@@ -177,6 +177,7 @@ def test_the_limits_are_told(start) -> None:
         ({"quota_bytes": 4095}, Code.OUT_OF_RANGE, "4096 to"),
         ({"quota_bytes": 4096 * 4096 + 1}, Code.OUT_OF_RANGE, "max_quota"),
         ({"linger": seconds(10.5)}, Code.OUT_OF_RANGE, "limits.max_linger_seconds = 10"),
+        ({"linger": Duration(seconds=10, nanos=1)}, Code.OUT_OF_RANGE, "10.000000001 s, longer"),
         ({"linger": Duration(seconds=-1)}, Code.INVALID_ARGUMENT, "0 or more"),
         ({"linger": Duration(nanos=1 << 30)}, Code.INVALID_ARGUMENT, "999999999"),
         ({"snapshot_length": 262_145}, Code.OUT_OF_RANGE, "limits.max_frame_bytes"),

@@ -67,7 +67,9 @@ pub(crate) struct Holder {
 impl Holder {
     #[new]
     fn new(py: Python<'_>, name: String) -> PyResult<Self> {
-        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !(1..=MAX_NAME).contains(&name.len())
+            || !name.bytes().all(|byte| byte.is_ascii_graphic())
+        {
             let shown: String = name.chars().take(80).collect();
             return Err(PyValueError::new_err(format!(
                 "a holder's name is 1 to {MAX_NAME} printable ASCII characters without spaces, not {shown:?}"

@@ -57,7 +57,7 @@ class _DriverStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DriverSta
     """Its line is up."""
     DRIVER_STATE_FINISHED: _DriverState.ValueType  # 2
     """Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-    nothing, and its figures stay until it is detached.
+    no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
     """
     DRIVER_STATE_FAILED: _DriverState.ValueType  # 3
     """Its line is down for another reason, which is told."""
@@ -75,7 +75,7 @@ DRIVER_STATE_RUNNING: DriverState.ValueType  # 1
 """Its line is up."""
 DRIVER_STATE_FINISHED: DriverState.ValueType  # 2
 """Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-nothing, and its figures stay until it is detached.
+no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
 """
 DRIVER_STATE_FAILED: DriverState.ValueType  # 3
 """Its line is down for another reason, which is told."""
@@ -113,12 +113,15 @@ class DriverLine(_message.Message):
     """
     @_builtins.property
     def duration(self) -> _duration_pb2.Duration:
-        """The line goes down after so long, more than 0 and up to a year, else OUT_OF_RANGE; unset: not for the time."""
+        """The line goes down after so long, more than 0 and up to a year, else OUT_OF_RANGE; unset: not for the time.
+        A negative one is INVALID_ARGUMENT.
+        """
 
     @_builtins.property
     def block_at_most(self) -> _duration_pb2.Duration:
         """Paced by consumers: the longest that one delivery waits for consumers with the policy to block, 0 to
         limits.max_driver_block_seconds of the server, else OUT_OF_RANGE; unset: it waits for nobody.
+        A negative one is INVALID_ARGUMENT.
         """
 
     def __init__(

@@ -75,8 +75,8 @@ class PoolServiceServicer:
 
     def ClosePool(self, request, context):
         """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-        of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-        memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+        of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+        it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
         that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
         Role: administer.
         """

@@ -43,8 +43,8 @@ class PoolServiceStub:
     """
     ClosePool: _grpc.UnaryUnaryMultiCallable[_pool_pb2.ClosePoolRequest, _pool_pb2.ClosePoolResponse]
     """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-    of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-    memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+    of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+    it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
     that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
     Role: administer.
     """
@@ -72,8 +72,8 @@ class PoolServiceAsyncStub(PoolServiceStub):
     """
     ClosePool: _aio.UnaryUnaryMultiCallable[_pool_pb2.ClosePoolRequest, _pool_pb2.ClosePoolResponse]  # type: ignore[assignment]
     """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-    of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-    memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+    of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+    it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
     that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
     Role: administer.
     """
@@ -110,8 +110,8 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pool_pb2.ClosePoolResponse, _abc.Awaitable[_pool_pb2.ClosePoolResponse]]:
         """Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-        of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-        memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+        of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+        it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
         that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
         Role: administer.
         """

@@ -41,8 +41,8 @@ type PoolServiceClient interface {
 	// Role: administer.
 	CreatePool(ctx context.Context, in *CreatePoolRequest, opts ...grpc.CallOption) (*CreatePoolResponse, error)
 	// Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-	// of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-	// memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+	// of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+	// it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
 	// that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
 	// Role: administer.
 	ClosePool(ctx context.Context, in *ClosePoolRequest, opts ...grpc.CallOption) (*ClosePoolResponse, error)
@@ -116,8 +116,8 @@ type PoolServiceServer interface {
 	// Role: administer.
 	CreatePool(context.Context, *CreatePoolRequest) (*CreatePoolResponse, error)
 	// Closes a pool: it hands out nothing more, and what it has handed out stays usable until it is let go
-	// of. While there is any of that, the pool is listed as orphaned; then it is gone, and its name and its
-	// memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
+	// of. While there is any of that, the pool is listed as orphaned; then, and when no driver that fills from
+	// it is attached any more, it is gone, and its name and its memory are free again. Closing an orphaned pool again changes nothing. NOT_FOUND: there is no pool of
 	// that name. FAILED_PRECONDITION: it is the daemon's first pool, which drivers and consumers share.
 	// Role: administer.
 	ClosePool(context.Context, *ClosePoolRequest) (*ClosePoolResponse, error)

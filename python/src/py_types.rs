@@ -119,16 +119,12 @@ pub(crate) fn for_each_skb(
     object: &Bound<'_, PyAny>,
     mut change: impl FnMut(&mut Skb),
 ) -> PyResult<()> {
-    let py = object.py();
-    // SAFETY: attached, and the object is alive.
-    let skb = unsafe { (objects()?.skb_of_object)(object.as_ptr()) };
-    if let Some(mut raw) = NonNull::new(skb) {
-        // SAFETY: the view is the object's, and nobody else uses it with the interpreter lock held.
+    if let Some(mut raw) = skb_of(object)? {
+        // SAFETY: as in `with_skb`.
         change(unsafe { raw.as_mut().get_mut() }.map_err(Error::Failure)?);
         return Ok(());
     }
-    let _no_skb = PyErr::take(py);
-    let Ok(mut batch) = batch_of(object) else {
+    let Some(mut batch) = unless_other(object, batch_of(object))? else {
         let kind = object.get_type().qualname()?;
         return Err(PyTypeError::new_err(format!("an Skb or an SkbBatch is needed, not {kind}")));
     };
@@ -157,16 +153,7 @@ pub(crate) fn with_skb<R>(
     object: &Bound<'_, PyAny>,
     look: impl FnOnce(&Skb) -> PyResult<R>,
 ) -> PyResult<Option<R>> {
-    // SAFETY: attached, and the object is alive.
-    let raw = unsafe { (objects()?.skb_of_object)(object.as_ptr()) };
-    let Some(raw) = NonNull::new(raw) else {
-        let error = PyErr::fetch(object.py());
-        return if error.is_instance_of::<PyTypeError>(object.py()) {
-            Ok(None)
-        } else {
-            Err(error)
-        };
-    };
+    let Some(raw) = skb_of(object)? else { return Ok(None) };
     // SAFETY: it is the object's, and nobody else uses it while the interpreter lock is held.
     let skb = unsafe { raw.as_ref().get() }.map_err(Error::Failure)?;
     look(skb).map(Some)
@@ -182,6 +169,22 @@ pub(crate) fn with_batch<R>(
 ) -> PyResult<R> {
     // SAFETY: as in `batch_from_py`.
     Ok(look(unsafe { batch_of(object)?.as_ref() }))
+}
+
+/// The skb of a Python `Skb`; `None` if the object is another.
+fn skb_of(object: &Bound<'_, PyAny>) -> PyResult<Option<NonNull<RawSkb>>> {
+    // SAFETY: attached, and the object is alive.
+    let raw = unsafe { (objects()?.skb_of_object)(object.as_ptr()) };
+    unless_other(object, NonNull::new(raw).ok_or_else(|| PyErr::fetch(object.py())))
+}
+
+/// `None` if `found` says that the object is of another type.
+fn unless_other<T>(object: &Bound<'_, PyAny>, found: PyResult<T>) -> PyResult<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_instance_of::<PyTypeError>(object.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn batch_of(object: &Bound<'_, PyAny>) -> PyResult<NonNull<SkbBatch>> {

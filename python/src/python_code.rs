@@ -21,6 +21,7 @@
 //! until the outermost call has returned.
 
 use pyo3::ffi;
+use pyo3::prelude::*;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
@@ -101,6 +102,15 @@ pub(crate) fn inside<T: Copy>(call: impl FnOnce() -> T) -> T {
         unsafe { _pthread_cleanup_pop(buffer, 0) };
     }
     answer
+}
+
+/// Runs `work`, which may wait, without the interpreter lock that whoever lets an object go has. Once the
+/// interpreter ends nobody else gets that lock, and it is kept.
+pub(crate) fn unlocked<T: Send>(work: impl FnOnce() -> T + Send) {
+    let mut work = Some(work);
+    let mut run = || drop(work.take().map(|work| work()));
+    let _ = Python::try_attach(|py| py.detach(&mut run));
+    run();
 }
 
 /// Runs `work`, in a frame of its own; a thread that is ended meanwhile sleeps for ever.

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skbpool_nic::{FrameSource, Hardware, HardwareStats, Rate, RxLoop, RxSink, wire_bits};
+use skbpool_pool::Reservation;
 use skbpool_pool::clock::monotonic_ns;
 use std::sync::Arc;
 
@@ -77,6 +78,8 @@ pub(crate) struct Card<S, K: RxSink, G, E> {
     pub(crate) shared: Arc<CardShared>,
     pub(crate) go: G,
     pub(crate) nap: Duration,
+    /// What a pool promised for all of that.
+    pub(crate) _promise: Option<Reservation>,
     /// Behind what has buffers: all of them are home when it is dropped.
     pub(crate) _ends: Ends,
     /// Dropped after all that, figures included.

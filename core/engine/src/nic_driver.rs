@@ -17,9 +17,10 @@ use skbpool_nic::{
     StampedTraffic, TrafficConfig,
 };
 use skbpool_pool::clock::monotonic_ns;
+use skbpool_pool::fork::Birthplace;
 use skbpool_pool::{
     Buffer, BufferMarks, DropCount, DropReason, HolderId, LocalCache, MarkedBuffers, MarkedOut,
-    Pool, Reservation, SkbBatch,
+    Pool, SkbBatch,
 };
 
 use crate::card::{BURST, Card, CardShared, Ends, Go, epoch_offset_ns, nap};
@@ -64,7 +65,8 @@ pub struct NicDriverConfig {
     pub may_block: Duration,
 }
 
-/// What a driver did so far. At any time `offered >= accepted + dropped`; equal when the line is dead.
+/// What a driver did so far. At any time `offered >= accepted + dropped`; equal when the line is dead,
+/// unless its thread panicked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NicDriverReport {
     /// Frames that came over the line.
@@ -97,8 +99,6 @@ pub struct NicDriver {
     thread: Option<JoinHandle<()>>,
     pool: Pool,
     marked: Option<MarkedBuffers>,
-    /// What another pool than the hub's promised.
-    reservation: Option<Reservation>,
 }
 
 /// Tells about a [`NicDriver`] from any thread.
@@ -107,6 +107,7 @@ pub struct NicDriverObserver {
     shared: Arc<CardShared>,
     port: DriverObserver,
     is_paced: bool,
+    born: Birthplace,
 }
 
 /// What the thread leaves behind.
@@ -169,15 +170,17 @@ impl NicDriver {
         // At worst out: the ring, what one look takes from it, and the cache.
         let in_hand = config.descriptors.min(BURST);
         let buffers = config.descriptors.saturating_add(in_hand + pool.cache_capacity());
-        let own_pool = hub.pool().is_same(pool);
-        let promised = if own_pool { buffers } else { 0 };
-        let reservation =
-            if own_pool { None } else { Some(pool.reserve(buffers, &format!("\"{name}\""))?) };
-        let port_config = DriverConfig { buffers: promised, may_block: config.may_block };
+        let promise = pool.reserve(buffers, &format!("driver \"{name}\""))?;
+        // Promised here, since the promise ends with the line, and the port does not.
+        let port_config = DriverConfig { buffers: 0, may_block: config.may_block };
         let port = hub.attach_driver(name, port_config)?;
         let home = Arc::default();
-        let observer =
-            NicDriverObserver { shared: Arc::default(), port: port.observer(), is_paced };
+        let observer = NicDriverObserver {
+            shared: Arc::default(),
+            port: port.observer(),
+            is_paced,
+            born: Birthplace::here(),
+        };
         let sink =
             PortSink { left: Some(Left { port, marks: pool.marks() }), home: Arc::clone(&home) };
         observer.shared.progress().started_ns = Some(started_ns);
@@ -194,6 +197,7 @@ impl NicDriver {
                 }
             },
             nap: nap(config.rate, size),
+            _promise: Some(promise),
             _ends: Ends(Arc::clone(&observer.shared)),
             _at_end: (),
         };
@@ -201,14 +205,7 @@ impl NicDriver {
             .name("skbpool-nic".to_owned())
             .spawn(move || card.run())
             .map_err(NicDriverError::Thread)?;
-        Ok(Self {
-            observer,
-            home,
-            thread: Some(thread),
-            pool: pool.clone(),
-            marked: None,
-            reservation,
-        })
+        Ok(Self { observer, home, thread: Some(thread), pool: pool.clone(), marked: None })
     }
 
     /// What tells about the driver, and can stop it, from any thread.
@@ -216,8 +213,9 @@ impl NicDriver {
         self.observer.clone()
     }
 
-    /// Takes the line down and waits for its thread: at most for the delivery it is at. The driver stays
-    /// at the hub with its figures; its ring is home.
+    /// Takes the line down and waits for its thread, which delivers what the card has received, a ring of
+    /// frames at most. The driver stays at the hub with its figures; its ring is home, and what its pool
+    /// promised is given back.
     pub fn finish(&mut self) {
         self.observer.stop();
         if self.pool.is_forked() {
@@ -228,13 +226,16 @@ impl NicDriver {
         }
     }
 
-    /// Detaches the driver. Views of its frames stay valid (S6); returns how many there are.
+    /// Detaches the driver. Views of its frames stay valid (S6); returns how many there are. In a forked
+    /// child, which has no such driver, none.
     pub fn detach(&mut self) -> MarkedOut {
         self.finish();
+        if self.pool.is_forked() {
+            return MarkedOut::default();
+        }
         let left = self.left().take();
         if let Some(Left { port, marks }) = left {
             drop(port);
-            self.reservation = None;
             self.marked = Some(marks.into_marked());
         }
         self.out()
@@ -257,13 +258,20 @@ impl Drop for NicDriver {
 }
 
 impl NicDriverObserver {
-    /// What the driver did so far; also after it is gone.
-    pub fn report(&self) -> NicDriverReport {
-        // The sink first, so that nothing was handled that was not offered.
+    /// What the driver did so far; also after it is gone. `None` in a forked child, where it is not.
+    pub fn report(&self) -> Option<NicDriverReport> {
+        if self.born.is_elsewhere() {
+            return None;
+        }
+        // Whether it has ended before the port, so that the figures of a dead line are whole; what was
+        // offered after it, so that nothing was handled that was not offered.
+        // SYNC: the lock orders both, though the port counts Relaxed. What the card offers is noted under
+        // it before the driver counts what became of it: whoever has read that count locks after the note.
+        let ended = self.shared.progress().ended_ns.is_some();
         let port = self.port.stats();
         let progress = self.shared.progress().clone();
         let seconds = progress.seconds();
-        NicDriverReport {
+        Some(NicDriverReport {
             offered: progress.hardware.offered,
             accepted: port.frames,
             accepted_bytes: port.bytes,
@@ -273,8 +281,8 @@ impl NicDriverObserver {
             wire_bits: progress.hardware.wire_bits,
             seconds,
             error: progress.error,
-            ended: progress.ended_ns.is_some(),
-        }
+            ended,
+        })
     }
 
     /// Asks the line to go down, without waiting.
@@ -371,10 +379,10 @@ mod tests {
         };
         let mut driver =
             NicDriver::attach_source(&hub, &pool, "card", config, Panics(5), 64, true).unwrap();
-        while !driver.observer().report().ended {
+        while !driver.observer().report().unwrap().ended {
             std::thread::yield_now();
         }
-        let error = driver.observer().report().error.unwrap();
+        let error = driver.observer().report().unwrap().error.unwrap();
         assert!(error.contains("panicked"), "{error}");
         assert_eq!(driver.detach(), MarkedOut::default());
         assert!(hub.stats().drivers.is_empty());

@@ -186,6 +186,8 @@ impl NicRun {
             shared: Arc::clone(&self.shared),
             go: move || if waits && !uplink.wait_for_room(WAIT) { Go::NotYet } else { Go::On },
             nap: self.nap,
+            // The pool is its own.
+            _promise: None,
             _ends: Ends(Arc::clone(&self.shared)),
             _at_end: EndsUplink(Arc::clone(&self.uplink)),
         };

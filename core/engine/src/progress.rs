@@ -52,15 +52,15 @@ impl Progress {
         for before in &self.dropped {
             match dropped.iter_mut().find(|count| count.reason == before.reason) {
                 Some(count) => {
-                    count.frames += before.frames;
-                    count.bytes += before.bytes;
+                    count.frames = count.frames.wrapping_add(before.frames);
+                    count.bytes = count.bytes.wrapping_add(before.bytes);
                 }
                 None => dropped.push(*before),
             }
         }
         Self {
-            accepted: self.accepted + stats.frames,
-            unclaimed: self.unclaimed + stats.unclaimed,
+            accepted: self.accepted.wrapping_add(stats.frames),
+            unclaimed: self.unclaimed.wrapping_add(stats.unclaimed),
             dropped,
             ..*self
         }

@@ -57,7 +57,7 @@ class _DriverStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DriverSta
     """Its line is up."""
     DRIVER_STATE_FINISHED: _DriverState.ValueType  # 2
     """Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-    no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
+    no buffer, and none is promised to it; its figures stay until it is detached.
     """
     DRIVER_STATE_FAILED: _DriverState.ValueType  # 3
     """Its line is down for another reason, which is told."""
@@ -75,7 +75,7 @@ DRIVER_STATE_RUNNING: DriverState.ValueType  # 1
 """Its line is up."""
 DRIVER_STATE_FINISHED: DriverState.ValueType  # 2
 """Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
+no buffer, and none is promised to it; its figures stay until it is detached.
 """
 DRIVER_STATE_FAILED: DriverState.ValueType  # 3
 """Its line is down for another reason, which is told."""

@@ -5,6 +5,7 @@ use super::failure::{IntoException, OrRaise};
 use super::memory::bytes_written;
 use super::slot::forked;
 use crate::arguments::{Timeout, Whole, pool_of};
+use crate::python_code::unlocked;
 use crate::record::fields;
 use crate::wait::wait_for;
 use pyo3::exceptions::PyValueError;
@@ -199,6 +200,14 @@ impl EmulatedNic {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) {
         self.stop(py);
+    }
+}
+
+impl Drop for EmulatedNic {
+    fn drop(&mut self) {
+        if !self.born.is_elsewhere() {
+            unlocked(|| self.run().stop());
+        }
     }
 }
 

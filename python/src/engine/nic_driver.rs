@@ -6,6 +6,7 @@ use super::hub::Hub;
 use super::slot::forked;
 use crate::arguments::{Timeout, duration as seconds};
 use crate::pool::Pool;
+use crate::python_code::unlocked;
 use crate::record::fields;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -119,8 +120,7 @@ impl NicDriver {
     ///     offered ones, preamble and gap included; `seconds` that the line is or was up; `ended`; and
     ///     `error`, what ended it before its time, or None.
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.check(py)?;
-        let report = py.detach(|| self.observer.report());
+        let report = py.detach(|| self.observer.report()).ok_or_else(|| forked(py, "driver"))?;
         Ok(fields!(py,
             offered: report.offered,
             accepted: report.accepted,
@@ -140,7 +140,8 @@ impl NicDriver {
         self.observer.stop();
     }
 
-    /// Take the line down and wait for its thread: as long as the delivery takes that it is at.
+    /// Take the line down and wait for its thread, which delivers what the card has received. Its ring is
+    /// home then, and what the pool promised for it is given back.
     fn finish(&self, py: Python<'_>) {
         if !self.born.is_elsewhere() {
             py.detach(|| self.driver().finish());
@@ -182,6 +183,14 @@ impl NicDriver {
     fn driver(&self) -> MutexGuard<'_, skbpool_engine::NicDriver> {
         // A driver stays consistent when something unwinds through it.
         self.driver.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for NicDriver {
+    fn drop(&mut self) {
+        if !self.born.is_elsewhere() {
+            unlocked(|| self.driver().finish());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use super::hub::Hub;
 use super::quota_events::QuotaEvents;
 use super::slot::Slot;
 use crate::arguments::duration;
+use crate::python_code::unlocked;
 use crate::record::fields;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -116,6 +117,12 @@ impl StampConsumer {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, pyo3::types::PyTuple>) {
         self.close(py);
+    }
+}
+
+impl Drop for StampConsumer {
+    fn drop(&mut self) {
+        unlocked(|| self.consumer.with_detached(skbpool_engine::StampConsumer::stop));
     }
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,26 @@ def test_a_closed_hub_has_no_driver() -> None:
     hub.close()
     with pytest.raises(PoolClosed):
         NicDriver(hub, hub.pool, "card", rate="max")
+
+
+def test_whoever_lets_it_go_waits_without_the_interpreter_lock(hub: Hub) -> None:
+    tap = hub.attach_consumer("tap", quota=16, policy="block", block_at_most=5)
+    card = NicDriver(hub, hub.pool, "card", rate="max", ring=64, may_block=5)
+    while card.report()["accepted"] == 0:
+        assert tap.wait(PATIENCE)
+    over = threading.Event()
+
+    def take() -> None:
+        while not over.is_set():
+            tap.poll(16).release()
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    del card
+    over.set()
+    taker.join()
+    assert tap.stats()["dropped"] == {}, "it was there while the card's thread waited for it"
+    tap.close()
 
 
 def test_in_a_fork_it_does_nothing(hub: Hub) -> None:

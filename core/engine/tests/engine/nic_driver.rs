@@ -13,6 +13,7 @@ use skbpool_engine::{
 use skbpool_nic::{PcapngWriter, Rate, wire_bits};
 use skbpool_pool::{DropReason, LocalCache, MarkedOut, Pool, SkbBatch};
 
+use crate::child::Child;
 use crate::support::*;
 
 /// For whoever waits for something that has to come.
@@ -68,7 +69,7 @@ fn tempfile() -> File {
 fn ended(observer: &NicDriverObserver) -> NicDriverReport {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let report = observer.report();
+        let report = observer.report().unwrap();
         let handled: u64 = report.dropped.iter().map(|drop| drop.frames).sum();
         assert!(report.offered >= report.accepted + handled, "{report:?}");
         if report.ended {
@@ -85,7 +86,7 @@ fn take_until_ended(consumer: &mut Consumer, driver: &NicDriver) -> Vec<Given> {
     let deadline = Instant::now() + PATIENCE;
     let (mut taken, mut batch) = (Vec::new(), SkbBatch::new());
     loop {
-        let over = driver.observer().report().ended;
+        let over = driver.observer().report().unwrap().ended;
         while consumer.poll(&mut batch, 64) != 0 {
             taken.extend(given(&batch));
             drop(std::mem::take(&mut batch));
@@ -116,10 +117,11 @@ fn every_frame_of_the_line_is_handed_over_or_counted_as_dropped() {
     assert_eq!(taken.len() as u64 + missed(&tap), report.accepted);
     // A line that is dead holds nothing of the pool, and the driver is there until it is detached.
     assert_eq!(pool.stats().in_flight, 0);
+    assert_eq!(pool.stats().reserved, 256, "the consumer's");
     assert_eq!(hub.stats().drivers[0].name, "card");
     assert_eq!(driver.detach(), MarkedOut::default());
     assert!(hub.stats().drivers.is_empty());
-    assert_eq!(driver.observer().report(), report, "its figures stay");
+    assert_eq!(driver.observer().report().unwrap(), report, "its figures stay");
     drop(tap);
     assert_eq!(pool.stats().reserved, 0);
     assert_all_home(&pool);
@@ -143,7 +145,7 @@ fn views_outlive_the_driver_and_are_counted() {
         assert_eq!(out.references, 100, "cycle {cycle}");
         assert_eq!(out.buffers, pool.stats().in_flight);
         assert_eq!(driver.detach(), out, "detaching twice is once");
-        let report = driver.observer().report();
+        let report = driver.observer().report().unwrap();
         assert_eq!(report.dropped, [], "what it received was delivered");
         assert_eq!(report.offered, report.accepted);
         assert_eq!(given(&held), before, "they can be read");
@@ -238,8 +240,8 @@ fn a_pool_of_its_own_bounds_it_and_ends_it_when_it_is_closed() {
     own.close();
     let error = ended(&driver.observer()).error.unwrap();
     assert_eq!(error, "the pool \"own\" was closed");
+    assert_eq!(own.stats().reserved, 0, "given back with the end of its line");
     assert_ne!(driver.detach().references, 0);
-    assert_eq!(own.stats().reserved, 0);
     drop((held, tap));
     assert_eq!(driver.out(), MarkedOut::default());
     assert_all_home(&own);
@@ -250,7 +252,7 @@ fn what_cannot_be_attached_leaves_nothing() {
     let (pool, hub) = hub(128);
     let attach = |traffic, config| NicDriver::attach(&hub, &pool, "card", traffic, config);
     let huge = NicDriverConfig { descriptors: 1000, ..config(None) };
-    assert!(matches!(attach(stamped(), huge), Err(NicDriverError::Hub(_))));
+    assert!(matches!(attach(stamped(), huge), Err(NicDriverError::Reserve(_))));
     let none = NicDriverConfig { descriptors: 0, ..config(None) };
     assert!(matches!(attach(stamped(), none), Err(NicDriverError::Nic(_))));
     let small = DriverTraffic::Stamped { size: 63, stream: 1 };
@@ -270,7 +272,7 @@ fn a_closed_hub_drops_and_counts_what_still_comes() {
     let mut driver = NicDriver::attach(&hub, &pool, "card", stamped(), config(None)).unwrap();
     hub.close();
     let deadline = Instant::now() + PATIENCE;
-    while driver.observer().report().dropped.is_empty() {
+    while driver.observer().report().unwrap().dropped.is_empty() {
         assert!(Instant::now() < deadline);
     }
     driver.finish();
@@ -292,7 +294,7 @@ struct Looks {
 impl RunToCompletion for Looks {
     fn run(&self, _: &mut LocalCache) {
         let Some(driver) = self.driver.get() else { return };
-        let report = driver.report();
+        let report = driver.report().unwrap();
         self.wrong.fetch_add(u64::from(report.accepted > report.offered), Ordering::Relaxed);
         self.looked.fetch_add(1, Ordering::Relaxed);
     }
@@ -314,4 +316,21 @@ fn nobody_is_told_of_more_frames_handled_than_offered() {
     }
     drop((driver, tap));
     assert_eq!(looks.wrong.load(Ordering::Relaxed), 0);
+}
+
+/// I12: its thread notes what the card offers, with the figures locked, while others fork.
+#[test]
+fn in_a_forked_child_it_tells_nothing_and_locks_nothing() {
+    let (_pool, hub) = hub(1024);
+    let mut driver =
+        Some(NicDriver::attach(&hub, hub.pool(), "card", stamped(), config(None)).unwrap());
+    for _ in 0..20 {
+        Child::fork(|| {
+            let mut driver = driver.take().unwrap();
+            assert!(driver.observer().report().is_none());
+            assert_eq!(driver.detach(), MarkedOut::default());
+        })
+        .join();
+    }
+    assert!(driver.unwrap().observer().report().is_some());
 }

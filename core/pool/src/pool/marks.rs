@@ -44,8 +44,10 @@ impl Pool {
     /// References to a buffer in that generation; 0 if it came home since.
     fn references_in(&self, index: u32, generation: u32) -> u64 {
         let Some(header) = self.headers().get(index as usize) else { return 0 };
-        let references = u64::from(header.references());
         // The generation moves on when the last reference has gone, before anybody gets it again.
+        // SYNC: `references` loads with Acquire, so that the generation is not read before it. Who gets
+        // the buffer next publishes nothing by its count, so this is exact when quiet, as `out` says.
+        let references = u64::from(header.references());
         if header.generation() == generation { references } else { 0 }
     }
 }

@@ -86,7 +86,7 @@ const (
 	// Its line is up.
 	DriverState_DRIVER_STATE_RUNNING DriverState = 1
 	// Its line is down since the number of frames, the time or the end of the capture was reached. It holds
-	// no buffer; the buffers promised to it stay promised, and its figures stay, until it is detached.
+	// no buffer, and none is promised to it; its figures stay until it is detached.
 	DriverState_DRIVER_STATE_FINISHED DriverState = 2
 	// Its line is down for another reason, which is told.
 	DriverState_DRIVER_STATE_FAILED DriverState = 3

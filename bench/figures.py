@@ -21,7 +21,7 @@ BEGIN, END = "<!-- figures: written by make charts -->\n", "<!-- end of figures 
 
 def goals() -> Iterator[tuple[str, str, list[Goal]]]:
     """Yield each part: what it is beside, the file of its results, its goals."""
-    yield "DPDK, hand-over beside a bare ring", "core.json", core.GOALS
+    yield "DPDK; hand-over beside a bare ring, threads and accounting beside our own", "core.json", core.GOALS + core.BESIDE
     beside = "memoryview, five-tuples beside dpkt"
     yield beside, "python.json", [each.goal for each in python_api.COMPARISONS]
     paths = [figure.goal for path in all_paths() for figure in path.figures]
@@ -43,7 +43,11 @@ def rows(goals: Iterable[Goal], measured: Iterable[dict[str, Any]]) -> Iterator[
             continue
         ratio = "" if row["ratio"] is None else significant(row["ratio"])
         bound = "" if goal.bound is None else f", {row['ours']:.3g} {goal.unit}"
-        yield f"| `{goal.op}` | {goal.text()} | {ratio}{bound} | {'met' if met else '**missed**'} |"
+        spread = "" if row.get("spread") is None else significant(row["spread"])
+        yield (
+            f"| `{goal.op}` | {goal.text()} | {ratio}{bound} | {spread} "
+            f"| {'met' if met else '**missed**'} |"
+        )
 
 
 def significant(ratio: float) -> str:
@@ -59,7 +63,7 @@ def table() -> str:
         met = sum(line.endswith(" met |") for line in lines)
         head = f"Beside {beside}: {met} of {len(lines)} goals met.\n"
         parts.append(
-            "\n".join([head, "| | goal | ours to theirs | |", "| --- | --- | --- | --- |"])
+            "\n".join([head, "| | goal | ours to theirs | spread | |", "| --- | --- | --- | --- | --- |"])
         )
         parts[-1] += "\n" + "\n".join(lines) + "\n"
     return "\n".join(parts)

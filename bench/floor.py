@@ -89,7 +89,6 @@ def main() -> int:
 
 def through_grpc(signals: Signals, what: str, rate: str, duration: str, rounds: int) -> Row:
     """Let `skbpool nic` drive a daemon of our own, a fresh one each round."""
-    what = "gRPC, as fast as it goes" if rate == "max" else "gRPC, 1 GbE line rate"
     reports: list[dict[str, Any]] = []
     for number in range(1, rounds + 1):
         note(f"{what}: round {number} of {rounds}")

@@ -67,12 +67,12 @@ class Row:
 
     @property
     def spread(self) -> float | None:
-        """Range of the ratios, or without a peer the range of ours to its median."""
+        """Range of the ratios, or without a peer the range of ours to its median; None of one."""
         values = self.ratios
         if self.peer is None:
             middle = statistics.median(self.ours)
             values = [ours / middle for ours in self.ours]
-        return max(values) - min(values)
+        return max(values) - min(values) if len(values) > 1 else None
 
     @property
     def met(self) -> bool | None:

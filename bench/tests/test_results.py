@@ -140,11 +140,11 @@ def test_the_readme_has_the_figures_of_the_results() -> None:
 def test_a_missed_goal_is_shown_as_missed() -> None:
     goals = [Goal("a", "ns", 0.5), Goal("b", "s", bound=1.0), Goal("none", "ns"), Goal("c", "x", 1)]
     measured = [
-        {"op": "a", "ours": 3.0, "ratio": 0.501},
+        {"op": "a", "ours": 3.0, "ratio": 0.501, "spread": 0.123},
         {"path": "b", "ours": 0.9, "ratio": 4.0},
         {"op": "none", "ours": 1.0, "ratio": 1.0},
     ]
     assert list(figures.rows(goals, measured)) == [
-        "| `a` | ≤ 0.5 | 0.50 | **missed** |",
-        "| `b` | ≤ 1 s | 4.00, 0.9 s | met |",
+        "| `a` | ≤ 0.5 | 0.50 | 0.12 | **missed** |",
+        "| `b` | ≤ 1 s | 4.00, 0.9 s |  | met |",
     ]

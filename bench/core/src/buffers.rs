@@ -11,7 +11,9 @@ use std::hint::black_box;
 use std::ptr::NonNull;
 
 /// Buffers of the pool: as many as the peer's pools have.
-pub const BUFFERS: u32 = 16_384;
+pub const BUFFERS: u32 = 32_767;
+/// Buffers that are held at most.
+const HELD: usize = 16_384;
 /// Skbs of a bulk, views of a buffer.
 const BULK: usize = 32;
 /// Bytes between views, and bytes of each.
@@ -41,7 +43,7 @@ pub fn alloc_free_held_1024(settings: &Settings) -> Result<f64, Failure> {
 
 /// In bulks, with 16,384 held before any is released.
 pub fn alloc_free_held_16384(settings: &Settings) -> Result<f64, Failure> {
-    held(settings, BUFFERS as usize)
+    held(settings, HELD)
 }
 
 fn held(settings: &Settings, frames: usize) -> Result<f64, Failure> {

@@ -1,5 +1,6 @@
 //! The slots of a ring: which belong to whom is said by the indices of the ring around them.
 
+use crate::spsc::{MAX_SLOTS, RingError};
 use crate::sync::UnsafeCell;
 use std::mem::MaybeUninit;
 
@@ -19,11 +20,20 @@ impl<T> std::fmt::Debug for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    /// At least `slots` slots, which are not 0 and at most [`crate::MAX_SLOTS`].
-    pub(crate) fn new(slots: u32) -> Self {
-        let slots = slots.next_power_of_two();
-        let cells = (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
-        Self { cells, mask: slots - 1 }
+    /// At least `slots` slots.
+    ///
+    /// # Errors
+    /// [`RingError`] for 0 slots or more than [`MAX_SLOTS`], or if there is not the memory.
+    pub(crate) fn new(slots: u32) -> Result<Self, RingError> {
+        if slots == 0 || slots > MAX_SLOTS {
+            return Err(RingError::Slots { slots });
+        }
+        let count = slots.next_power_of_two();
+        let mut cells = Vec::new();
+        let reserved = cells.try_reserve_exact(count as usize);
+        reserved.map_err(|_| RingError::Memory { slots: count, bytes: size_of::<T>() })?;
+        cells.extend((0..count).map(|_| UnsafeCell::new(MaybeUninit::uninit())));
+        Ok(Self { cells: cells.into_boxed_slice(), mask: count - 1 })
     }
 
     /// How many there are.

@@ -265,7 +265,7 @@ impl NicDriverObserver {
         }
         // Whether it has ended before the port, so that the figures of a dead line are whole; what was
         // offered after it, so that nothing was handled that was not offered.
-        // SYNC: the lock orders both, though the port counts Relaxed. What the card offers is noted under
+        // SYNC: the lock orders both, though the port counts drops Relaxed. What the card offers is noted under
         // it before the driver counts what became of it: whoever has read that count locks after the note.
         let ended = self.shared.progress().ended_ns.is_some();
         let port = self.port.stats();

@@ -3,7 +3,7 @@
 use crate::error::{Error, exception};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use skbpool_deliver::HubError;
+use skbpool_deliver::{HubError, RingError};
 use skbpool_engine::{
     CaptureOutputError, LeaseError, MessageError, NicDriverError, NicRunError, StampConsumerError,
     ViewError,
@@ -67,6 +67,9 @@ impl IntoException for HubError {
             Self::Closed => exception(py, "PoolClosed", &self.to_string(), &[]),
             Self::ForkedPool(error) => Error::from(error).into(),
             Self::Copies(error) => Error::from(error).into(),
+            Self::Ring(RingError::Memory { .. }) => {
+                exception(py, "PoolMemory", &self.to_string(), &[])
+            }
             Self::Ring(_) | Self::NoQuota { .. } | Self::NoCopyMemory { .. } => {
                 PyValueError::new_err(self.to_string())
             }
@@ -121,6 +124,7 @@ impl IntoException for NicRunError {
             Self::Capture(error) => error.into_exception(py),
             Self::Accounts(_) => exception(py, "TooManyHolders", &text, &[]),
             Self::Nic(NicError::NoBuffers { .. }) => exception(py, "PoolTooSmall", &text, &[]),
+            Self::Nic(NicError::Memory { .. }) => exception(py, "PoolMemory", &text, &[]),
             Self::Nic(_) | Self::Traffic(_) => PyValueError::new_err(text),
             Self::Thread(_) => PyOSError::new_err(text),
         }
@@ -135,6 +139,7 @@ impl IntoException for NicDriverError {
             Self::Reserve(error) => Error::from(error).into(),
             Self::Capture(error) => error.into_exception(py),
             Self::Nic(NicError::NoBuffers { reason, .. }) => Error::from(reason).into(),
+            Self::Nic(NicError::Memory { .. }) => exception(py, "PoolMemory", &text, &[]),
             Self::Nic(_) | Self::Traffic(_) => PyValueError::new_err(text),
             Self::Thread(_) => PyOSError::new_err(text),
         }

@@ -22,7 +22,8 @@ use std::sync::{Mutex, PoisonError};
 #[pyclass(module = "skbpool._native", frozen)]
 pub(crate) struct FrameEncoder {
     /// Locked while bytes are copied, never while Python code may run or while the interpreter lock is
-    /// waited for: only by [`FrameEncoder::with`].
+    /// waited for: only by [`FrameEncoder::with`]. By threads that have that lock, so that a fork of Python
+    /// code never copies it locked.
     composer: Mutex<FrameComposer>,
 }
 
@@ -210,7 +211,7 @@ impl FrameEncoder {
 
     /// Return the message of the frames that wait, or None if none does.
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let message = py.detach(|| self.with(FrameComposer::flush)).or_raise(py)?;
+        let message = self.with(FrameComposer::flush).or_raise(py)?;
         Ok(message.map(|message| PyBytes::new(py, &message)))
     }
 

@@ -87,7 +87,8 @@ impl Hub {
     ///
     /// Args:
     ///     name: What its views are accounted under.
-    ///     quota: Most views it may hold, those in its rings included; as many buffers are promised to it.
+    ///     quota: Most views it may hold, those in its rings included; as many buffers are promised to it,
+    ///         which others cannot be promised then. A promise holds no buffer back from who allocates.
     ///     quota_bytes: Most bytes it may hold by truesize, likewise; None: as many as the views come to.
     ///     ring_slots: Slots of each of its rings, of which it has one for each driver: the most frames of
     ///         one driver that may wait until they are polled, copies included; a frame that finds none is

@@ -3,6 +3,8 @@
 import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -333,3 +335,29 @@ def test_ctrl_c_ends_an_iteration(hub: Hub) -> None:
         next(consumer)
     timer.join()
     assert not consumer.finished
+
+
+@pytest.mark.parametrize("first", ["the consumer", "the driver"])
+def test_rings_that_there_is_no_memory_for_are_refused(first: str) -> None:
+    consumer = "hub.attach_consumer('huge', quota=16, ring_slots=1 << 24)"
+    driver = "hub.attach_driver('in')"
+    before, after = (consumer, driver) if first == "the consumer" else (driver, consumer)
+    program = f"""
+import resource, skbpool
+hub = skbpool.Hub(skbpool.Pool(64))
+small = hub.attach_consumer('small', quota=4)
+kept = {before}
+with open('/proc/self/statm') as file:
+    pages = int(file.read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + (256 << 20),) * 2)
+try:
+    {after}
+except skbpool.PoolMemory as error:
+    names = [each['name'] for each in hub.stats()['drivers'] + hub.stats()['consumers']]
+    print(len(names), error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "2 no memory for a ring of 16777216 slots of 64 bytes; ask for fewer\n"

@@ -1,7 +1,7 @@
 //! The ring whose producer may take the oldest values back.
 
 use crate::slots::Slots;
-use crate::spsc::{MAX_SLOTS, RingError};
+use crate::spsc::RingError;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 
@@ -76,17 +76,14 @@ impl<T> Drop for Ring<T> {
 /// its two ends.
 ///
 /// # Errors
-/// [`RingError`] for 0 slots or more than [`MAX_SLOTS`].
+/// [`RingError`] as [`crate::Ring::channel`].
 pub(crate) fn channel<T>(slots: u32, start: u64) -> Result<(Enqueue<T>, Dequeue<T>), RingError> {
-    if slots == 0 || slots > MAX_SLOTS {
-        return Err(RingError { slots });
-    }
     let index = || CachePadded::new(AtomicU64::new(start));
     let ring = Arc::new(Ring {
         head: index(),
         tail: index(),
         vacated: index(),
-        slots: Slots::new(slots),
+        slots: Slots::new(slots)?,
         producer_left: AtomicBool::new(false),
     });
     let enqueue = Enqueue {
@@ -258,6 +255,7 @@ fn is_before(one: u64, other: u64) -> bool {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::spsc::MAX_SLOTS;
 
     const STARTS: [u64; 3] = [0, u64::MAX - 3, u32::MAX as u64 - 3];
 
@@ -284,7 +282,7 @@ mod tests {
 
     #[test]
     fn capacity() {
-        assert_eq!(channel::<u8>(0, 0).unwrap_err(), RingError { slots: 0 });
+        assert_eq!(channel::<u8>(0, 0).unwrap_err(), RingError::Slots { slots: 0 });
         assert!(channel::<u8>(MAX_SLOTS + 1, 0).is_err());
     }
 

@@ -104,11 +104,12 @@ impl Hub {
         let reservation = self.pool.reserve(config.buffers, &format!("driver \"{name}\""))?;
         let holder = self.pool.accounts().holder(name, HolderKind::Driver)?;
         let mut control = self.open_control()?;
-        let id = control.new_id();
+        // All of them before the first is linked: without the memory for one, nothing has changed.
+        let rings: Result<Vec<_>, _> = control.consumers.iter().map(ConsumerEntry::ring).collect();
+        let (id, mut inbox) = (control.new_id(), Vec::new());
         let counters = Arc::new(DriverCounters::start_at(self.pool.start_values().counter));
-        let mut inbox = Vec::new();
-        for consumer in &mut control.consumers {
-            let (tx, rx) = link(&consumer.shared, consumer.ring()?);
+        for (consumer, ring) in control.consumers.iter_mut().zip(rings?) {
+            let (tx, rx) = link(&consumer.shared, ring);
             inbox.push(tx);
             consumer.inbox.push(rx);
         }
@@ -318,7 +319,7 @@ impl ConsumerConfig {
 
     fn check(&self) -> Result<(), RingError> {
         let slots = if self.ring_slots == 0 { self.quota } else { self.ring_slots };
-        if slots > MAX_SLOTS { Err(RingError { slots }) } else { Ok(()) }
+        if slots > MAX_SLOTS { Err(RingError::Slots { slots }) } else { Ok(()) }
     }
 
     fn ring(&self, slots: u32) -> Result<Ends, RingError> {

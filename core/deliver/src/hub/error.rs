@@ -12,7 +12,7 @@ pub enum HubError {
     /// Too many holders.
     #[error(transparent)]
     Accounts(#[from] AccountsError),
-    /// Bad ring size.
+    /// Bad ring size, or no memory for a ring.
     #[error(transparent)]
     Ring(#[from] RingError),
     /// A quota of nothing.

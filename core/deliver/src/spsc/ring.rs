@@ -7,12 +7,23 @@ use crossbeam_utils::CachePadded;
 /// Most slots of a ring; indices are 32 bits and wrap, so the distance must stay below 2^31.
 pub const MAX_SLOTS: u32 = 1 << 24;
 
-/// The ring cannot have that many slots.
+/// There is no such ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a ring has 1 to {MAX_SLOTS} slots, not {slots}")]
-pub struct RingError {
-    /// Slots asked for.
-    pub slots: u32,
+pub enum RingError {
+    /// It cannot have that many slots.
+    #[error("a ring has 1 to {MAX_SLOTS} slots, not {slots}")]
+    Slots {
+        /// Slots asked for.
+        slots: u32,
+    },
+    /// The machine has not the memory.
+    #[error("no memory for a ring of {slots} slots of {bytes} bytes; ask for fewer")]
+    Memory {
+        /// Slots that it would have.
+        slots: u32,
+        /// Bytes of each.
+        bytes: usize,
+    },
 }
 
 /// ```text
@@ -50,15 +61,12 @@ impl<T> Ring<T> {
     /// `start`, and its two ends.
     ///
     /// # Errors
-    /// [`RingError`] for 0 slots or more than [`MAX_SLOTS`].
+    /// [`RingError`] for 0 slots or more than [`MAX_SLOTS`], or if there is not the memory.
     pub fn channel(slots: u32, start: u32) -> Result<(Enqueue<T>, Dequeue<T>), RingError> {
-        if slots == 0 || slots > MAX_SLOTS {
-            return Err(RingError { slots });
-        }
         let ring = Arc::new(Self {
             head: CachePadded::new(AtomicU32::new(start)),
             tail: CachePadded::new(AtomicU32::new(start)),
-            slots: Slots::new(slots),
+            slots: Slots::new(slots)?,
             producer_left: AtomicBool::new(false),
         });
         let enqueue = Enqueue { ring: Arc::clone(&ring), tail: start, head_seen: start };
@@ -217,7 +225,7 @@ mod tests {
 
     #[test]
     fn capacity() {
-        assert_eq!(Ring::<u8>::channel(0, 0).unwrap_err(), RingError { slots: 0 });
+        assert_eq!(Ring::<u8>::channel(0, 0).unwrap_err(), RingError::Slots { slots: 0 });
         assert!(Ring::<u8>::channel(MAX_SLOTS + 1, 0).is_err());
     }
 

@@ -46,7 +46,7 @@ impl EmulatedNic {
     /// A card whose line carries the frames of `source`; the line comes up at `now_ns`.
     ///
     /// # Errors
-    /// [`NicError::Descriptors`].
+    /// [`NicError::Descriptors`], [`NicError::Memory`].
     #[allow(clippy::new_ret_no_self, reason = "a card is its two sides")]
     pub fn new<S: FrameSource>(
         config: NicConfig,
@@ -57,12 +57,10 @@ impl EmulatedNic {
         if descriptors == 0 || descriptors > MAX_DESCRIPTORS {
             return Err(NicError::Descriptors { descriptors });
         }
-        let ring = || {
-            Ring::channel(descriptors, start as u32)
-                .map_err(|_| NicError::Descriptors { descriptors })
-        };
-        let (post, posted) = ring()?;
-        let (complete, completed) = ring()?;
+        let start_index = start as u32;
+        let memory = |_| NicError::Memory { descriptors };
+        let (post, posted) = Ring::channel(descriptors, start_index).map_err(memory)?;
+        let (complete, completed) = Ring::channel(descriptors, start_index).map_err(memory)?;
         let counters = Arc::new(HardwareCounters::start_at(start));
         let dma = Dma::new(posted, complete, descriptors, headroom);
         let hardware = Hardware::new(config, source, dma, Arc::clone(&counters), now_ns);

@@ -63,6 +63,12 @@ pub enum NicError {
         /// Asked for.
         descriptors: u32,
     },
+    /// The machine has not the memory.
+    #[error("no memory for a ring of {descriptors} descriptors; ask for fewer")]
+    Memory {
+        /// Asked for.
+        descriptors: u32,
+    },
     /// No byte of a frame would fit a buffer.
     #[error(
         "a headroom of {headroom} bytes leaves no room in buffers of {buffer_bytes} bytes; \

@@ -151,7 +151,13 @@ impl Accounts {
         let mut registry = self.registry();
         let free = (1..MAX_HOLDERS).find(|&id| match &registry.holders[id] {
             None => true,
-            Some(entry) => entry.retired && self.sum(id)[0] == self.sum(id)[2],
+            // One sum: of two, the first would tell fewer acquired than the second tells released.
+            Some(entry) => {
+                entry.retired && {
+                    let [acquired, _, released, _] = self.sum(id);
+                    acquired == released
+                }
+            }
         });
         let Some(id) = free else {
             return Err(AccountsError::TooManyHolders { name: name.to_owned() });

@@ -67,3 +67,23 @@ fn the_shared_shard_loses_nothing() {
         assert_eq!(holder.held(), (2, 128));
     });
 }
+
+/// A holder that is gone still holds a view, which changes meanwhile: it is taken anew, and then given back.
+#[test]
+fn a_number_is_not_given_on_while_something_is_held() {
+    check(|| {
+        let accounts = Accounts::new();
+        let gone = accounts.holder("gone", HolderKind::Process).unwrap();
+        let id = gone.id();
+        accounts.acquire_shared(id, 1, 64);
+        drop(gone);
+        let theirs = Arc::clone(&accounts);
+        let thread = thread::spawn(move || {
+            theirs.acquire_shared(id, 1, 128);
+            theirs.release_shared(id, 1, 64);
+        });
+        // There is one number in a model.
+        assert!(accounts.holder("next", HolderKind::Process).is_err());
+        thread.join().unwrap();
+    });
+}

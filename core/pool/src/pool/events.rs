@@ -87,7 +87,7 @@ impl EventBoard {
     /// add up to is the same.
     pub(crate) fn tell(&self, told: Told) {
         if told.crossing {
-            // Relaxed: published by the additions below and by the announcement.
+            // Relaxed: published by the announcement.
             self.crossings.fetch_add(1, Ordering::Relaxed);
         }
         if told.exhausted {

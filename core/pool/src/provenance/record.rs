@@ -195,7 +195,8 @@ impl Record {
             // Relaxed: takes back what was carried into the generation.
             self.noted.fetch_sub(1 << 32, Ordering::Relaxed);
         }
-        let at = before as usize % TRAIL;
+        // Of the count alone, as in `read`: the generation is above it.
+        let at = before as u32 as usize % TRAIL;
         // SYNC: Release pairs with the Acquire of `read`: who reads a transition also sees that the
         // record is of its generation.
         self.trail[at].store(note.word(generation), Ordering::Release);
@@ -273,16 +274,19 @@ mod tests {
         let record = Record::empty();
         let origin = Origin { site: 2, holder: HolderId::NONE, rate: 3 };
         assert!(record.read().is_none());
-        record.begin(0, 10, origin);
-        for holder in 0..7 {
-            let holder = HolderId::from_raw(holder);
-            assert!(record.note(0, 20, TransitionKind::Delivered, holder, 1));
+        for generation in (0..TRAIL as u32).rev() {
+            record.begin(generation, 10, origin);
+            for holder in 0..7 {
+                let holder = HolderId::from_raw(holder);
+                assert!(record.note(generation, 20, TransitionKind::Delivered, holder, 1));
+            }
+            let seen = record.read().unwrap();
+            assert_eq!((seen.generation, seen.epoch, seen.forgotten), (generation, 10, 2));
+            let holders: Vec<u16> = seen.trail.iter().map(|note| note.holder.raw()).collect();
+            assert_eq!(holders, [2, 3, 4, 5, 6], "in their order, though all at one time");
         }
         assert!(!record.note(1, 20, TransitionKind::Delivered, HolderId::NONE, 1));
         let seen = record.read().unwrap();
-        assert_eq!((seen.generation, seen.epoch, seen.forgotten), (0, 10, 2));
-        let holders: Vec<u16> = seen.trail.iter().map(|note| note.holder.raw()).collect();
-        assert_eq!(holders, [2, 3, 4, 5, 6]);
         record.noted.fetch_or(u64::from(u32::MAX), Ordering::Relaxed);
         assert!(record.note(0, 20, TransitionKind::Released, HolderId::NONE, 1));
         assert_eq!(record.noted.load(Ordering::Relaxed), 0, "it wraps inside its generation");

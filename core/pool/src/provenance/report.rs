@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// Recorded buffers that are out for longer than a limit, by site and holder, most bytes first.
+/// Recorded buffers that are out for longer than a limit, by site and holder, first what stands
+/// for most buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeakReport {
     /// The pool's name.
@@ -19,6 +20,8 @@ pub struct LeakReport {
     pub provenance: Provenance,
     /// The limit.
     pub held_longer_than: Duration,
+    /// Buffers of the pool that are out, recorded or not.
+    pub in_flight: u32,
     /// Where they come from.
     pub sites: Vec<LeakSite>,
 }
@@ -114,9 +117,12 @@ impl Pool {
             let delivered = seen.trail.iter().rev().find(|note| {
                 note.kind == TransitionKind::Delivered && note.holder != HolderId::NONE
             });
-            let holder = delivered.map_or(seen.origin.holder, |note| note.holder);
+            let (holder, after) =
+                delivered.map_or((seen.origin.holder, 0), |note| (note.holder, note.after));
+            let since = epochs.saturating_sub(after);
             let references = if header.is_quarantined() { 0 } else { references };
-            let held = Held { index: at as u32, epochs, armed: header.armed(), references, seen };
+            let held =
+                Held { index: at as u32, epochs, since, armed: header.armed(), references, seen };
             let key = (held.seen.origin.site, holder.raw());
             groups.entry(key).or_insert_with(Vec::new).push(held);
         }
@@ -126,8 +132,8 @@ impl Pool {
         for ((site, holder), mut group) in groups {
             // A site may have several numbers, and a holder's name several holders.
             let Some(site) = sites.get(&site) else { continue };
-            let oldest = group.iter().map(|held| held.epochs).max().unwrap_or(0);
-            let key = (site.clone(), names.of(HolderId::from_raw(holder), oldest));
+            let longest = group.iter().map(|held| held.since).max().unwrap_or(0);
+            let key = (site.clone(), names.of(HolderId::from_raw(holder), longest));
             by_site.entry(key).or_default().append(&mut group);
         }
         let each = u64::from(self.buffer_bytes());
@@ -151,6 +157,7 @@ impl Pool {
             pool: self.name().to_owned(),
             provenance: self.provenance(),
             held_longer_than,
+            in_flight: self.stats().in_flight,
             sites,
         }
     }
@@ -159,7 +166,10 @@ impl Pool {
 /// A buffer that is out, and its record.
 struct Held {
     index: u32,
+    /// Since it was allocated.
     epochs: u32,
+    /// Since it was its holder's.
+    since: u32,
     armed: u32,
     references: u32,
     seen: Seen,
@@ -191,15 +201,18 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// The name that `holder` had `epochs` ago; a number may be another's by now.
+    /// The name that `holder` had `epochs` ago; a number may be another's by now. One whose number was
+    /// given on in the epoch before that is told by its new name.
     fn of(&self, holder: HolderId, epochs: u32) -> Option<HolderName> {
         if holder == HolderId::NONE {
             return None;
         }
+        // So many epochs are a difference of times that were rounded down: it may be nearly one less.
+        let at_least = duration(epochs.saturating_sub(1));
         let mut found = None;
         self.pool
             .accounts()
-            .count_for(holder, |accounts| found = accounts.name_of(holder, duration(epochs)));
+            .count_for(holder, |accounts| found = accounts.name_of(holder, at_least));
         let (name, kind) = found.unwrap_or(("(gone)".to_owned(), HolderKind::Process));
         Some(HolderName { name, kind })
     }
@@ -227,7 +240,13 @@ impl fmt::Display for LeakReport {
         };
         writeln!(f, "pool {}: held for {limit:.1?} or longer (provenance: {mode})", self.pool)?;
         if self.sites.is_empty() {
-            return writeln!(f, "  nothing that was recorded");
+            writeln!(f, "  nothing that was recorded")?;
+            return match self.in_flight {
+                0 => Ok(()),
+                out => {
+                    writeln!(f, "  {out} buffers are out: see who holds them with `outstanding`")
+                }
+            };
         }
         writeln!(
             f,

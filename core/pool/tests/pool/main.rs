@@ -15,6 +15,7 @@ mod nesting;
 mod objects;
 mod outstanding;
 mod provenance;
+mod provenance_holders;
 mod reslice;
 mod shards;
 mod sparse;

@@ -1,8 +1,8 @@
 """Draws what `make bench-core` and `make bench-python` measured. `make charts`.
 
 Reads bench/results/core.json and python.json, as far as they are there, and writes beside them
-core.svg, beside.svg and python.svg (how many times as fast as the peer, with the goals), threads.svg
-and pools.svg.
+core.svg, beside.svg and python.svg (how many times as fast as the peer, with the goals),
+threads.svg and pools.svg.
 """
 
 import json
@@ -133,9 +133,7 @@ def main() -> int:
         (
             "pools.svg",
             plain(measured, "pool_"),
-            lambda bars: chart(
-                "An skb allocated and released", held, bars
-            ),
+            lambda bars: chart("An skb allocated and released", held, bars),
         ),
         (
             "python.svg",

@@ -21,7 +21,8 @@ BEGIN, END = "<!-- figures: written by make charts -->\n", "<!-- end of figures 
 
 def goals() -> Iterator[tuple[str, str, list[Goal]]]:
     """Yield each part: what it is beside, the file of its results, its goals."""
-    yield "DPDK; hand-over beside a bare ring, threads and accounting beside our own", "core.json", core.GOALS + core.BESIDE
+    beside = "DPDK; hand-over beside a bare ring, threads and accounting beside our own"
+    yield beside, "core.json", core.GOALS + core.BESIDE
     beside = "memoryview, five-tuples beside dpkt"
     yield beside, "python.json", [each.goal for each in python_api.COMPARISONS]
     paths = [figure.goal for path in all_paths() for figure in path.figures]
@@ -62,9 +63,8 @@ def table() -> str:
         lines = list(rows(of, json.loads((RESULTS / file).read_text())))
         met = sum(line.endswith(" met |") for line in lines)
         head = f"Beside {beside}: {met} of {len(lines)} goals met.\n"
-        parts.append(
-            "\n".join([head, "| | goal | ours to theirs | spread | |", "| --- | --- | --- | --- | --- |"])
-        )
+        columns = ["| | goal | ours to theirs | spread | |", "| --- | --- | --- | --- | --- |"]
+        parts.append("\n".join([head, *columns]))
         parts[-1] += "\n" + "\n".join(lines) + "\n"
     return "\n".join(parts)
 

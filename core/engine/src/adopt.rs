@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use skbpool_pool::{Armed, Buffer, clock};
-use skbpool_wire::FrameBatchView;
+use skbpool_pool::{Armed, Buffer, RxFrame, clock};
+use skbpool_wire::{FrameBatchView, Frames};
 
-use crate::frame::describe;
 use crate::landing::{BURST_FRAMES, Landing};
+
+/// Frames that are described before views of them are cut: what is written of them is read back from the
+/// nearest cache. A divisor of [`BURST_FRAMES`].
+const DESCRIBED: usize = 64;
 
 /// How many bytes of messages may be adopted at a time, by all streams that share it.
 ///
@@ -80,17 +83,44 @@ impl Landing {
         };
         let birth = clock::tick();
         let mut at = batch.bytes_position() as u32;
-        for frame in batch.frames() {
-            let len = frame.bytes.len() as u32;
-            // The frame lies in the message, as was found when that was parsed.
-            let Ok(mut skb) = armed.skb(at, len) else { break };
-            describe(&mut skb, &frame, birth);
-            at += len;
-            if self.push(skb) >= BURST_FRAMES {
+        let mut frames = batch.frames();
+        let mut described = [RxFrame::default(); DESCRIBED];
+        loop {
+            let count = describe_next(&mut frames, &mut at, &mut described);
+            // Each lies in the message, as was found when that was parsed.
+            if self.cut(&mut armed, &described[..count], birth) >= BURST_FRAMES {
                 self.deliver();
+            }
+            if count < DESCRIBED {
+                break;
             }
         }
         self.deliver();
         Kept::Views(armed)
     }
+}
+
+/// Describes the next of `frames`, the first of which lies at `at` in its buffer, as many as there are and
+/// have room; returns how many.
+#[inline]
+fn describe_next(frames: &mut Frames<'_, '_>, at: &mut u32, room: &mut [RxFrame]) -> usize {
+    let mut count = 0;
+    for (place, frame) in room.iter_mut().zip(frames) {
+        let len = frame.bytes.len() as u32;
+        let end = *at + len;
+        *place = RxFrame {
+            timestamp_ns: frame.timestamp_ns,
+            head: *at,
+            offset: *at,
+            len,
+            end,
+            original_length: frame.original_length,
+            // It was checked to fit.
+            interface: frame.interface as u16,
+            link_type: frame.link_type,
+        };
+        *at = end;
+        count += 1;
+    }
+    count
 }

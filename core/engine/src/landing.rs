@@ -2,7 +2,8 @@
 
 use skbpool_deliver::{Delivered, DriverPort, Drops};
 use skbpool_pool::{
-    AllocError, Buffer, CopyStage, DropReason, Fill, LocalCache, Pool, Skb, SkbBatch, clock,
+    AllocError, Armed, Buffer, CopyStage, DropReason, Fill, LocalCache, Pool, RxFrame, Skb,
+    SkbBatch, clock,
 };
 use skbpool_wire::{Frame, FrameBatchView, Frames};
 
@@ -266,10 +267,10 @@ impl Landing {
         }
     }
 
-    /// Puts `skb` behind those that wait; returns how many wait now.
-    #[inline(always)]
-    pub(crate) fn push(&mut self, skb: Skb) -> usize {
-        self.batch.push(skb);
+    /// Cuts views of `frames` of a buffer and puts them behind those that wait; returns how many wait now.
+    #[inline]
+    pub(crate) fn cut(&mut self, armed: &mut Armed, frames: &[RxFrame], birth: u32) -> usize {
+        armed.skbs_of(frames, birth, &mut self.batch);
         self.batch.len()
     }
 

@@ -45,6 +45,26 @@ fn frames_stay_in_the_message_while_every_consumer_is_here() {
 }
 
 #[test]
+fn views_of_an_adopted_message_are_its_frames_in_order() {
+    for count in [1, 63, 64, 65, 255, 256, 257, 600] {
+        let (pool, hub) = hub(2048);
+        let mut consumer = consumer(&hub, 1024);
+        let mut ingest = Ingest::attach(&hub, "in", IngestConfig::default()).unwrap();
+        let lengths: Vec<usize> = (0..count).map(|number| number % 131).collect();
+        let mut frames = numbered(&lengths);
+        frames[count - 1].original_length += 7;
+        let message: Arc<[u8]> = message(&frames).into();
+        drop(ingest.submit_adopted(&message, brought(&message)));
+        let taken = take_all(&mut consumer);
+        assert_eq!(given(&taken), frames, "{count} frames");
+        assert_eq!(Arc::strong_count(&message), 2);
+        drop((taken, consumer, ingest));
+        assert_eq!(Arc::strong_count(&message), 1);
+        assert_all_home(&pool);
+    }
+}
+
+#[test]
 fn frames_are_copied_when_a_consumer_takes_them_out_of_the_process() {
     let (pool, hub) = hub(2048);
     let config = SubscriptionConfig::new(256, 1 << 20);

@@ -24,7 +24,8 @@ pub struct Frames<'v, 'a> {
 impl<'a> Iterator for Frames<'_, 'a> {
     type Item = Frame<'a>;
 
-    #[inline]
+    // Called, it writes the frame to memory for its caller to read back: 2 ns of each.
+    #[inline(always)]
     fn next(&mut self) -> Option<Frame<'a>> {
         let length = self.lengths.next()?;
         // The lengths were seen to add up to the data when the view was made.

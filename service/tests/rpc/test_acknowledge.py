@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from batches import numbered, request
 from daemon_support import PATIENCE
 from skbpool.v1 import frame_pb2
-from skbpool_service.rpc.acknowledge import Acknowledgements, Later
+from skbpool_service.rpc.acknowledge import LONGEST, RATE, Acknowledgements, Later, Pace
 
 METHOD = "/skbpool.v1.FrameService/Ingest"
 
@@ -69,3 +70,29 @@ def test_jobs_run_after_a_moment_and_not_after_the_end() -> None:
         ran.clear()
         later.submit(ran.set)
     assert not ran.is_set()
+
+
+def test_few_are_told_at_once_and_many_wait_for_each_other() -> None:
+    pace = Pace(0.005)
+    assert pace.delay(0) == 0.005
+    pace.ran(1, now=10)
+    assert pace.delay(10) == 0.005
+    pace.ran(RATE // 20, now=10)
+    assert pace.delay(10) == 0.05
+    pace.ran(10 * RATE, now=10)
+    assert pace.delay(10) == pace.delay(10 + LONGEST) == LONGEST
+    # One that comes alone later pays for nobody.
+    assert pace.delay(10.01 + LONGEST) == 0.005
+
+
+def test_jobs_of_many_are_all_run_once() -> None:
+    ran: SimpleQueue[int] = SimpleQueue()
+    with ThreadPoolExecutor(2) as threads:
+        later = Later(threads, delay=0.001)
+        later.start()
+        for numbers in (range(50), range(50, 100), range(100, 150)):
+            for number in numbers:
+                later.submit(partial(ran.put, number))
+            assert sorted(ran.get(timeout=PATIENCE) for _ in numbers) == list(numbers)
+        later.stop()
+    assert ran.empty()

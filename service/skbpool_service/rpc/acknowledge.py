@@ -3,7 +3,8 @@
 To send a response takes a stream longer than to land a small message: it waits until the connection
 has taken it. So a fast client is told once for several messages, and a slow one before it notices.
 Many fast clients are each as slow as that one, and sending to all of them would keep the daemon
-from landing: then the moment is longer.
+from landing: then the moment is longer, but for those whose messages are small, since they may
+wait for each answer.
 """
 
 import threading
@@ -24,6 +25,9 @@ LONGEST = 0.1
 RATE = 400
 """How many a second are sent before they are held back for longer. With 64 streams of messages of
 1 MiB that saves a fifth of the daemon's processor time."""
+
+LITTLE = 65_536
+"""Bytes: a stream that owes fewer is told without regard to how many others are."""
 
 SHARE = 4
 """A stream is told at once when it has used up so many parts in one of its credit."""
@@ -52,9 +56,12 @@ class Later:
 
     def __init__(self, threads: Executor, delay: float = DELAY):
         self._threads = threads
+        self._delay = delay
         self._pace = Pace(delay)
         self._changed = threading.Condition()
+        self._urgent: list[Callable[[], None]] = []
         self._jobs: list[Callable[[], None]] = []
+        self._due = 0.0  # when those of _jobs are run
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="acknowledge", daemon=True)
 
@@ -69,22 +76,31 @@ class Later:
             self._changed.notify()
         self._thread.join()
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Have `job` run once, after the delay."""
+    def submit(self, job: Callable[[], None], urgent: bool = True) -> None:
+        """Have `job` run once, after the delay, which many that are not `urgent` make longer."""
         with self._changed:
-            self._jobs.append(job)
-            if len(self._jobs) == 1:
+            if not (self._urgent or self._jobs):
                 self._changed.notify()
+            if urgent:
+                self._urgent.append(job)
+                return
+            if not self._jobs:
+                now = time.monotonic()
+                self._due = now + self._pace.delay(now)
+            self._jobs.append(job)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._jobs or self._stopped)
-                delay = self._pace.delay(time.monotonic())
-                if self._changed.wait_for(lambda: self._stopped, delay):
+                self._changed.wait_for(lambda: self._urgent or self._jobs or self._stopped)
+                if self._changed.wait_for(lambda: self._stopped, self._delay):
                     return
-                jobs, self._jobs = self._jobs, []
-            self._pace.ran(len(jobs), time.monotonic())
+                jobs, self._urgent = self._urgent, []
+                now = time.monotonic()
+                if self._jobs and now >= self._due:
+                    self._pace.ran(len(self._jobs), now)
+                    jobs += self._jobs
+                    self._jobs = []
             for job in jobs:
                 self._threads.submit(self._guard, job)
 
@@ -117,6 +133,11 @@ class Acknowledgements:
     def is_owed(self) -> bool:
         """Whether there is something to tell."""
         return self._owed != 0
+
+    @property
+    def is_little_owed(self) -> bool:
+        """Whether it stands for so few bytes that its client may be waiting for it."""
+        return self._owed < LITTLE
 
     def flush(self) -> bool:
         """Tell what is owed; return whether the stream is still open."""

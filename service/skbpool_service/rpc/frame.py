@@ -284,8 +284,9 @@ class _Ingest:
                         return False
                     owed = self._acks.is_owed and not self._acks.is_awaited
                     self._acks.is_awaited |= owed
+                    urgent = self._acks.is_little_owed
                 if owed:
-                    self._later.submit(self._acknowledge)
+                    self._later.submit(self._acknowledge, urgent)
             return self._stream.is_active
         finally:
             # Whatever ends the stream: what landed before is acknowledged.

@@ -92,7 +92,22 @@ def test_jobs_of_many_are_all_run_once() -> None:
         later.start()
         for numbers in (range(50), range(50, 100), range(100, 150)):
             for number in numbers:
-                later.submit(partial(ran.put, number))
+                later.submit(partial(ran.put, number), urgent=number % 2 == 0)
             assert sorted(ran.get(timeout=PATIENCE) for _ in numbers) == list(numbers)
         later.stop()
     assert ran.empty()
+
+
+def test_who_may_be_waiting_does_not_wait_for_many_others() -> None:
+    ran: SimpleQueue[str] = SimpleQueue()
+    with ThreadPoolExecutor(1) as threads:
+        later = Later(threads, delay=0.001)
+        later.start()
+        for _ in range(RATE):
+            later.submit(partial(ran.put, "one of many"), urgent=False)
+        for _ in range(RATE):
+            ran.get(timeout=PATIENCE)
+        later.submit(partial(ran.put, "one of many"), urgent=False)
+        later.submit(partial(ran.put, "waits"))
+        assert [ran.get(timeout=PATIENCE) for _ in range(2)] == ["waits", "one of many"]
+        later.stop()

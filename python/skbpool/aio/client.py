@@ -12,7 +12,7 @@ from skbpool.aio.subscription import Subscription
 from skbpool.aio.watch import PoolWatch
 from skbpool.client.client import PREFERRED_MESSAGE_BYTES
 from skbpool.client.connection import DEFAULT_TIMEOUT
-from skbpool.client.outbox.outbox import (
+from skbpool.client.outbox.settings import (
     DEFAULT_BUFFERED,
     DEFAULT_DEADLINE,
     DEFAULT_LINGER,

@@ -13,9 +13,10 @@ from skbpool.aio.changes import Changes
 from skbpool.aio.connection import Connection, ServerStream
 from skbpool.client.errors import ServiceError, unexpected_end
 from skbpool.client.ingest import METHOD
-from skbpool.client.outbox.frames import chunks
-from skbpool.client.outbox.outbox import Outbox, Settings
+from skbpool.client.outbox.frames import listed
+from skbpool.client.outbox.outbox import Outbox
 from skbpool.client.outbox.result import IngestResult
+from skbpool.client.outbox.settings import Settings
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Sender:
             ServiceError: The sender gave up, and `result` tells what is lost.
             ValueError: The sender is closed.
         """
-        for chunk in chunks(frames):
+        for chunk in listed(frames):
             at = 0
             while at < len(chunk):
                 await self._wait(lambda: self._outbox.has_room)

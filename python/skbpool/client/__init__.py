@@ -33,7 +33,8 @@ from skbpool.client.errors import (
     ServiceError,
     Unimplemented,
 )
-from skbpool.client.ingest import Acknowledgement, Frame
+from skbpool.client.frame import Frame
+from skbpool.client.ingest import Acknowledgement
 from skbpool.client.outbox.result import IngestResult
 from skbpool.client.sender import Sender
 from skbpool.client.session import Session

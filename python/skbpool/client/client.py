@@ -2,18 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.client.connection import DEFAULT_TIMEOUT, Connection
 from skbpool.client.drivers import DriverCalls
-from skbpool.client.ingest import Acknowledgement, Frame, encoded, ingest
-from skbpool.client.outbox.outbox import (
+from skbpool.client.ingest import Acknowledgement, encoded, ingest
+from skbpool.client.outbox.settings import (
     DEFAULT_BUFFERED,
     DEFAULT_DEADLINE,
     DEFAULT_LINGER,
-    Settings,
+    refuse,
+    settings_of,
 )
 from skbpool.client.sender import Sender
 from skbpool.client.session import Session
@@ -30,7 +31,7 @@ from skbpool.v1 import (
 )
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+    from skbpool.client.outbox.frames import Frames
 
 PREFERRED_MESSAGE_BYTES = 1 << 20
 """Bytes of a message of frames; with larger ones gRPC moves no more bytes a second."""
@@ -146,9 +147,7 @@ class Client(DriverCalls):
         return self._connection.do(control.pool_statistics(name))
 
     @overload
-    def ingest(
-        self, frames: Iterable["ReadableBuffer | Frame"], *, driver: str = ""
-    ) -> Acknowledgement: ...
+    def ingest(self, frames: "Frames", *, driver: str = "") -> Acknowledgement: ...
     @overload
     def ingest(
         self,
@@ -161,40 +160,49 @@ class Client(DriverCalls):
     ) -> Sender: ...
     def ingest(
         self,
-        frames: Iterable["ReadableBuffer | Frame"] | None = None,
+        frames: "Frames | EllipsisType" = ...,
         *,
         driver: str = "",
-        linger: float = DEFAULT_LINGER,
-        deadline: float = DEFAULT_DEADLINE,
-        max_buffered_bytes: int = DEFAULT_BUFFERED,
-        resend: bool = True,
+        linger: float | None = None,
+        deadline: float | None = None,
+        max_buffered_bytes: int | None = None,
+        resend: bool | None = None,
     ) -> "Acknowledgement | Sender":
         """Send frames as a driver does: what there is now, or by a `Sender` what comes.
 
-        With `frames`, these are sent over one connection, iterated in another thread no further
-        ahead than the daemon's credit allows, and what became of them is returned once all were
-        handled. Without, returns a `Sender`, which survives the loss of connections.
+        `ingest(frames)` sends these over one connection, iterates them in another thread no further
+        ahead than the daemon's credit allows, and returns what became of them once all were
+        handled. `ingest()` returns a `Sender`, which survives the loss of connections; the options
+        behind `driver` are its own, and a TypeError beside frames.
 
         Args:
-            frames: Bytes of Ethernet frames that arrived now, or `Frame` with more about each; skbs
-                tell it themselves.
+            frames: Bytes-like objects of Ethernet frames that arrived now, or `Frame` with more
+                about each; skbs tell it themselves. One, an iterable of them, or a batch.
             driver: Name that the frames are accounted under; empty: the daemon chooses one.
-            linger: Seconds that a frame waits for others to share its message.
+            linger: Seconds that a frame waits for others to share its message; None: 0.005.
             deadline: Seconds without an acknowledgement, or without a daemon, while frames wait,
-                after which the sender gives up.
+                after which the sender gives up; None: 30.
             max_buffered_bytes: Bytes of messages that may wait to be sent or acknowledged; then
-                `send` takes its time.
+                `send` takes its time. None: 16 MiB.
             resend: Whether frames that were sent and not acknowledged are sent again to a daemon
                 that was restarted, which cannot tell whether it had them; else they are lost.
+                None: they are.
 
         Raises:
+            TypeError: Frames, and an option of a sender; or something that is no frame.
             InvalidRequest: A batch that cannot be read; what was acknowledged stays accepted.
             FrameTooLarge: A frame over the limit; frames before it were sent.
             ServiceError: There is no daemon, or it refuses.
         """
-        if frames is None:
-            settings = Settings(driver, linger, deadline, max_buffered_bytes, resend)
-            return Sender(self._connection, settings, self.message_bytes)
+        options: dict[str, object] = {
+            "linger": linger,
+            "deadline": deadline,
+            "max_buffered_bytes": max_buffered_bytes,
+            "resend": resend,
+        }
+        if frames is ...:
+            return Sender(self._connection, settings_of(driver, options), self.message_bytes)
+        refuse(options)
         last = Acknowledgement()
         messages = encoded(frames, self.message_bytes)
         for acknowledgement in self.ingest_messages(messages, driver=driver):

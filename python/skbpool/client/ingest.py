@@ -5,40 +5,25 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from skbpool._native import FrameEncoder
 from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.drops import Drops, drops_of
 from skbpool.client.outbox.credit import Credit
+from skbpool.client.outbox.frames import listed
+from skbpool.client.request import request_of
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
     from grpc import StreamStreamMultiCallable
+
+    from skbpool.client.outbox.frames import Frames
 
 METHOD = "/skbpool.v1.FrameService/Ingest"
 
 KEPT = "frames that it acknowledged are accepted"
 """What holds of a stream whose connection is lost."""
-
-ETHERNET = 1
-"""LINKTYPE_ETHERNET in the pcap registry."""
-
-
-class Frame(NamedTuple):
-    """A frame and what is known of it."""
-
-    data: "ReadableBuffer"
-    """Its bytes: anything with a buffer, an skb too."""
-    timestamp_ns: int
-    """When it arrived, in nanoseconds since the Unix epoch."""
-    original_length: int = 0
-    """Bytes it had before it was cut short; 0: it was not."""
-    link_type: int = ETHERNET
-    """LINKTYPE_ number of the pcap registry."""
-    interface: int = 0
-    """Number of the interface it came in on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +77,7 @@ class _Flow:
 
     def __init__(self, messages: Iterable[bytes], driver: str) -> None:
         self._messages = messages
-        self._driver = driver
+        self._opening = request_of(frame_pb2.IngestRequest, driver=driver).SerializeToString()
         self._changed = threading.Condition()
         self._closed = False
         self._credit = Credit()
@@ -103,11 +88,12 @@ class _Flow:
 
     def requests(self) -> Iterator[bytes]:
         """Yield what goes over the wire; gRPC iterates this in a thread of its own."""
-        yield frame_pb2.IngestRequest(driver=self._driver).SerializeToString()
+        yield self._opening
         try:
             if not self._wait_for(0):
                 return
             for message in self._messages:
+                check_message(message)
                 if not self._wait_for(len(message)):
                     return
                 yield message
@@ -137,14 +123,21 @@ class _Flow:
             self._changed.notify_all()
 
 
-def encoded(frames: Iterable["ReadableBuffer | Frame"], max_message_bytes: int) -> Iterator[bytes]:
+def check_message(message: object) -> None:
+    """Raise TypeError if it is no encoded message: gRPC would not say what is wrong."""
+    if not isinstance(message, bytes):
+        kind = type(message).__name__
+        raise TypeError(f"a message is the bytes of an IngestRequest, not {kind}")
+
+
+def encoded(frames: "Frames", max_message_bytes: int) -> Iterator[bytes]:
     """Yield the frames as encoded IngestRequests of at most `max_message_bytes`.
 
-    A frame without a time of its own gets the present one. A list or tuple is encoded by one call a
-    message; of other iterables each frame is taken when it comes.
+    A frame without a time of its own gets the present one. A list, tuple or batch is encoded by one
+    call a message; of other iterables each frame is taken when it comes.
     """
     encoder = FrameEncoder(max_message_bytes)
-    for items in (frames,) if isinstance(frames, list | tuple) else ([item] for item in frames):
+    for items in listed(frames, 1):
         at = 0
         while at < len(items):
             message, _, at = encoder.push_many(items, at, time.time_ns())

@@ -11,9 +11,10 @@ from skbpool import ForkedPool
 from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.errors import ServiceError, unexpected_end
 from skbpool.client.ingest import METHOD
-from skbpool.client.outbox.frames import chunks
-from skbpool.client.outbox.outbox import Outbox, Settings
+from skbpool.client.outbox.frames import listed
+from skbpool.client.outbox.outbox import Outbox
 from skbpool.client.outbox.result import IngestResult
+from skbpool.client.outbox.settings import Settings
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Sender:
             ForkedPool: This process was forked from the sender's; so with every other method.
         """
         self._check_process()
-        for chunk in chunks(frames):
+        for chunk in listed(frames):
             at = 0
             while at < len(chunk):
                 with self._changed:

@@ -6,8 +6,9 @@ import grpc
 import pytest
 from skbpool.client.details import RefusalDetails
 from skbpool.client.errors import InvalidRequest, ServerUnavailable, ServiceError
-from skbpool.client.outbox.outbox import Outbox, Settings
+from skbpool.client.outbox.outbox import Outbox
 from skbpool.client.outbox.retry import LONGEST_DELAY, Backoff
+from skbpool.client.outbox.settings import Settings
 from skbpool.v1 import frame_pb2
 
 LOST = ServerUnavailable("lost", grpc.StatusCode.UNAVAILABLE)

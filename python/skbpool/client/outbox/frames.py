@@ -5,7 +5,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from skbpool import Skb, SkbBatch
-from skbpool.client.ingest import Frame
+from skbpool.client.frame import Frame
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -18,18 +18,35 @@ CHUNK = 1024
 """Frames that are taken of an iterator at a time."""
 
 
-def chunks(frames: "Frames") -> Iterator[Sequence[Any] | SkbBatch]:
-    """Yield the frames as lists and batches; of those that are some already, the same objects."""
+def listed(frames: "Frames", most: int = CHUNK) -> Iterator[Sequence[Any] | SkbBatch]:
+    """Yield the frames as lists and batches; of those that are some already, the same objects.
+
+    Args:
+        frames: One, or any number.
+        most: Frames that are taken of an iterator at a time.
+
+    Raises:
+        TypeError: They are none.
+    """
     if isinstance(frames, Frame | bytes | bytearray | memoryview | Skb):
         yield [frames]
     elif isinstance(frames, list | tuple | SkbBatch):
         yield frames
-    elif isinstance(frames, Iterable) and not _has_buffer(frames):
+    elif _has_buffer(frames):
+        yield [cast("Any", frames)]
+    elif isinstance(frames, Iterable) and not _is_text(frames):
         rest = iter(frames)
-        while chunk := list(islice(rest, CHUNK)):
+        while chunk := list(islice(rest, most)):
             yield chunk
     else:
-        yield [cast("Any", frames)]
+        raise TypeError(
+            "frames are bytes-like objects, Frames, skbs, an iterable of these, or a batch; not "
+            f"{type(frames).__name__}"
+        )
+
+
+def _is_text(frames: object) -> bool:
+    return isinstance(frames, str)
 
 
 def _has_buffer(frames: object) -> bool:

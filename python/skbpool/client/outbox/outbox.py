@@ -3,7 +3,6 @@
 import secrets
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import grpc
@@ -13,44 +12,11 @@ from skbpool.client.errors import Cancelled, DeadlineExceeded, ServiceError
 from skbpool.client.outbox.credit import Credit
 from skbpool.client.outbox.result import IngestResult, Tally
 from skbpool.client.outbox.retry import Backoff, passes
+from skbpool.client.outbox.settings import Settings
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
     from skbpool import SkbBatch
-
-DEFAULT_LINGER = 0.005
-"""Seconds that a frame waits for others to share its message."""
-
-DEFAULT_DEADLINE = 30.0
-"""Seconds without an acknowledgement after which a sender gives up."""
-
-DEFAULT_BUFFERED = 16 << 20
-"""Bytes of messages that a sender keeps: those to be sent and those to be acknowledged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a sender sends."""
-
-    driver: str = ""
-    """Name that the frames are accounted under; empty: the daemon chooses one."""
-    linger: float = DEFAULT_LINGER
-    """Seconds that a frame waits for others to share its message; 0: it does not."""
-    deadline: float = DEFAULT_DEADLINE
-    """Seconds without an acknowledgement, while frames wait for one, until the sender gives up."""
-    max_buffered_bytes: int = DEFAULT_BUFFERED
-    """Bytes of messages that wait to be sent or acknowledged; then giving more takes time."""
-    resend: bool = True
-    """Whether frames are sent again to a daemon that cannot tell whether it had them: they may be
-    delivered twice, else lost, and either is counted."""
-
-    def __post_init__(self) -> None:
-        # Told so that NaN, which compares with nothing, is refused too.
-        if not (self.linger >= 0 and self.deadline > 0 and self.max_buffered_bytes > 0):
-            raise ValueError(
-                "linger is 0 or more seconds, deadline more than 0 seconds, max_buffered_bytes "
-                f"more than 0: not {self.linger}, {self.deadline}, {self.max_buffered_bytes}"
-            )
 
 
 class _Message(NamedTuple):

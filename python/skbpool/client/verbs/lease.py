@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from skbpool.client.drops import Drops, drops_of
-from skbpool.client.ingest import ETHERNET
+from skbpool.client.frame import ETHERNET
 from skbpool.client.request import request_of
 from skbpool.client.verbs.verb import Verb
 from skbpool.v1 import lease_pb2

@@ -13,7 +13,8 @@ import skbpool.client  # noqa: F401 - which says what is missing where grpcio is
 from skbpool.aio.client import Client
 from skbpool.aio.sender import Sender
 from skbpool.aio.session import Session
+from skbpool.aio.stamps import StampReader
 from skbpool.aio.subscription import Subscription
 from skbpool.aio.watch import PoolWatch
 
-__all__ = ["Client", "PoolWatch", "Sender", "Session", "Subscription"]
+__all__ = ["Client", "PoolWatch", "Sender", "Session", "StampReader", "Subscription"]

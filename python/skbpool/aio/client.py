@@ -1,27 +1,35 @@
 """The client of the daemon, for asyncio."""
 
-from types import TracebackType
-from typing import Self
+from collections.abc import AsyncIterator, Coroutine
+from types import EllipsisType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
 from skbpool.aio.connection import Connection
 from skbpool.aio.drivers import DriverCalls
+from skbpool.aio.ingest import encoded, send_messages
 from skbpool.aio.sender import Sender
 from skbpool.aio.session import Session
+from skbpool.aio.stamps import StampReader
 from skbpool.aio.subscription import Subscription
 from skbpool.aio.watch import PoolWatch
 from skbpool.client.client import PREFERRED_MESSAGE_BYTES
 from skbpool.client.connection import DEFAULT_TIMEOUT
+from skbpool.client.ingest import Acknowledgement
 from skbpool.client.outbox.settings import (
     DEFAULT_BUFFERED,
     DEFAULT_DEADLINE,
     DEFAULT_LINGER,
-    Settings,
+    refuse,
+    settings_of,
 )
 from skbpool.client.subscribe_request import SubscribePolicy, subscribe_request
 from skbpool.client.tls import Tls, secured
 from skbpool.client.verbs import control
 from skbpool.v1 import frame_pb2, holder_pb2, pool_pb2, server_pb2
+
+if TYPE_CHECKING:
+    from skbpool.aio.ingest import ManyFrames, Messages
 
 
 class Client(DriverCalls):
@@ -150,6 +158,11 @@ class Client(DriverCalls):
 
         return Subscription(self._connection, request)
 
+    @overload
+    def ingest(
+        self, frames: "ManyFrames", *, driver: str = ""
+    ) -> Coroutine[Any, Any, Acknowledgement]: ...
+    @overload
     def ingest(
         self,
         *,
@@ -158,10 +171,61 @@ class Client(DriverCalls):
         deadline: float = DEFAULT_DEADLINE,
         max_buffered_bytes: int = DEFAULT_BUFFERED,
         resend: bool = True,
-    ) -> Sender:
-        """Return a sender, as of `skbpool.Client.ingest`, which `async with` opens and closes."""
-        settings = Settings(driver, linger, deadline, max_buffered_bytes, resend)
-        return Sender(self._connection, settings, self.message_bytes)
+    ) -> Sender: ...
+    def ingest(
+        self,
+        frames: "ManyFrames | EllipsisType" = ...,
+        *,
+        driver: str = "",
+        linger: float | None = None,
+        deadline: float | None = None,
+        max_buffered_bytes: int | None = None,
+        resend: bool | None = None,
+    ) -> "Coroutine[Any, Any, Acknowledgement] | Sender":
+        """Send frames as a driver does, as `skbpool.Client.ingest`.
+
+        `await ingest(frames)` sends these and returns what became of them; an asynchronous iterable
+        of frames, too. Other iterables are iterated in the loop: one that takes its time holds
+        every task up. `ingest()` returns a sender, which `async with` opens and closes.
+
+        Raises:
+            TypeError: Frames, and an option of a sender; or something that is no frame.
+            ServiceError: As of `skbpool.Client.ingest`.
+        """
+        options: dict[str, object] = {
+            "linger": linger,
+            "deadline": deadline,
+            "max_buffered_bytes": max_buffered_bytes,
+            "resend": resend,
+        }
+        if frames is ...:
+            return Sender(self._connection, settings_of(driver, options), self.message_bytes)
+        refuse(options)
+        return self._ingest(frames, driver)
+
+    async def _ingest(self, frames: "ManyFrames", driver: str) -> Acknowledgement:
+        last = Acknowledgement()
+        messages = encoded(frames, await self.message_bytes())
+        async for acknowledgement in self.ingest_messages(messages, driver=driver):
+            last = acknowledgement
+        return last
+
+    def ingest_messages(
+        self, messages: "Messages", *, driver: str = ""
+    ) -> AsyncIterator[Acknowledgement]:
+        """Send encoded `IngestRequest`s numbered from 1, and yield acknowledgements as they come.
+
+        The first comes before anything was sent, the last after everything was handled. The next
+        message is asked for, by another task, when the one before was sent.
+        """
+        return send_messages(self._connection, messages, driver)
+
+    def stamp_reader(self, stream: int, *, quota: int = 0) -> StampReader:
+        """Return a reader of the stamps of `stream`, as of `skbpool.Client.stamp_reader`.
+
+        It is attached by `async with`.
+        """
+        return StampReader(self._connection, stream, quota)
 
     async def close(self) -> None:
         """Close the connection; streams and sessions of this client end."""

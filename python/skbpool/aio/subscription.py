@@ -52,11 +52,16 @@ class Subscription:
         await self._stream.wait_open()
         return self
 
-    async def __aiter__(self) -> AsyncIterator[SkbBatch]:
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield the encoded SubscribeResponses, for whoever decodes them on another way."""
         if self._stream is None:
             await self.open()
             assert self._stream is not None
         async for message in self._stream:
+            yield message
+
+    async def __aiter__(self) -> AsyncIterator[SkbBatch]:
+        async for message in self.messages():
             batch, missed, _ = decode_subscribe(message)
             add_drops(self.missed, missed)
             if len(batch):

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from skbpool._native import FrameEncoder
 from skbpool.client.connection import Connection, ServerStream
 from skbpool.client.drops import Drops, drops_of
-from skbpool.client.outbox.credit import Credit
+from skbpool.client.outbox.credit import Window
 from skbpool.client.outbox.frames import listed
 from skbpool.client.request import request_of
 from skbpool.v1 import frame_pb2
@@ -42,6 +41,17 @@ class Acknowledgement:
     """Frames that consumers missed by their policies, by reason; each consumer's for itself."""
 
 
+def acknowledgement_of(response: frame_pb2.IngestResponse) -> Acknowledgement:
+    """Return what the daemon said."""
+    return Acknowledgement(
+        response.acked_through,
+        response.accepted,
+        response.unclaimed,
+        drops_of(response.dropped),
+        drops_of(response.missed),
+    )
+
+
 def ingest(
     connection: Connection, messages: Iterable[bytes], driver: str
 ) -> Iterator[Acknowledgement]:
@@ -58,13 +68,7 @@ def ingest(
         for raw in stream:
             response = frame_pb2.IngestResponse.FromString(raw)
             flow.grant(response.acked_through, response.credit)
-            yield Acknowledgement(
-                response.acked_through,
-                response.accepted,
-                response.unclaimed,
-                drops_of(response.dropped),
-                drops_of(response.missed),
-            )
+            yield acknowledgement_of(response)
     finally:
         flow.close()
         stream.close()
@@ -80,9 +84,7 @@ class _Flow:
         self._opening = request_of(frame_pb2.IngestRequest, driver=driver).SerializeToString()
         self._changed = threading.Condition()
         self._closed = False
-        self._credit = Credit()
-        self._unacknowledged: deque[int] = deque()
-        self._acked_through = 0
+        self._window = Window()
         self.failure: BaseException | None = None
         """What iterating the messages raised."""
 
@@ -103,18 +105,14 @@ class _Flow:
     def _wait_for(self, size: int) -> bool:
         """Wait until `size` bytes may be sent, and take them; False once the stream is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._credit.allows(size))
+            self._changed.wait_for(lambda: self._closed or self._window.allows(size))
             if size and not self._closed:
-                self._unacknowledged.append(size)
-                self._credit.use(size)
+                self._window.send(size)
             return not self._closed
 
     def grant(self, acked_through: int, credit: int) -> None:
         with self._changed:
-            self._credit.grant(credit)
-            while self._acked_through < acked_through and self._unacknowledged:
-                self._acked_through += 1
-                self._credit.return_(self._unacknowledged.popleft())
+            self._window.grant(acked_through, credit)
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -137,12 +135,18 @@ def encoded(frames: "Frames", max_message_bytes: int) -> Iterator[bytes]:
     call a message; of other iterables each frame is taken when it comes.
     """
     encoder = FrameEncoder(max_message_bytes)
-    for items in listed(frames, 1):
-        at = 0
-        while at < len(items):
-            message, _, at = encoder.push_many(items, at, time.time_ns())
-            if message is not None:
-                yield message
+    failure: Exception | None = None
+    try:
+        for items in listed(frames, 1):
+            at = 0
+            while at < len(items):
+                message, _, at = encoder.push_many(items, at, time.time_ns())
+                if message is not None:
+                    yield message
+    except Exception as error:  # raised when what came before it is sent
+        failure = error
     message = encoder.flush()
     if message is not None:
         yield message
+    if failure is not None:
+        raise failure

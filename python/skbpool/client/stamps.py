@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from skbpool.client.connection import Connection, ServerStream, for_stubs
-from skbpool.client.request import request_of
+from skbpool.client.verbs import stamp
 from skbpool.v1 import stamp_pb2, stamp_pb2_grpc
 
 
@@ -13,9 +13,9 @@ class StampReader:
 
     def __init__(self, connection: Connection, stream: int, quota: int) -> None:
         self._connection = connection
-        self._stub = stamp_pb2_grpc.StampServiceStub(for_stubs(connection))
-        request = request_of(stamp_pb2.AttachStampReaderRequest, stream=stream, quota=quota)
-        self._stream = ServerStream(connection, self._stub.AttachStampReader(request))
+        stub = stamp_pb2_grpc.StampServiceStub(for_stubs(connection))
+        request = stamp.attachment(stream, quota)
+        self._stream = ServerStream(connection, stub.AttachStampReader(request))
         self._id = self._stream.first().reader_id
 
     def report(self) -> stamp_pb2.GetStampReportResponse:
@@ -24,8 +24,7 @@ class StampReader:
         Raises:
             NotFound: The reader was closed.
         """
-        request = stamp_pb2.GetStampReportRequest(reader_id=self._id)
-        return self._connection.call(self._stub.GetStampReport, request)
+        return self._connection.do(stamp.report(self._id))
 
     def close(self) -> None:
         """Detach the reader."""

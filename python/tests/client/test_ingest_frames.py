@@ -97,3 +97,11 @@ def test_what_cannot_be_meant_is_told(address: str, case: str) -> None:
 def test_a_message_that_is_none_is_told(address: str) -> None:
     with Client(address) as client, pytest.raises(TypeError, match="IngestRequest, not str"):
         list(client.ingest_messages(["message"]))  # type: ignore[list-item]
+
+
+def test_frames_before_one_that_is_none_are_sent(address: str) -> None:
+    with Client(address) as client, client.subscribe() as tap:
+        for frames in ([FRAME, 5], iter([FRAME, 5])):
+            with pytest.raises(TypeError, match="bytes-like"):
+                client.ingest(frames)  # type: ignore[arg-type]
+            assert [bytes(skb) for skb in next(iter(tap))] == [FRAME]

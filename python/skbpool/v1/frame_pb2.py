@@ -27,7 +27,7 @@ from skbpool.v1 import drop_reason_pb2 as skbpool_dot_v1_dot_drop__reason__pb2
 from skbpool.v1 import frame_batch_pb2 as skbpool_dot_v1_dot_frame__batch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/frame.proto\x12\nskbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x1cskbpool/v1/frame_batch.proto\"Y\n\rIngestRequest\x12%\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x16.skbpool.v1.FrameBatch\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x11\n\tstream_id\x18\x03 \x01(\x0c\"\xf1\x01\n\x0eIngestResponse\x12\x15\n\racked_through\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12&\n\x07\x64ropped\x18\x03 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12\x0e\n\x06\x63redit\x18\x04 \x01(\x04\x12\x11\n\tunclaimed\x18\x05 \x01(\x04\x12\x30\n\nresumption\x18\x06 \x01(\x0b\x32\x1c.skbpool.v1.IngestResumption\x12\x12\n\nduplicates\x18\x07 \x01(\x04\x12%\n\x06missed\x18\x08 \x03(\x0b\x32\x15.skbpool.v1.DropCount\"6\n\x10IngestResumption\x12\r\n\x05known\x18\x01 \x01(\x08\x12\x13\n\x0binstance_id\x18\x02 \x01(\x0c\"\xae\x02\n\x10SubscribeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x03 \x01(\x04\x12+\n\x06policy\x18\x04 \x01(\x0e\x32\x1b.skbpool.v1.SubscribePolicy\x12\x13\n\x0bquota_bytes\x18\x05 \x01(\x04\x12\x12\n\ncopy_bytes\x18\x06 \x01(\x04\x12\x30\n\rblock_at_most\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_batch_frames\x18\x08 \x01(\r\x12)\n\x06linger\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fsnapshot_length\x18\n \x01(\r\"a\n\x11SubscribeResponse\x12%\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x16.skbpool.v1.FrameBatch\x12%\n\x06missed\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.DropCount*\xb2\x01\n\x0fSubscribePolicy\x12 \n\x1cSUBSCRIBE_POLICY_UNSPECIFIED\x10\x00\x12 \n\x1cSUBSCRIBE_POLICY_DROP_NEWEST\x10\x01\x12 \n\x1cSUBSCRIBE_POLICY_DROP_OLDEST\x10\x02\x12\x1d\n\x19SUBSCRIBE_POLICY_COPY_OUT\x10\x03\x12\x1a\n\x16SUBSCRIBE_POLICY_BLOCK\x10\x04\x32\x9f\x01\n\x0c\x46rameService\x12\x43\n\x06Ingest\x12\x19.skbpool.v1.IngestRequest\x1a\x1a.skbpool.v1.IngestResponse(\x01\x30\x01\x12J\n\tSubscribe\x12\x1c.skbpool.v1.SubscribeRequest\x1a\x1d.skbpool.v1.SubscribeResponse0\x01\x42%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16skbpool/v1/frame.proto\x12\nskbpool.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cskbpool/v1/drop_reason.proto\x1a\x1cskbpool/v1/frame_batch.proto\"Y\n\rIngestRequest\x12%\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x16.skbpool.v1.FrameBatch\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12\x11\n\tstream_id\x18\x03 \x01(\x0c\"\xf1\x01\n\x0eIngestResponse\x12\x15\n\racked_through\x18\x01 \x01(\x04\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x04\x12&\n\x07\x64ropped\x18\x03 \x03(\x0b\x32\x15.skbpool.v1.DropCount\x12\x0e\n\x06\x63redit\x18\x04 \x01(\x04\x12\x11\n\tunclaimed\x18\x05 \x01(\x04\x12\x30\n\nresumption\x18\x06 \x01(\x0b\x32\x1c.skbpool.v1.IngestResumption\x12\x12\n\nduplicates\x18\x07 \x01(\x04\x12%\n\x06missed\x18\x08 \x03(\x0b\x32\x15.skbpool.v1.DropCount\"I\n\x10IngestResumption\x12\r\n\x05known\x18\x01 \x01(\x08\x12\x13\n\x0binstance_id\x18\x02 \x01(\x0c\x12\x11\n\tbeginning\x18\x03 \x01(\x04\"\xae\x02\n\x10SubscribeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05quota\x18\x02 \x01(\r\x12\x17\n\x0fmax_batch_bytes\x18\x03 \x01(\x04\x12+\n\x06policy\x18\x04 \x01(\x0e\x32\x1b.skbpool.v1.SubscribePolicy\x12\x13\n\x0bquota_bytes\x18\x05 \x01(\x04\x12\x12\n\ncopy_bytes\x18\x06 \x01(\x04\x12\x30\n\rblock_at_most\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_batch_frames\x18\x08 \x01(\r\x12)\n\x06linger\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fsnapshot_length\x18\n \x01(\r\"a\n\x11SubscribeResponse\x12%\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x16.skbpool.v1.FrameBatch\x12%\n\x06missed\x18\x02 \x03(\x0b\x32\x15.skbpool.v1.DropCount*\xb2\x01\n\x0fSubscribePolicy\x12 \n\x1cSUBSCRIBE_POLICY_UNSPECIFIED\x10\x00\x12 \n\x1cSUBSCRIBE_POLICY_DROP_NEWEST\x10\x01\x12 \n\x1cSUBSCRIBE_POLICY_DROP_OLDEST\x10\x02\x12\x1d\n\x19SUBSCRIBE_POLICY_COPY_OUT\x10\x03\x12\x1a\n\x16SUBSCRIBE_POLICY_BLOCK\x10\x04\x32\x9f\x01\n\x0c\x46rameService\x12\x43\n\x06Ingest\x12\x19.skbpool.v1.IngestRequest\x1a\x1a.skbpool.v1.IngestResponse(\x01\x30\x01\x12J\n\tSubscribe\x12\x1c.skbpool.v1.SubscribeRequest\x1a\x1d.skbpool.v1.SubscribeResponse0\x01\x42%Z#skbpool.dev/go/skbpool/v1;skbpoolv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,18 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'skbpool.v1.frame_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z#skbpool.dev/go/skbpool/v1;skbpoolv1'
-  _globals['_SUBSCRIBEPOLICY']._serialized_start=926
-  _globals['_SUBSCRIBEPOLICY']._serialized_end=1104
+  _globals['_SUBSCRIBEPOLICY']._serialized_start=945
+  _globals['_SUBSCRIBEPOLICY']._serialized_end=1123
   _globals['_INGESTREQUEST']._serialized_start=130
   _globals['_INGESTREQUEST']._serialized_end=219
   _globals['_INGESTRESPONSE']._serialized_start=222
   _globals['_INGESTRESPONSE']._serialized_end=463
   _globals['_INGESTRESUMPTION']._serialized_start=465
-  _globals['_INGESTRESUMPTION']._serialized_end=519
-  _globals['_SUBSCRIBEREQUEST']._serialized_start=522
-  _globals['_SUBSCRIBEREQUEST']._serialized_end=824
-  _globals['_SUBSCRIBERESPONSE']._serialized_start=826
-  _globals['_SUBSCRIBERESPONSE']._serialized_end=923
-  _globals['_FRAMESERVICE']._serialized_start=1107
-  _globals['_FRAMESERVICE']._serialized_end=1266
+  _globals['_INGESTRESUMPTION']._serialized_end=538
+  _globals['_SUBSCRIBEREQUEST']._serialized_start=541
+  _globals['_SUBSCRIBEREQUEST']._serialized_end=843
+  _globals['_SUBSCRIBERESPONSE']._serialized_start=845
+  _globals['_SUBSCRIBERESPONSE']._serialized_end=942
+  _globals['_FRAMESERVICE']._serialized_start=1126
+  _globals['_FRAMESERVICE']._serialized_end=1285
 # @@protoc_insertion_point(module_scope)

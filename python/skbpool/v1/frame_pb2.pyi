@@ -105,8 +105,9 @@ Global___IngestRequest: _TypeAlias = IngestRequest  # noqa: Y015
 
 @_typing.final
 class IngestResponse(_message.Message):
-    """What became of the batches of one Ingest stream. All counts run from the stream's beginning; those of
-    one that was resumed, from its first beginning at a server that knew it ever since.
+    """What became of the batches of one Ingest stream. Counts run from the stream's beginning; those of one
+    that was resumed, from its first beginning at a server that knew it ever since. Only missed begins at
+    0 whenever a stream is opened, resumed or not.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -176,24 +177,35 @@ class IngestResumption(_message.Message):
 
     KNOWN_FIELD_NUMBER: _builtins.int
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    BEGINNING_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
     """Whether the server knew the stream_id, so that acked_through and the counts beside this go on from
     there. If not, they begin at 0, and the first batch may have any sequence but 0: what was
-    acknowledged before stays accepted, and of what was sent unacknowledged nobody knows.
+    acknowledged before stays accepted, and of what was sent unacknowledged nobody knows. A client that
+    sends such batches again may have them delivered twice.
     """
     instance_id: _builtins.bytes
     """Identity of this run of the server, 16 random bytes. Another than before: it was restarted, and lost
     what it had not delivered.
+    """
+    beginning: _builtins.int
+    """Number of the beginning that the counts run from, of all streams of this run of the server; 1 or more.
+    Another than before: the server forgot the stream and began it anew, which known does not tell where
+    the response to that opening was lost. What was sent unacknowledged before is in doubt as if known
+    were false. A batch that was sent before any response with a resumption came can be told by nothing:
+    if the stream was forgotten since, it is delivered twice when it is sent again; so a client waits for
+    this response before its first batch.
     """
     def __init__(
         self,
         *,
         known: _builtins.bool = ...,
         instance_id: _builtins.bytes = ...,
+        beginning: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "known", b"known"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beginning", b"beginning", "instance_id", b"instance_id", "known", b"known"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

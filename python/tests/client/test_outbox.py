@@ -27,6 +27,7 @@ def opened(
     *,
     known: bool = False,
     instance: bytes = FIRST,
+    beginning: int = 1,
     credit: int = 1 << 20,
     accepted: int = 0,
     now: float = 0.0,
@@ -34,7 +35,9 @@ def opened(
     box.heard(frame_pb2.IngestResponse(credit=credit), now)  # the greeting
     assert box.next_request(now) is None
     response = frame_pb2.IngestResponse(acked_through=acked, credit=credit, accepted=accepted)
-    response.resumption.known, response.resumption.instance_id = known, instance
+    response.resumption.CopyFrom(
+        frame_pb2.IngestResumption(known=known, instance_id=instance, beginning=beginning)
+    )
     box.heard(response, now)
 
 
@@ -118,32 +121,36 @@ def test_a_daemon_that_does_not_know_leaves_what_was_sent_in_doubt(instance: byt
     assert (result.maybe_twice, result.restarts) == (6, int(instance == SECOND))
 
 
+@pytest.mark.parametrize("heard", [0, 1])
 @pytest.mark.parametrize("resend", [True, False])
 @pytest.mark.parametrize("instance", [FIRST, SECOND])
-def test_what_an_unheard_opening_made_known_leaves_doubt(instance: bytes, resend: bool) -> None:
+def test_what_an_unheard_opening_made_known_leaves_doubt(
+    instance: bytes, resend: bool, heard: int
+) -> None:
     box = outbox(resend=resend)
-    give(box, 1)
+    give(box, heard)
     opened(box)
     sent(box)
-    acked(box, 1, accepted=3)
+    acked(box, heard, accepted=3 * heard)
     give(box, 1)
-    assert sent(box) == [2]
+    last = heard + 1
+    assert sent(box) == [last]
     box.broken(LOST)
     # A stream opens at a daemon that knows nothing, and its answer is lost.
     box.broken(LOST)
-    opened(box, known=True, instance=instance)
-    again = [2] if resend else []
+    opened(box, known=True, instance=instance, beginning=2)
+    again = [last] if resend else []
     assert sent(box) == again
     if resend:
         box.broken(LOST)
-        # This time the daemon goes on where it was, though it acknowledged less than that before.
-        opened(box, known=True, instance=instance)
+        # This time the daemon goes on where it was, though it may have acknowledged more before.
+        opened(box, known=True, instance=instance, beginning=2)
         assert sent(box) == again
-        acked(box, 2, accepted=3)
+        acked(box, last, accepted=3)
     result = box.result
     assert (result.maybe_twice, result.lost) == ((3, 0) if resend else (0, 3))
     assert result.restarts == int(instance == SECOND)
-    assert result.accepted == result.acknowledged == (6 if resend else 3)
+    assert result.accepted == result.acknowledged == 3 * heard + (3 if resend else 0)
 
 
 def test_what_daemons_dropped_is_added_up() -> None:

@@ -29,7 +29,7 @@ from skbpool_service.refusal import RETRY_SECONDS, Refusal, stopping
 from skbpool_service.rpc.acknowledge import Acknowledgements, Later
 from skbpool_service.rpc.call import Gate, Stream, check_size, first, parse
 from skbpool_service.rpc.farewell import Farewell
-from skbpool_service.rpc.resumption import Resumptions
+from skbpool_service.rpc.resumption import Entry, Resumptions
 from skbpool_service.rpc.subscribe_options import SubscribeOptions, read_options
 from skbpool_service.rpc.table import MethodTable
 
@@ -119,7 +119,7 @@ class FrameService:
         done = False
         try:
             if entry is not None:
-                ingest.tell(self._resumption(known=known))
+                ingest.tell(self._resumption(entry, known=known))
             done = ingest.run(itertools.chain([message], requests))
         except Exception as raised:
             error = raised
@@ -131,8 +131,11 @@ class FrameService:
                 self._resumptions.leave(entry, ingest, ingest.progress, done=done)
             log.info("ingest ends", driver=name, frames=frames, error=_told(error))
 
-    def _resumption(self, *, known: bool) -> frame_pb2.IngestResumption:
-        return frame_pb2.IngestResumption(known=known, instance_id=self._resumptions.instance_id)
+    def _resumption(self, entry: Entry, *, known: bool) -> frame_pb2.IngestResumption:
+        instance_id = self._resumptions.instance_id
+        return frame_pb2.IngestResumption(
+            known=known, instance_id=instance_id, beginning=entry.beginning
+        )
 
     def subscribe(self, stream: Stream, requests: Iterator[bytes]) -> None:
         """Serve Subscribe: returns, and the dispatcher has it go on when frames arrive."""

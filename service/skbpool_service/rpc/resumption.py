@@ -10,6 +10,7 @@ gRPC tells the loss of a connection as the end of its requests first: what a cli
 ended in order is parked too, and is forgotten before the others.
 """
 
+import itertools
 import secrets
 import threading
 import time
@@ -36,8 +37,10 @@ class Resumed(Protocol):
 class Entry:
     """What is kept of one stream."""
 
-    def __init__(self, stream_id: bytes):
+    def __init__(self, stream_id: bytes, beginning: int):
         self.stream_id = stream_id
+        self.beginning = beginning
+        """Number of its making: tells it from another that was kept of the stream before."""
         self.progress = IngestProgress()
         self.known = False
         """Whether it was open before."""
@@ -57,6 +60,7 @@ class Resumptions:
         self._clock = clock
         self._lock = threading.Lock()
         self._entries: dict[bytes, Entry] = {}
+        self._beginnings = itertools.count(1)
         # When each was parked, the oldest first: those that were ended, the others.
         self._ended: dict[bytes, float] = {}
         self._lost: dict[bytes, float] = {}
@@ -110,7 +114,10 @@ class Resumptions:
     def _find(self, stream_id: bytes) -> Entry:
         with self._lock:
             self._forget()
-            return self._entries.setdefault(stream_id, Entry(stream_id))
+            entry = self._entries.get(stream_id)
+            if entry is None:
+                entry = self._entries[stream_id] = Entry(stream_id, next(self._beginnings))
+            return entry
 
     def _unpark(self, entry: Entry) -> bool:
         """Have it wait for nobody; return whether it is still the one. Its lock is held."""

@@ -59,6 +59,7 @@ def test_a_stream_goes_on_after_its_connection_was_lost(stubs: Stubs) -> None:
     second = Resumable(stubs)
     assert second.opened.resumption.known
     assert second.opened.resumption.instance_id == first.opened.resumption.instance_id
+    assert second.opened.resumption.beginning == first.opened.resumption.beginning > 0
     assert (second.opened.acked_through, second.opened.accepted) == (2, 6)
     again = second.send(request(frames[3:6], 2))
     assert (again.acked_through, again.accepted, again.duplicates) == (2, 6, 1)
@@ -135,6 +136,25 @@ class Stream:
         return self.progress
 
     progress: Any = None
+
+
+def test_a_stream_that_was_forgotten_and_opened_unheard_has_another_beginning(start: Any) -> None:
+    _, stubs = start(limits={"max_resumptions": 1})
+    tap = subscribe(stubs)
+    first = Resumable(stubs)
+    first.send(request(numbered(3), 1))  # as if its acknowledgement were lost
+    first.finish()
+    Resumable(stubs, bytes(16), "other").finish()  # now nothing is known of the first
+    Resumable(stubs).finish()  # as if what it was told were lost
+    second = Resumable(stubs)
+    assert (second.opened.resumption.known, second.opened.acked_through) == (True, 0)
+    assert second.opened.resumption.instance_id == first.opened.resumption.instance_id
+    assert second.opened.resumption.beginning != first.opened.resumption.beginning
+    second.send(request(numbered(3), 1))
+    assert taken(tap, 6) == numbered(3) * 2
+    second.finish()
+    tap.cancel()
+    stubs.await_home()
 
 
 class Clock:

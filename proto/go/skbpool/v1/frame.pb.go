@@ -155,8 +155,9 @@ func (x *IngestRequest) GetStreamId() []byte {
 	return nil
 }
 
-// What became of the batches of one Ingest stream. All counts run from the stream's beginning; those of
-// one that was resumed, from its first beginning at a server that knew it ever since.
+// What became of the batches of one Ingest stream. Counts run from the stream's beginning; those of one
+// that was resumed, from its first beginning at a server that knew it ever since. Only missed begins at
+// 0 whenever a stream is opened, resumed or not.
 type IngestResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Sequence of the last batch handled; all before it are handled as well. 0 before the first.
@@ -274,11 +275,19 @@ type IngestResumption struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether the server knew the stream_id, so that acked_through and the counts beside this go on from
 	// there. If not, they begin at 0, and the first batch may have any sequence but 0: what was
-	// acknowledged before stays accepted, and of what was sent unacknowledged nobody knows.
+	// acknowledged before stays accepted, and of what was sent unacknowledged nobody knows. A client that
+	// sends such batches again may have them delivered twice.
 	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
 	// Identity of this run of the server, 16 random bytes. Another than before: it was restarted, and lost
 	// what it had not delivered.
-	InstanceId    []byte `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	InstanceId []byte `protobuf:"bytes,2,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// Number of the beginning that the counts run from, of all streams of this run of the server; 1 or more.
+	// Another than before: the server forgot the stream and began it anew, which known does not tell where
+	// the response to that opening was lost. What was sent unacknowledged before is in doubt as if known
+	// were false. A batch that was sent before any response with a resumption came can be told by nothing:
+	// if the stream was forgotten since, it is delivered twice when it is sent again; so a client waits for
+	// this response before its first batch.
+	Beginning     uint64 `protobuf:"varint,3,opt,name=beginning,proto3" json:"beginning,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +334,13 @@ func (x *IngestResumption) GetInstanceId() []byte {
 		return x.InstanceId
 	}
 	return nil
+}
+
+func (x *IngestResumption) GetBeginning() uint64 {
+	if x != nil {
+		return x.Beginning
+	}
+	return 0
 }
 
 // How to take part as a consumer. What is left out is the server's to choose.
@@ -545,11 +561,12 @@ const file_skbpool_v1_frame_proto_rawDesc = "" +
 	"\n" +
 	"duplicates\x18\a \x01(\x04R\n" +
 	"duplicates\x12-\n" +
-	"\x06missed\x18\b \x03(\v2\x15.skbpool.v1.DropCountR\x06missed\"I\n" +
+	"\x06missed\x18\b \x03(\v2\x15.skbpool.v1.DropCountR\x06missed\"g\n" +
 	"\x10IngestResumption\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1f\n" +
 	"\vinstance_id\x18\x02 \x01(\fR\n" +
-	"instanceId\"\x9e\x03\n" +
+	"instanceId\x12\x1c\n" +
+	"\tbeginning\x18\x03 \x01(\x04R\tbeginning\"\x9e\x03\n" +
 	"\x10SubscribeRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05quota\x18\x02 \x01(\rR\x05quota\x12&\n" +

@@ -45,13 +45,12 @@ class Outbox:
         self._sent_through = 0
         # Those up to there were counted as in doubt.
         self._unsure_through = 0
-        # What the stream's present entry in the daemon acknowledged.
-        self._settled_through = 0
         self._credit = Credit()
         self._backoff = Backoff()
         self._tally = Tally()
         self._encoded = self._sent = self._acknowledged = self._lost = self._maybe_twice = 0
         self._instance = b""
+        self._beginning = 0
         self._opened = False
         self._reconnections = self._restarts = 0
         # When the first frame came that waits in the encoder; when something last moved.
@@ -194,7 +193,6 @@ class Outbox:
     def _settle(self, message: _Message, now: float) -> None:
         self._buffered -= len(message.data)
         self._acknowledged += message.frames
-        self._settled_through = message.sequence
         self._moved = now
 
     def _resume(self, response: frame_pb2.IngestResponse, now: float) -> None:
@@ -203,12 +201,12 @@ class Outbox:
         self._backoff.reset()
         before, self._instance = self._instance, resumption.instance_id
         # A stream whose answer never came may have made known what the daemon knows nothing of.
-        same = before == resumption.instance_id and response.acked_through >= self._settled_through
+        begun, self._beginning = self._beginning, resumption.beginning
+        same = (before, begun) == (resumption.instance_id, resumption.beginning)
         if (resumption.known and same) or not before:
             self._tally.resume()
             return
         self._restarts += before != resumption.instance_id
-        self._settled_through = 0
         self._tally.begin()
         unsure = [message for message in self._unsent if message.sequence <= self._sent_through]
         if self._settings.resend:

@@ -233,6 +233,20 @@ def test_a_refusal_is_shown_with_its_details(small: Served) -> None:
     assert lease.release(*lease.allocate(24)) == 24  # nothing of the refused call stayed
 
 
+def test_go_says_that_it_subscribed_when_it_is_so(small: Served, tmp_path: Path) -> None:
+    refused = small.run("subscribe", "-quota", str(1 << 30))
+    assert refused.code == 5
+    assert refused.refusal[0].startswith("skbpool-go: OUT_OF_RANGE: ")
+    nowhere = small.run("subscribe", "-w", str(tmp_path / "no" / "out.pcap"))
+    assert nowhere.code != 0
+    (line,) = nowhere.errors.splitlines()
+    assert "no such file" in line
+    kept = tmp_path / "kept.pcap"
+    kept.write_bytes(b"of before")
+    assert small.run("subscribe", "-quota", str(1 << 30), "-w", str(kept)).code == 5
+    assert kept.read_bytes() == b"of before"
+
+
 @contextmanager
 def at_work(served: Served) -> Iterator[tuple[GoClient, GoClient]]:
     """Start a client that holds 200 skbs, and one that sends without end."""

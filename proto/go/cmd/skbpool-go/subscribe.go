@@ -52,18 +52,17 @@ func runSubscribe(ctx context.Context, arguments []string, out, messages io.Writ
 	}
 	stream, err := skbpoolv1.NewFrameServiceClient(conn).Subscribe(streaming, request)
 	if err == nil {
-		// The daemon's headers say that it is attached: it misses no frame from now on unawares.
-		_, err = stream.Header()
+		err = begun(stream)
 	}
 	if err != nil {
 		return because(streaming, err)
 	}
 	opened()
-	fmt.Fprintln(messages, "skbpool-go: subscribed")
 	sink, closeSink, err := openSink(*write)
 	if err != nil {
 		return err
 	}
+	fmt.Fprintln(messages, "skbpool-go: subscribed")
 	result := subscribed{Missed: map[string]uint64{}}
 	err = take(stream, sink, *count, &result)
 	if ctx.Err() != nil {
@@ -74,6 +73,19 @@ func runSubscribe(ctx context.Context, arguments []string, out, messages io.Writ
 	}
 	if printErr := printJSON(out, result); err == nil {
 		err = printErr
+	}
+	return err
+}
+
+// begun returns when the daemon's header has come, which says that the consumer is attached: it misses
+// no frame from then on unawares. A stream that was refused ends without one.
+func begun(stream grpc.ServerStreamingClient[skbpoolv1.SubscribeResponse]) error {
+	header, err := stream.Header()
+	if header != nil || err != nil {
+		return err
+	}
+	if _, err = stream.Recv(); err == nil || errors.Is(err, io.EOF) {
+		err = errors.New("the daemon ended the stream before it began")
 	}
 	return err
 }

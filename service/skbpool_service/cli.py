@@ -45,7 +45,9 @@ def serve(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="Read settings from a TOML file.", envvar="SKBPOOL_CONFIG"),
+        typer.Option(
+            help="Read settings from a TOML file.", metavar="FILE", envvar="SKBPOOL_CONFIG"
+        ),
     ] = None,
     buffers: Annotated[
         str | None,

@@ -38,7 +38,8 @@ pub enum Rate {
 pub enum RateError {
     /// The text is no rate.
     #[error(
-        "'{}' is no rate: write a number with a unit, such as 1Gbps, 1.4Mpps, 10Gbit/s, or max",
+        "'{}' is no rate: write a number, a prefix of k, M, G and T or none, and a unit of bps and bit/s \
+         (bits on the wire), pps, fps and frames/s (frames), as in 1Gbps or 1.4Mpps; or max",
         .0.escape_debug()
     )]
     NotARate(String),

@@ -62,9 +62,7 @@ for function, text in (
     (stat.stat, stat.HELP),
     (watch.watch, watch.HELP),
 ):
-    app.command(cls=Command, help=text, epilog="Exit codes and environment: skbpool --help.")(
-        function
-    )
+    app.command(cls=Command, help=text)(function)
 app.add_typer(driver.app)
 app.add_typer(holder.app)
 app.add_typer(lease.app)

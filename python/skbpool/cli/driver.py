@@ -7,14 +7,25 @@ import typer
 from skbpool.cli.failure import bad_value
 from skbpool.cli.nic import DEFAULT_SIZE, MAX_COUNT, MAX_LOOPS, MAX_SIZE, MIN_SIZE
 from skbpool.cli.options import Json, Server, parse_duration, server_address, whole_number
-from skbpool.cli.plugins import Command
+from skbpool.cli.plugins import Command, Group
 
 if TYPE_CHECKING:
     from skbpool.v1 import driver_pb2
 
+HELP = """Cards and replays that run inside the daemon.
+
+\b
+Examples:
+  skbpool driver attach card --rate 1Gbps
+  skbpool driver attach again -r day/trace.pcap --endless
+  skbpool driver list
+  skbpool driver detach card
+"""
+
 app = typer.Typer(
     name="driver",
-    help="Cards and replays inside the daemon.",
+    cls=Group,
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -73,7 +84,9 @@ Examples:
   skbpool driver list --json | jq '.drivers[] | select(.state == "failed").error'
 """
 
-Name = Annotated[str, typer.Argument(help="Name of the driver.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the driver.", show_default=False)
+]
 
 
 def _rate(text: str) -> str:
@@ -95,8 +108,8 @@ def attach(
         typer.Option(
             metavar="RATE",
             parser=_rate,
-            help="1Gbps, 1.4Mpps, …; max: as fast as the daemon allows. By default 1Gbps, "
-            "with -r max.",
+            help="Bits on the wire (1Gbps, 10Gbit/s) or frames (1.4Mpps) a second; max: as fast as "
+            "the daemon allows. By default 1Gbps, with -r max.",
         ),
     ] = None,
     size: Annotated[
@@ -118,26 +131,38 @@ def attach(
     ] = None,
     capture: Annotated[
         str | None,
-        typer.Option("--read", "-r", metavar="FILE", help="Replay this capture of the daemon's."),
+        typer.Option(
+            "--read",
+            "-r",
+            metavar="FILE",
+            help="Replay this capture (pcap, pcapng), a path below the daemon's "
+            "driver.capture_directory.",
+        ),
     ] = None,
     loops: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             parser=whole_number(1, MAX_LOOPS, "times"),
-            help="How often to replay it; by default once.",
+            help="How often to replay the capture; by default once.",
         ),
     ] = None,
     endless: Annotated[
-        bool, typer.Option("--endless", help="Replay it until something else ends it.")
+        bool, typer.Option("--endless", help="Replay the capture until something else ends it.")
     ] = False,
     original_timing: Annotated[
         bool,
-        typer.Option("--original-timing", help="Keep its distances in time; the rate is the most."),
+        typer.Option(
+            "--original-timing", help="Keep the frames' distances in time; the rate is the most."
+        ),
     ] = False,
     duration: Annotated[
         float | None,
-        typer.Option(metavar="TIME", parser=parse_duration, help="End after 10s, 500ms, 2m, …"),
+        typer.Option(
+            metavar="TIME",
+            parser=parse_duration,
+            help="End after 10s, 500ms, 2m, a number alone is seconds; 1ms to 24h.",
+        ),
     ] = None,
     frames: Annotated[
         int | None,
@@ -157,7 +182,8 @@ def attach(
         typer.Option(
             metavar="N",
             parser=whole_number(1, MAX_RING, "descriptors"),
-            help="Descriptors of its ring; by default 512, in a small pool fewer.",
+            help=f"Descriptors of its ring, 1 to {MAX_RING}; by default 512, in a small pool "
+            "fewer.",
         ),
     ] = None,
     block: Annotated[
@@ -166,7 +192,8 @@ def attach(
             "--block-at-most",
             metavar="TIME",
             parser=parse_duration,
-            help="Wait so long for consumers that ask for it, in each delivery; by default never.",
+            help="Longest wait for consumers that ask for it, in one delivery: 1ms to 24h; "
+            "by default none.",
         ),
     ] = None,
     server: Server = None,

@@ -3,7 +3,7 @@
 MEANINGS = {
     "no_descriptor": "the card had no posted buffer to write the frame into",
     "pool_empty": "the pool had no free buffer",
-    "ring_full": "the ring to the consumer had no slot left",
+    "ring_full": "the consumer's ring had no slot for a view or a copy: it reads too slowly",
     "quota": "the consumer held as much as its quota allows: it reads too slowly",
     "too_large": "the frame was over the limit on frames",
     "malformed": "the frame, or the batch it came in, could not be read",

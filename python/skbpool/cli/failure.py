@@ -65,4 +65,5 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "skbpool"
     text = error.format_message() if hasattr(error, "format_message") else str(error)
+    text = text.replace(": Value error, ", ": ")  # which the parser's own library puts there
     return f"{path}: {' '.join(text.split()).rstrip('.')}; see '{path} --help'"

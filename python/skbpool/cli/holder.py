@@ -12,10 +12,18 @@ from skbpool.cli.plugins import Command, Group
 if TYPE_CHECKING:
     from skbpool.v1 import server_pb2
 
+HELP = """Who holds buffers, and ending sessions.
+
+\b
+Examples:
+  skbpool holder list
+  skbpool holder revoke leaky --reason 'held for a week'
+"""
+
 app = typer.Typer(
     name="holder",
     cls=Group,
-    help="Who holds buffers, and ending sessions.",
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -61,7 +69,9 @@ def list_(server: Server = None, json: Json = False) -> None:
 
 @app.command("revoke", cls=Command, help=REVOKE)
 def revoke(
-    name: Annotated[str, typer.Argument(help="Name of the session.", show_default=False)] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the session.", show_default=False)
+    ] = "",
     session: Annotated[
         int,
         typer.Option(

@@ -6,10 +6,17 @@ from skbpool.cli.holder import print_holders
 from skbpool.cli.options import Json, Server
 from skbpool.cli.plugins import Command, Group
 
+HELP = """Buffers lent to clients.
+
+\b
+Examples:
+  skbpool lease list
+"""
+
 app = typer.Typer(
     name="lease",
     cls=Group,
-    help="Buffers lent to clients.",
+    help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
 )

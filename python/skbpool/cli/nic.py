@@ -56,7 +56,11 @@ Examples:
 def nic(
     rate: Annotated[
         str,
-        typer.Option(metavar="RATE", help="1Gbps, 1.4Mpps, …; max: as fast as it goes."),
+        typer.Option(
+            metavar="RATE",
+            help="Bits on the wire (1Gbps, 10Gbit/s) or frames (1.4Mpps) a second; max: as fast as "
+            "it goes.",
+        ),
     ] = "1Gbps",
     size: Annotated[
         int | None,

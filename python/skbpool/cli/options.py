@@ -52,7 +52,8 @@ def parse_duration(text: str) -> float:
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", text.lower())
     if found is None or found[2] not in _UNITS:
         raise typer.BadParameter(
-            f"{text!r} is no duration: write a number with a unit, such as 10s, 500ms, 2m, 1h"
+            f"{text!r} is no duration: write a number and a unit of us, ms, s, m, min and h, as in "
+            "500ms or 10s; a number alone is seconds"
         )
     seconds = float(found[1]) * _UNITS[found[2]]
     if not MIN_DURATION <= seconds <= MAX_DURATION:
@@ -71,7 +72,8 @@ def byte_size(low: int, high: int) -> Callable[[str | int], int]:
         found = re.fullmatch(r"\s*([0-9]{1,20})\s*([a-z]*)\s*", text.lower())
         if found is None or found[2] not in _SIZE_UNITS:
             raise typer.BadParameter(
-                f"{text!r} is no size: write bytes, or a number with a unit, such as 64KiB, 16MiB"
+                f"{text!r} is no size: write bytes, or a number and a unit of KiB, MiB and GiB, "
+                "as in 64KiB or 16MiB"
             )
         size = int(found[1]) << _SIZE_UNITS[found[2]]
         if not low <= size <= high:

@@ -19,7 +19,11 @@ GROUP = "skbpool.commands"
 
 
 class Command(TyperCommand):
-    """A command whose usage errors all point to its own help."""
+    """A command whose usage errors all point to its own help, which points to the root's."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.epilog = self.epilog or "Exit codes and environment: skbpool --help."
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments; that an option lacks its value, the parser tells without context."""

@@ -12,9 +12,16 @@ from skbpool.cli.plugins import Command, Group
 if TYPE_CHECKING:
     from skbpool.v1 import pool_pb2
 
-app = typer.Typer(
-    name="pool", cls=Group, help="The daemon's pools.", no_args_is_help=True, rich_markup_mode=None
-)
+HELP = """The daemon's pools.
+
+\b
+Examples:
+  skbpool pool create jumbo --buffers 4096 --order 2
+  skbpool pool list
+  skbpool pool close jumbo
+"""
+
+app = typer.Typer(name="pool", cls=Group, help=HELP, no_args_is_help=True, rich_markup_mode=None)
 
 KEYS = """name, buffers, buffer_bytes, order (4096 << order is buffer_bytes),
   state ("open", "orphaned": closed, and in_flight buffers are out,
@@ -70,7 +77,7 @@ class HugePages(StrEnum):
     REQUIRE = "require"
 
 
-Name = Annotated[str, typer.Argument(help="Name of the pool.", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the pool.", show_default=False)]
 Mark = whole_number(0, MAX_BUFFERS, "buffers")
 
 

@@ -40,6 +40,12 @@ Examples:
 Reasons for a drop:
 """
 HELP += "\n".join(f"  {reason:<13}  {meaning}" for reason, meaning in MEANINGS.items())
+HELP += """
+
+A ring has slots for the consumer's quota, and with --policy copy-out for each buffer of its memory
+for copies too: where copies of small frames fill it before that memory is full, a larger --quota or
+--copy-bytes makes room.
+"""
 
 
 def stat(server: Server = None, json: Json = False) -> None:

@@ -42,6 +42,7 @@ class NicDriver:
         stream: int = 0,
         frames: int | None = None,
         duration: float | None = None,
+        # A second descriptor of it is made; the file offset is the driver's as long as it is there.
         capture: int | None = None,
         capture_name: str = "",
         loops: int = 1,

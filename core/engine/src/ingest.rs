@@ -93,7 +93,8 @@ impl Ingest {
     }
 
     /// Lands and delivers the frames of an encoded `IngestRequest`; returns the encoded
-    /// `IngestResponse`, whose counts run from the stream's beginning.
+    /// `IngestResponse`. Its counts run from the stream's beginning, also of one that was resumed; only
+    /// what consumers `missed` is counted from when this was attached.
     ///
     /// # Errors
     /// [`MessageError`]: nothing of this message landed, earlier ones are unaffected, and the stream

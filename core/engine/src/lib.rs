@@ -9,7 +9,9 @@
 //!   card and its driver ──► NicDriver ─► hub
 //!   frames of a program ──► FrameComposer ──► IngestRequest
 //! ```
-//! Each of these handles a whole message or burst at a time, and none waits unless its name says so.
+//! Each of these handles a whole message or burst at a time. What waits says so: `Subscription::wait`,
+//! `NicRun::plan_request` for frames, and whatever ends a thread, for that thread, at most for the delivery
+//! it is at (`NicDriver::finish`, `detach` and its drop; the ends of `NicRun` and `StampConsumer`).
 //! `DESIGN.md` beside this crate holds the arguments.
 
 #![deny(missing_docs)]

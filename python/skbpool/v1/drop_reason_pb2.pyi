@@ -30,7 +30,10 @@ class _DropReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DropReason
     DROP_REASON_POOL_EMPTY: _DropReason.ValueType  # 2
     """The pool had no buffer: the received one went back on the ring, or there was none to write to."""
     DROP_REASON_RING_FULL: _DropReason.ValueType  # 3
-    """The ring between driver and consumer had no slot left, for a view or for a copy of a frame."""
+    """The ring between driver and consumer had no slot left, for a view or for a copy of a frame. A consumer
+    that copies frames out has slots for its quota and one for each buffer of its memory for copies: small
+    copies, many to a buffer, may use them up before that memory. A larger quota or memory means more.
+    """
     DROP_REASON_QUOTA: _DropReason.ValueType  # 4
     """The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
     copies as well.
@@ -66,7 +69,10 @@ DROP_REASON_NO_DESCRIPTOR: DropReason.ValueType  # 1
 DROP_REASON_POOL_EMPTY: DropReason.ValueType  # 2
 """The pool had no buffer: the received one went back on the ring, or there was none to write to."""
 DROP_REASON_RING_FULL: DropReason.ValueType  # 3
-"""The ring between driver and consumer had no slot left, for a view or for a copy of a frame."""
+"""The ring between driver and consumer had no slot left, for a view or for a copy of a frame. A consumer
+that copies frames out has slots for its quota and one for each buffer of its memory for copies: small
+copies, many to a buffer, may use them up before that memory. A larger quota or memory means more.
+"""
 DROP_REASON_QUOTA: DropReason.ValueType  # 4
 """The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
 copies as well.

@@ -34,7 +34,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///     frames: The line goes dead after so many frames.
 ///     duration: The line goes dead after so many seconds.
 ///     capture: Descriptor of a regular pcap or pcapng file, open for reading, whose frames are sent
-///         instead; a second descriptor of it is made, and it is read from its beginning.
+///         instead. A second descriptor of it is made, which has its file offset in common with this one,
+///         and it is read from its beginning: leave reading and seeking alone while the driver is there.
 ///     capture_name: What to call it in errors.
 ///     loops: How often it is sent; 0: until something else ends it.
 ///     original_timing: Whether its frames keep their distances in time, as far as the rate allows.

@@ -10,7 +10,8 @@ pub enum DropReason {
     NoDescriptor = 1,
     /// No replacement buffer could be allocated, so the frame's buffer went back on the ring (S4).
     PoolEmpty = 2,
-    /// The consumer's delivery ring had no slot left, for a view or for a copy of the frame.
+    /// The consumer's delivery ring had no slot left, for a view or for a copy of the frame. Small copies,
+    /// many to a buffer, may use up the slots of one that copies out before its memory.
     RingFull = 3,
     /// The consumer holds as much as its quota allows (S5), and of its own memory, where it copies out.
     Quota = 4,

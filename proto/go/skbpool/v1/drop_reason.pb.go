@@ -34,7 +34,9 @@ const (
 	DropReason_DROP_REASON_NO_DESCRIPTOR DropReason = 1
 	// The pool had no buffer: the received one went back on the ring, or there was none to write to.
 	DropReason_DROP_REASON_POOL_EMPTY DropReason = 2
-	// The ring between driver and consumer had no slot left, for a view or for a copy of a frame.
+	// The ring between driver and consumer had no slot left, for a view or for a copy of a frame. A consumer
+	// that copies frames out has slots for its quota and one for each buffer of its memory for copies: small
+	// copies, many to a buffer, may use them up before that memory. A larger quota or memory means more.
 	DropReason_DROP_REASON_RING_FULL DropReason = 3
 	// The consumer held as much as its quota allows; one that copies frames out, as much of its memory for
 	// copies as well.

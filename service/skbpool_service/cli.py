@@ -18,12 +18,16 @@ from skbpool_service import __version__
 if TYPE_CHECKING:
     from skbpool_service.config import Settings
     from skbpool_service.config.change import Load, Tables
+    from skbpool_service.log_queue import LogQueue
 
 HUGE_PAGE_BYTES = 2 << 20
 """Bytes of the huge pages that pools use."""
 
 GRACE = 3.0
 """Seconds beyond the shutdown deadline after which a daemon that hangs is ended."""
+
+LAST_LINES = 1.0
+"""Seconds that the last lines of the log have to be written, which takes somebody who reads."""
 
 
 def serve(
@@ -175,27 +179,32 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     from skbpool_service.reload import reload
     from skbpool_service.signals import Signals
 
-    configure_logs(settings.log)
+    log_queue = configure_logs(settings.log)
     raise_file_limit(settings)
     keep_memory(settings.limits.max_message_bytes)
     signals = Signals()
     daemon = Daemon(settings)
+    failure: tuple[object, ExitCode] | None = None
     try:
         daemon.start()
     except (ListenError, AddressError) as error:
-        return _failed(str(error), ExitCode.ADDRESS)
+        failure = error, ExitCode.ADDRESS
     except PoolMemory as error:
-        return _failed(f"{error}{_huge_hint(settings)}", ExitCode.FAILURE)
+        failure = f"{error}{_huge_hint(settings)}", ExitCode.FAILURE
     except (SkbpoolError, OSError) as error:
-        return _failed(str(error), ExitCode.FAILURE)
+        failure = error, ExitCode.FAILURE
+    if failure is not None:
+        log_queue.flush_within(LAST_LINES)  # what led to it stands above it
+        return _failed(str(failure[0]), failure[1])
     _tell_quota(settings)
     _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
     notify(READY=1, STATUS=f"Listening on {', '.join(daemon.addresses)}")
     while signals.next() == signal.SIGHUP:
         reload(daemon, load)
     notify(STOPPING=1)
-    _end_if_it_hangs(settings.shutdown_deadline + GRACE)
+    _end_if_it_hangs(settings.shutdown_deadline + GRACE, log_queue)
     daemon.stop()
+    log_queue.flush_within(LAST_LINES)
     return ExitCode.OK
 
 
@@ -232,10 +241,14 @@ def _tell_quota(settings: "Settings") -> None:
         )
 
 
-def _end_if_it_hangs(seconds: float) -> None:
+def _end_if_it_hangs(seconds: float, log_queue: "LogQueue") -> None:
+    import structlog
+
+    log = structlog.get_logger()
+
     def end() -> None:
-        print(f"skbpool: did not stop within {seconds:g} s and is ended", file=sys.stderr)
-        sys.stderr.flush()
+        log.error("did not stop in time and is ended", seconds=seconds)
+        log_queue.flush_within(LAST_LINES)
         os._exit(ExitCode.FAILURE)
 
     timer = threading.Timer(seconds, end)

@@ -6,10 +6,11 @@ import sys
 import structlog
 
 from skbpool_service.config import LogSettings
+from skbpool_service.log_queue import LogQueue
 
 
-def configure_logs(settings: LogSettings) -> None:
-    """Set up logging for this process."""
+def configure_logs(settings: LogSettings) -> LogQueue:
+    """Set up logging for this process; return what is to be flushed when it ends."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -32,7 +33,7 @@ def configure_logs(settings: LogSettings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    handler = LogQueue(settings.max_queued_lines, sys.stderr.fileno())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -42,6 +43,14 @@ def configure_logs(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     set_level(settings.level)
+    handler.start()
+    return handler
+
+
+def lines_lost() -> int:
+    """Return how many lines of this process's log were not written."""
+    handlers = logging.getLogger().handlers
+    return sum(handler.lost for handler in handlers if isinstance(handler, LogQueue))
 
 
 def level_number(level: str) -> int:

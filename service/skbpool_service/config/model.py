@@ -27,6 +27,7 @@ from skbpool_service.config.listeners import (
     split,
     wrong_key,
 )
+from skbpool_service.config.log import LogSettings
 from skbpool_service.config.subscribers import SubscriberLimits
 from skbpool_service.config.table import Table, no_truth
 from skbpool_service.config.watch import WatchSettings
@@ -205,15 +206,6 @@ class Limits(SubscriberLimits, DriverLimits):
         if value is not None and most is not None and value > most:
             raise ValueError(f"{value} is more than max_quota = {most}")
         return value
-
-
-class LogSettings(Table):
-    """How the daemon logs, to standard error."""
-
-    format: Literal["console", "json"] = "console"
-    """Lines for people, or one JSON object a line."""
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important level that is written."""
 
 
 def _check_room(pool: PoolSettings, max_frame_bytes: int) -> None:

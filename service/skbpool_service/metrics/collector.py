@@ -19,6 +19,7 @@ from skbpool_service.drops import all_drops
 from skbpool_service.engine import Engine
 from skbpool_service.holders import Holding, holders
 from skbpool_service.ledger import CONSUMER, Flow
+from skbpool_service.logs import lines_lost
 from skbpool_service.metrics.families import Rows, counter, gauge
 from skbpool_service.metrics.holders import each, held
 from skbpool_service.metrics.pools import PoolFigures, copied
@@ -84,6 +85,12 @@ class EngineCollector(Collector):
             "Calls that are open, by what limits them.",
             ("limit",),
             (((name,), gate.inside) for name, gate in self._gates.items()),
+        )
+        yield counter(
+            "skbpool_log_lines_lost",
+            "Lines of the log that were not written: standard error was not read, or is gone.",
+            (),
+            [((), lines_lost())],
         )
 
 

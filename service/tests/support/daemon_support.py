@@ -94,7 +94,8 @@ class Stubs:
 class DaemonProcess:
     """`skbpool serve` as a process.
 
-    A full pipe of standard error stops the daemon: who has it write much gives a file for it.
+    Nobody reads the pipe of standard error until the end: who has it write much gives a file for
+    it, or finds lines of the log missing.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from skbpool.client.outbox.settings import Settings
 from skbpool.v1 import frame_pb2
 
 LOST = ServerUnavailable("lost", grpc.StatusCode.UNAVAILABLE)
+STOPPED = ServerUnavailable("stops", grpc.StatusCode.UNAVAILABLE, RefusalDetails("STOPPING"))
 FIRST, SECOND = b"1" * 16, b"2" * 16
 MESSAGE = 4096
 INFINITE, NAN = float("inf"), float("nan")
@@ -213,6 +214,37 @@ def test_frames_in_doubt_are_given_up_where_that_is_wanted() -> None:
     acked(box, 4, accepted=3)
     result = box.result
     assert (result.given, result.lost, result.acknowledged, result.waiting) == (12, 9, 3, 0)
+
+
+@pytest.mark.parametrize("resend", [True, False])
+def test_a_daemon_that_told_its_end_accepted_nothing_that_it_did_not_acknowledge(
+    resend: bool,
+) -> None:
+    box = outbox(resend=resend)
+    give(box, 3)
+    opened(box)
+    assert sent(box) == [1, 2, 3]
+    acked(box, 1, accepted=3)
+    box.broken(STOPPED)
+    opened(box, instance=SECOND)
+    assert sent(box) == [2, 3]
+    acked(box, 2, accepted=3)
+    # Of the third the other daemon tells nothing.
+    box.broken(LOST)
+    opened(box, instance=b"3" * 16)
+    assert sent(box) == ([3] if resend else [])
+    assert (box.result.maybe_twice, box.result.lost) == ((3, 0) if resend else (0, 3))
+
+
+def test_a_refused_opening_tells_nothing_of_the_stream_before() -> None:
+    box = outbox()
+    give(box, 2)
+    opened(box)
+    sent(box)
+    box.broken(LOST)
+    box.broken(STOPPED)
+    opened(box, instance=SECOND)
+    assert (sent(box), box.result.maybe_twice) == ([1, 2], 6)
 
 
 def test_an_opening_that_the_client_never_heard_of_leaves_no_doubt() -> None:

@@ -230,6 +230,35 @@ def test_a_killed_daemon_leaves_frames_in_doubt_which_is_told(
         assert result.accepted == 125
 
 
+@pytest.mark.parametrize("resend", [True, False])
+def test_a_daemon_that_stops_in_mid_stream_leaves_no_doubt(tmp_path: Path, *, resend: bool) -> None:
+    with serve(tmp_path) as first, Client(first.address) as client:
+        sender = client.ingest(driver="probe", resend=resend, linger=0)
+        done = threading.Event()
+
+        def send() -> None:
+            while not done.is_set():
+                sender.send(numbered(0, 50))
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        try:
+            wait_until(lambda: sender.result.acknowledged > 1000, "nothing arrives")
+            first.signal(signal.SIGTERM)
+            assert first.process.wait(45) == 0
+            with serve(tmp_path):
+                wait_until(lambda: sender.result.restarts == 1, "it does not go on")
+                done.set()
+                sending.join()
+                result = sender.close()
+        finally:
+            done.set()
+            sender.abort()
+            sending.join()
+    assert (result.lost, result.maybe_twice, result.restarts) == (0, 0, 1)
+    assert (result.acknowledged, result.accepted) == (result.given, result.given)
+
+
 def test_without_a_daemon_the_sender_gives_up_at_its_deadline(tmp_path: Path) -> None:
     with serve(tmp_path) as daemon, Client(daemon.address) as client:
         sender = client.ingest(deadline=0.3)

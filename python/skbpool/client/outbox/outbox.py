@@ -18,6 +18,9 @@ from skbpool.v1 import frame_pb2
 if TYPE_CHECKING:
     from skbpool import SkbBatch
 
+STOPPING = "STOPPING"
+"""Why a daemon ends a stream that it told everything it accepted."""
+
 
 class _Message(NamedTuple):
     sequence: int
@@ -43,6 +46,9 @@ class Outbox:
         self._buffered = 0
         self._sequence = 0
         self._sent_through = 0
+        # Those up to there may have been accepted by the present run of the daemon, as far as they
+        # are not acknowledged.
+        self._open_through = 0
         # Those up to there were counted as in doubt.
         self._unsure_through = 0
         self._credit = Credit()
@@ -162,6 +168,7 @@ class Outbox:
             return None
         self._credit.use(len(message.data))
         self._unacknowledged.append(self._unsent.popleft())
+        self._open_through = max(self._open_through, message.sequence)
         if message.sequence > self._sent_through:
             self._sent_through = message.sequence
             self._sent += message.frames
@@ -208,11 +215,11 @@ class Outbox:
             return
         self._restarts += before != resumption.instance_id
         self._tally.begin()
-        unsure = [message for message in self._unsent if message.sequence <= self._sent_through]
+        unsure = [message for message in self._unsent if message.sequence <= self._open_through]
         if self._settings.resend:
             fresh = (each for each in unsure if each.sequence > self._unsure_through)
             self._maybe_twice += sum(message.frames for message in fresh)
-            self._unsure_through = self._sent_through
+            self._unsure_through = max(self._unsure_through, self._open_through)
             return
         for message in unsure:
             self._unsent.popleft()
@@ -223,6 +230,10 @@ class Outbox:
     def broken(self, error: ServiceError) -> float | None:
         """Take note that the stream ended; return the seconds until another one; None: never."""
         self._reconnections += self._opened and not self.is_done
+        if self._opened and error.details.reason == STOPPING:
+            # It accepted what it acknowledged before, and nothing else of this stream. A refusal of
+            # a stream that was not opened tells nothing of those before.
+            self._open_through = 0
         self._opened = False
         self._credit.revoke()
         self._unsent.extendleft(reversed(self._unacknowledged))

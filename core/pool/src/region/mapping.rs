@@ -2,11 +2,18 @@
 
 use super::{HugePages, RegionError};
 use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
-use rustix::mm::{MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use std::num::NonZero;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 const HUGE_PAGE: usize = 2 << 20;
+
+/// Bytes below which a thread of its own is not worth it.
+const LEAST_PART: usize = 64 << 20;
+
+/// Threads that fill the page table of one region; more wait for one another.
+const MOST_PARTS: usize = 4;
 
 /// A memfd mapping, sealed against resizing, with all pages allocated; unmapped on drop.
 #[derive(Debug)]
@@ -62,7 +69,7 @@ impl Region {
                 std::ptr::null_mut(),
                 mapped,
                 ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED | MapFlags::POPULATE,
+                MapFlags::SHARED,
                 &memory,
                 0,
             )
@@ -71,7 +78,42 @@ impl Region {
         let Some(base) = NonNull::new(base.cast()) else {
             return Err(RegionError::Os { call: "mmap", source: rustix::io::Errno::NOMEM });
         };
-        Ok(Self { base, mapped, huge, _memory: memory })
+        let region = Self { base, mapped, huge, _memory: memory };
+        region.populate();
+        Ok(region)
+    }
+
+    /// Enters every page in the page table, with helpers where there is much: filling it costs the
+    /// kernel more than the pages did.
+    fn populate(&self) {
+        let helpers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let parts = helpers.min(MOST_PARTS).min(self.mapped / LEAST_PART).max(1);
+        let size = (self.mapped / parts).next_multiple_of(HUGE_PAGE);
+        let populate = |part: usize| {
+            let start = (part * size).min(self.mapped);
+            let length = size.min(self.mapped - start);
+            // SAFETY: the part lies in our mapping.
+            let start = unsafe { self.base.as_ptr().add(start) };
+            // SAFETY: as above; entering its pages changes no byte.
+            let done =
+                unsafe { rustix::mm::madvise(start.cast(), length, Advice::LinuxPopulateWrite) };
+            if done.is_err() {
+                // Kernels before 5.14.
+                for page in (0..length).step_by(4096) {
+                    // SAFETY: as above, and nobody else has the region yet.
+                    unsafe { start.add(page).read_volatile() };
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for part in 1..parts {
+                let helper = std::thread::Builder::new();
+                if helper.spawn_scoped(scope, move || populate(part)).is_err() {
+                    populate(part);
+                }
+            }
+            populate(0);
+        });
     }
 
     #[inline(always)]
@@ -162,6 +204,17 @@ mod tests {
         let bytes = unsafe { std::slice::from_raw_parts_mut(region.base().as_ptr(), 10_000) };
         assert!(bytes.iter().all(|&byte| byte == 0));
         bytes[9_999] = 1;
+    }
+
+    #[test]
+    fn every_page_of_all_parts_is_entered() {
+        let mapped = 2 * LEAST_PART + (1 << 20);
+        let region = Region::new(mapped, HugePages::Never).unwrap();
+        let start = format!("{:x}-", region.base().as_ptr().addr());
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let (_, own) = maps.split_once(&start).expect("the mapping is listed");
+        let resident = own.lines().find(|line| line.starts_with("Rss:")).unwrap();
+        assert_eq!(resident.split_whitespace().nth(1), Some(&*(mapped >> 10).to_string()));
     }
 
     #[test]

@@ -167,6 +167,10 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     """Run the daemon in this process and return its exit code."""
     # gRPC's own messages about addresses; the daemon says it in one line.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # The longest part of a start, and done by the kernel while the rest is imported.
+    from skbpool_service.first_pool import FirstPool
+
+    first_pool = FirstPool(settings.pool)
     # grpcio and what needs it are slow to import, and `--help` can do without.
     from skbpool import PoolMemory, SkbpoolError
 
@@ -183,7 +187,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     raise_file_limit(settings)
     keep_memory(settings.limits.max_message_bytes)
     signals = Signals()
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, first_pool)
     failure: tuple[object, ExitCode] | None = None
     try:
         daemon.start()

@@ -16,6 +16,7 @@ from skbpool_service.config.listeners import ROLES
 from skbpool_service.connections import Stalled, close_all
 from skbpool_service.dispatch import Dispatcher
 from skbpool_service.engine import Engine
+from skbpool_service.first_pool import FirstPool
 from skbpool_service.listen import Listener, bind
 from skbpool_service.metrics.collector import EngineCollector
 from skbpool_service.metrics.endpoint import Endpoint, new_registry
@@ -68,8 +69,9 @@ class Daemon:
         SkbpoolError: The configured pool cannot be made.
     """
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, first_pool: FirstPool | None = None):
         self.settings = settings
+        self._first_pool = first_pool or FirstPool(settings.pool)
         self.listeners: list[Listener] = []
         self.doors: list[Door] = []
         """What clients may do at each of them."""
@@ -151,7 +153,7 @@ class Daemon:
             recorder, laggards, stream_laggards, stream_threads, reaper, limits.max_message_bytes
         )
         self._table = table
-        # Addresses come first: they cost nothing and are wrong more often than the pool.
+        # Addresses come first: they are wrong more often than the pool, which is made meanwhile.
         if settings.metrics:
             address = parse_address(settings.metrics)
             assert isinstance(address, TcpAddress)  # the configuration was checked
@@ -164,7 +166,7 @@ class Daemon:
             self.listeners.append(listener)
             self._undo.append(listener.remove_socket)
             self._undo.append(partial(_end, listener))
-        engine = Engine(settings)
+        engine = Engine(settings, self._first_pool.take())
         self._undo.append(engine.close)
         dispatcher = Dispatcher(stream_threads)
         later = Later(stream_threads)

@@ -3,6 +3,7 @@
 import itertools
 from typing import Protocol
 
+import skbpool
 from skbpool._native import Hub
 
 from skbpool_service.config import Settings
@@ -24,12 +25,12 @@ class Attached(Protocol):
 class Engine:
     """Pools and hub of one daemon."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, first_pool: skbpool.Pool):
         self.settings = settings
         self.feed = Feed()
         self.quotas = Quotas()
         self.pools = Pools(settings, self.feed)
-        self.hub = Hub(self.pools.make_first())
+        self.hub = Hub(self.pools.add_first(first_pool))
         self.ledger = Ledger(self.hub, settings.limits.max_metric_names)
         self.drivers = Drivers(settings, self.hub, self.ledger)
         self.pools.users = self.drivers.pools

@@ -86,13 +86,9 @@ class Pools:
         self.users: Callable[[], list[skbpool.Pool]] = list
         """The pools that drivers have, which keep their memory."""
 
-    def make_first(self) -> skbpool.Pool:
-        """Make the configured pool. Raises what `skbpool.Pool` raises."""
-        wanted = self.settings.pool
-        pool = Wanted(
-            wanted.name, wanted.buffers, wanted.order, wanted.watermarks, wanted.huge_pages
-        ).make()
-        self._pools[wanted.name] = _Kept(pool, 0)
+    def add_first(self, pool: skbpool.Pool) -> skbpool.Pool:
+        """Add the configured pool, and return it."""
+        self._pools[self.settings.pool.name] = _Kept(pool, 0)
         return pool
 
     def make(self, wanted: Wanted) -> skbpool.Pool:

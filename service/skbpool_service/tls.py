@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-import structlog
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import grpc
-
-log = structlog.get_logger()
 
 MAX_FILE_BYTES = 1 << 20
 """Largest file of certificates or keys that is read."""
@@ -169,6 +165,10 @@ class Certificates:
 
     def refresh(self) -> bool:
         """Read the files if they changed; return whether others are used from now on."""
+        # Slow to import, and the configuration, which needs this module, logs nothing.
+        import structlog
+
+        log = structlog.get_logger()
         with self._lock:
             files, seen = self._files, self._files.signature()
             if seen == self._seen:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from lease_support import Lease
 from made_up import MadeUp, methods
 from mutator import mutate
-from skbpool.v1 import lease_pb2, server_pb2
+from skbpool.v1 import driver_pb2, lease_pb2, server_pb2
 
 REQUESTS = int(os.environ.get("SKBPOOL_MUTATED_REQUESTS", "4000"))
 CLIENTS = 4
@@ -38,6 +39,25 @@ SETTINGS = (
     "--set=shutdown_deadline=5",
 )
 
+ENDED_HERE = {grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED}
+"""How a call ends that its client ended: the daemon need not have said anything."""
+
+PATHS = ("good.pcap", "folder/good.pcap", "link.pcap", "out/good.pcap", "../good.pcap", "folder")
+"""What captures are named: files, symbolic links, what lies above the folder, a folder."""
+
+
+def make_captures(folder: Path) -> Path:
+    """Make a folder of captures, with links that lead out of it, and return its path."""
+    captures = folder / "captures"
+    (captures / "folder").mkdir(parents=True)
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    good = header + struct.pack("<IIII", 1, 0, 60, 60) + bytes(60)
+    for place in (captures, captures / "folder", folder):
+        (place / "good.pcap").write_bytes(good)
+    (captures / "link.pcap").symlink_to(folder / "good.pcap")
+    (captures / "out").symlink_to(folder)
+    return captures
+
 
 def resident(process: DaemonProcess) -> int:
     """Return the bytes of memory that a process has."""
@@ -53,9 +73,14 @@ class Caller:
         self.dice = random.Random(seed)
         self.made_up = MadeUp(self.dice, ("default", "p", "q", "lease", "card", "tap"))
         # Callers share two of them, so that they take over each other's streams.
+        self.made_up.texts["capture"] = PATHS
         self.made_up.usual["stream_id"] = bytes([seed % 2]) * 16
         self.lease = self.open()
         self.codes: Counter[tuple[str, grpc.StatusCode]] = Counter()
+        self.replayed: set[str] = set()
+        """Captures that could be attached."""
+        self.answered: Counter[str] = Counter()
+        """Calls by method that the daemon answered or ended in order: refusals are not counted."""
 
     def __enter__(self) -> "Caller":
         return self
@@ -84,8 +109,10 @@ class Caller:
         call: Any = self.stubs.channel.stream_stream(f"/{name}")
         patience = 0.05 if method.server_streaming else PATIENCE
         stream = call(iter(requests), timeout=patience)
+        answers = 0
         with contextlib.suppress(grpc.RpcError):
             for _ in stream:
+                answers += 1
                 if method.server_streaming:
                     break
         if method.server_streaming:
@@ -93,6 +120,10 @@ class Caller:
         code = stream.code()
         assert code not in FAULTS, f"{name}: {code} {stream.details()}\n{requests!r:.2000}"
         self.codes[name, code] += 1
+        if name.endswith("/AttachReplay") and code is grpc.StatusCode.OK:
+            self.replayed.add(driver_pb2.AttachReplayRequest.FromString(requests[0]).capture)
+        told = code not in ENDED_HERE and code is not grpc.StatusCode.INVALID_ARGUMENT
+        self.answered[name] += bool(answers) or told
 
     def run(self, count: int) -> None:
         every = list(methods())
@@ -108,14 +139,32 @@ def out(stubs: Stubs) -> dict[str, int]:
     return {found.pool.name: found.in_flight for found in pools if found.in_flight}
 
 
+def can_replay(stubs: Stubs, path: str) -> bool:
+    """Attach a capture and detach it again; return whether the daemon did."""
+    name = f"sane-{PATHS.index(path)}"
+    request = driver_pb2.AttachReplayRequest(name=name, capture=path)
+    try:
+        stubs.driver.AttachReplay(request, timeout=PATIENCE)
+    except grpc.RpcError:
+        return False
+    with contextlib.suppress(grpc.RpcError):  # it may have ended
+        detach(stubs, name)
+    return True
+
+
 def test_requests_made_up_for_every_rpc(tmp_path: Path) -> None:
     codes: Counter[tuple[str, grpc.StatusCode]] = Counter()
+    answered: Counter[str] = Counter()
+    replayed: set[str] = set()
+    captures = f"--set=driver.capture_directory={make_captures(tmp_path)}"
     for start in range(0, REQUESTS, EACH):
         count = min(EACH, REQUESTS - start) // CLIENTS
         listen = f"--listen=unix:{tmp_path}/{start}.sock"
         with contextlib.ExitStack() as stack:
             log = stack.enter_context((tmp_path / f"{start}.log").open("w+"))
-            daemon = stack.enter_context(DaemonProcess(listen, *SETTINGS, errors=log)).await_ready()
+            daemon = stack.enter_context(
+                DaemonProcess(listen, captures, *SETTINGS, errors=log)
+            ).await_ready()
             before = resident(daemon)
             callers = [
                 stack.enter_context(Caller(daemon.address, start + number))
@@ -127,12 +176,15 @@ def test_requests_made_up_for_every_rpc(tmp_path: Path) -> None:
             assert resident(daemon) - before < GROWTH
             for caller in callers:
                 codes += caller.codes
+                answered += caller.answered
+                replayed |= caller.replayed
                 caller.__exit__()
             with Stubs(daemon.address) as stubs:
                 for driver in listed(stubs):
                     with contextlib.suppress(grpc.RpcError):  # detached already, and draining
                         detach(stubs, driver.name)
                 eventually(partial(out, stubs), lambda found: not found)
+                assert [path for path in PATHS if can_replay(stubs, path)] == [*PATHS[:2]]
                 assert stubs.statistics().violations == 0
                 fresh = Lease(stubs, "fresh")
                 assert stubs.lease.Allocate(
@@ -143,5 +195,7 @@ def test_requests_made_up_for_every_rpc(tmp_path: Path) -> None:
             log.seek(0)
             assert (status, "Traceback" in log.read()) == (0, False)
     print(f"{sum(codes.values())} requests to {len({name for name, _ in codes})} RPCs")
-    reached = {name for name, code in codes if code is not grpc.StatusCode.INVALID_ARGUMENT}
-    assert reached == {f"{rpc.containing_service.full_name}/{rpc.name}" for rpc in methods()}
+    silent = sum(count for (_, code), count in codes.items() if code in ENDED_HERE)
+    print(f"{sum(answered.values())} were answered, {silent} ended by their client")
+    assert replayed <= set(PATHS[:2])
+    assert set(answered) == {f"{rpc.containing_service.full_name}/{rpc.name}" for rpc in methods()}

@@ -40,6 +40,8 @@ class MadeUp:
         self.names = names
         self.usual: dict[str, Any] = {}
         """What fields of that name have four times out of five."""
+        self.texts: dict[str, Sequence[str]] = {}
+        """What texts of that name are one of, as often."""
 
     def message(self, kind: Descriptor, depth: int = 0) -> Message:
         """Return a message of that type; most of its fields are set."""
@@ -66,6 +68,8 @@ class MadeUp:
         dice = self.dice
         if field.name in self.usual and dice.random() < 0.8:
             return self.usual[field.name]
+        if field.name in self.texts and dice.random() < 0.8:
+            return dice.choice(self.texts[field.name])
         if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
             if field.type == FieldDescriptor.TYPE_BYTES:
                 return dice.randbytes(dice.choice((0, 1, 16, 60, 5000)))

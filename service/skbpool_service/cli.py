@@ -150,6 +150,8 @@ def serve(
     if print_config:
         print(as_toml(settings), end="")
     elif check_config:
+        if doubt := _doubt(settings):
+            print(f"skbpool serve: warning: {doubt}", file=sys.stderr)
         print("the configuration can be used")
     else:
         load = partial(_load_again, given, config)
@@ -201,6 +203,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
         log_queue.flush_within(LAST_LINES)  # what led to it stands above it
         return _failed(str(failure[0]), failure[1])
     _tell_quota(settings)
+    _tell_doubt(settings)
     _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
     notify(READY=1, STATUS=f"Listening on {', '.join(daemon.addresses)}")
     while signals.next() == signal.SIGHUP:
@@ -225,6 +228,17 @@ def _huge_hint(settings: "Settings") -> str:
     )
 
 
+def _doubt(settings: "Settings") -> str:
+    """Return what may be a mistake, though a daemon can go by it: folders may come later."""
+    folder = settings.driver.capture_directory
+    if not folder or Path(folder).is_dir():
+        return ""
+    return (
+        f"driver.capture_directory = {folder!r} is no folder: captures cannot be replayed until "
+        "there is one"
+    )
+
+
 def _tell_quota(settings: "Settings") -> None:
     """Log the default quota if it is what the size of the pool leaves, or more than it leaves."""
     import structlog
@@ -243,6 +257,13 @@ def _tell_quota(settings: "Settings") -> None:
             quota=settings.default_quota,
             buffers=settings.pool.buffers,
         )
+
+
+def _tell_doubt(settings: "Settings") -> None:
+    import structlog
+
+    if doubt := _doubt(settings):
+        structlog.get_logger().warning(doubt)
 
 
 def _end_if_it_hangs(seconds: float, log_queue: "LogQueue") -> None:

@@ -60,6 +60,15 @@ def test_every_row_says_what_to_do() -> None:
     assert all(what.strip() and do.strip() for what, do in rows)
 
 
+def test_the_sample_configuration_has_every_setting_that_a_refusal_may_name() -> None:
+    sample = (SERVICE.parent / "deploy" / "skbpool.toml").read_text()
+    document = (SERVICE / "ERRORS.md").read_text()
+    named = set(re.findall(r"`(?:limits|driver)\.(\w+)`", document))
+    named |= {limit.lower() for limit in re.findall(r"\bLIMIT_(\w+)", document)}
+    assert len(named) > 20
+    assert {key for key in named if not re.search(rf"^(# )?{key} = ", sample, re.M)} == set()
+
+
 def test_a_limit_is_told_as_a_quota() -> None:
     status = over_limit("max_pools", "the daemon has as many pools as it may", 3).status()
     [(_, value)] = status.trailing_metadata or ()

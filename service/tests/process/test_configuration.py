@@ -35,6 +35,22 @@ def test_a_configuration_is_checked_without_being_used(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_folder_of_captures_that_is_not_there_is_told(tmp_path: Path) -> None:
+    flags = ("--set", f"driver.capture_directory={tmp_path}/captures")
+    code, output, errors = serve(*flags, "--check-config")
+    assert (code, output) == (ExitCode.OK, "the configuration can be used\n")
+    told = f"driver.capture_directory = '{tmp_path}/captures' is no folder"
+    assert errors.startswith(f"skbpool serve: warning: {told}")
+    listen = ("--metrics", "", "--buffers", "256", "--listen", f"unix:{tmp_path}/d.sock")
+    with DaemonProcess(*listen, *flags) as daemon:
+        daemon.await_ready()
+        daemon.signal(signal.SIGTERM)
+        code, _, errors = daemon.finish()
+    assert (code, told in errors) == (ExitCode.OK, True)
+    (tmp_path / "captures").mkdir()
+    assert serve(*flags, "--check-config") == (ExitCode.OK, "the configuration can be used\n", "")
+
+
 def test_what_is_printed_is_a_configuration(tmp_path: Path) -> None:
     file = tmp_path / "skbpool.toml"
     file.write_text(TEXT.format(tmp_path, 'roles = ["observe"]'))

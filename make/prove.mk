@@ -80,6 +80,8 @@ prove-valgrind: ## The pool's tests, run by valgrind
 prove-service: export SKBPOOL_KILLS ?= 100
 prove-service: export SKBPOOL_LEASE_REQUESTS ?= 100000
 prove-service: export SKBPOOL_MUTATED_REQUESTS ?= 100000
-prove-service: setup ## 100 killed lease clients each on Unix sockets and TCP, 100,000 made-up requests each of leases and every RPC
+prove-service: export SKBPOOL_CONNECTIONS ?= 10000
+prove-service: setup ## 100 killed lease clients each on Unix sockets and TCP, 100,000 made-up requests each of leases and every RPC, 10,000 connections
 	$(PYTEST) -q -s --timeout 1800 service/tests/process/test_sessions_end.py \
-		service/tests/rpc/test_lease_fuzz.py service/tests/rpc/test_every_rpc_fuzz.py
+		service/tests/rpc/test_lease_fuzz.py service/tests/rpc/test_every_rpc_fuzz.py \
+		service/tests/process/test_ten_thousand.py

@@ -1,5 +1,6 @@
 """The client of the daemon, for asyncio."""
 
+import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -14,7 +15,7 @@ from skbpool.aio.stamps import StampReader
 from skbpool.aio.subscription import Subscription
 from skbpool.aio.watch import PoolWatch
 from skbpool.client.client import PREFERRED_MESSAGE_BYTES
-from skbpool.client.connection import DEFAULT_TIMEOUT
+from skbpool.client.connection import DEFAULT_TIMEOUT, check_timeout
 from skbpool.client.ingest import Acknowledgement
 from skbpool.client.outbox.settings import (
     DEFAULT_BUFFERED,
@@ -56,6 +57,14 @@ class Client(DriverCalls):
         timeout: float = DEFAULT_TIMEOUT,
         tls: Tls | None = None,
     ) -> None:
+        check_timeout(timeout)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "make a skbpool.aio.Client inside a running loop, which it belongs to: in a "
+                "coroutine, as of asyncio.run(main()); skbpool.Client needs none"
+            ) from None
         found = find_server() if address is None else parse_address(address)
         self.address: Address
         self.address, tls = secured(found, tls)

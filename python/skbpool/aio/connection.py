@@ -102,6 +102,11 @@ class ServerStream(Generic[Response]):
         self._closed = False
         self._cancelled = False
 
+    @property
+    def closed(self) -> bool:
+        """Whether this side has ended it."""
+        return self._closed
+
     async def wait_open(self) -> None:
         """Wait until the daemon has set everything up, which it tells by its initial metadata.
 

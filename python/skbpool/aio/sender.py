@@ -68,6 +68,9 @@ class Sender:
             raise ValueError("the sender is not open: use it in an async with statement")
         return self._box
 
+    def __repr__(self) -> str:
+        return f"<Sender {'not open' if self._box is None else self.result.summary}>"
+
     @property
     def result(self) -> IngestResult:
         """What became of the frames so far; after closing, at the end."""

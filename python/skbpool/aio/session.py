@@ -10,6 +10,7 @@ import grpc
 
 from skbpool.aio.connection import Connection, ServerStream
 from skbpool.client.errors import NotFound, ServiceError
+from skbpool.client.request import request_of
 from skbpool.client.verbs import lease
 from skbpool.client.verbs.lease import Delivered, View
 from skbpool.client.verbs.verb import Result, Verb
@@ -28,7 +29,7 @@ class Session:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
-        self._asked = name
+        self._request = request_of(lease_pb2.OpenSessionRequest, name=name)
         self._stream: ServerStream[lease_pb2.OpenSessionResponse] | None = None
         self._id = ""
         self._returning: set[asyncio.Task[None]] = set()
@@ -36,6 +37,9 @@ class Session:
         """Name that the session's references are accounted under."""
         self.buffer_bytes = 0
         """Size of the buffers allocated last, in bytes."""
+
+    def __repr__(self) -> str:
+        return f"<Session {self.name!r}{_state(self._stream)}>"
 
     async def open(self) -> Self:
         """Open it; `async with` does.
@@ -51,7 +55,7 @@ class Session:
             lease_pb2.OpenSessionRequest.SerializeToString,
             lease_pb2.OpenSessionResponse.FromString,
         )
-        call = method(lease_pb2.OpenSessionRequest(name=self._asked))
+        call = method(self._request)
         self._stream = ServerStream(self._connection, call)
         opened = await self._stream.first()
         self._id, self.name = opened.session_id, opened.name
@@ -118,10 +122,14 @@ class Session:
 
     async def _do(self, verb: Verb[Result]) -> Result:
         """Make a call; if the session is gone, say why."""
+        if self._stream is None:
+            raise ValueError("the session is not open: use it in an async with statement")
+        if self._stream.closed:
+            raise lease.session_closed()
         try:
             return await self._connection.do(verb)
         except NotFound as error:
-            if error.details.reason == "UNKNOWN_SESSION" and self._stream is not None:
+            if error.details.reason == "UNKNOWN_SESSION":
                 revoked = await self._stream.ended_by(grpc.StatusCode.ABORTED)
                 if revoked:
                     raise revoked from None
@@ -161,3 +169,9 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def _state(stream: ServerStream[lease_pb2.OpenSessionResponse] | None) -> str:
+    if stream is None:
+        return " not open"
+    return " closed" if stream.closed else ""

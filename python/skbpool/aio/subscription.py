@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from skbpool import SkbBatch
 from skbpool._native import decode_subscribe
 from skbpool.aio.connection import Connection, ServerStream
-from skbpool.client.drops import Drops, add_drops
+from skbpool.client.drops import Drops, add_drops, frames_by_reason
 from skbpool.client.subscription import METHOD
 from skbpool.v1 import frame_pb2
 
@@ -51,6 +51,10 @@ class Subscription:
         self._stream = ServerStream(self._connection, method(request.SerializeToString()))
         await self._stream.wait_open()
         return self
+
+    def __repr__(self) -> str:
+        state = "not open" if self._stream is None or self._stream.closed else "open"
+        return f"<Subscription {state}, missed {frames_by_reason(self.missed)}>"
 
     async def messages(self) -> AsyncIterator[bytes]:
         """Yield the encoded SubscribeResponses, for whoever decodes them on another way."""

@@ -6,7 +6,7 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Self, overload
 
 from skbpool.addresses import Address, find_server, parse_address
-from skbpool.client.connection import DEFAULT_TIMEOUT, Connection
+from skbpool.client.connection import DEFAULT_TIMEOUT, Connection, check_timeout
 from skbpool.client.drivers import DriverCalls
 from skbpool.client.ingest import Acknowledgement, encoded, ingest
 from skbpool.client.outbox.settings import (
@@ -63,6 +63,7 @@ class Client(DriverCalls):
         timeout: float = DEFAULT_TIMEOUT,
         tls: Tls | None = None,
     ) -> None:
+        check_timeout(timeout)
         found = find_server() if address is None else parse_address(address)
         self.address: Address
         self.address, tls = secured(found, tls)

@@ -152,6 +152,14 @@ def for_stubs(connection: Connection) -> grpc.Channel:
     return cast("grpc.Channel", _Methods(connection))
 
 
+def check_timeout(timeout: float) -> None:
+    """Raise TypeError or ValueError if it is no time that a call may take."""
+    if not isinstance(timeout, int | float):
+        raise TypeError(f"timeout is a number of seconds, not {type(timeout).__name__}")
+    if not timeout > 0:  # NaN too
+        raise ValueError(f"timeout is more than 0 seconds, not {timeout}")
+
+
 def closed() -> Closed:
     """Return the error of a client that was closed."""
     return Closed("the client was closed; make another")

@@ -13,11 +13,13 @@ Made = TypeVar("Made", bound=Message)
 _NUMBERS = {
     FieldDescriptor.TYPE_UINT32: "0 to 4294967295",
     FieldDescriptor.TYPE_UINT64: "0 to 2^64 - 1",
+    FieldDescriptor.TYPE_FIXED64: "0 to 2^64 - 1",
 }
 
 _KINDS = {
     FieldDescriptor.TYPE_UINT32: "a whole number",
     FieldDescriptor.TYPE_UINT64: "a whole number",
+    FieldDescriptor.TYPE_FIXED64: "a whole number",
     FieldDescriptor.TYPE_STRING: "a text",
     FieldDescriptor.TYPE_BYTES: "bytes",
 }
@@ -46,10 +48,14 @@ def duration_of(name: str, seconds: float) -> Duration:
 
     Raises:
         ValueError: It is no time, or has no place in the message.
+        TypeError: It is no number.
     """
     duration = Duration()
     try:
         duration.FromNanoseconds(round(seconds * 1e9))
+    except TypeError:
+        kind = type(seconds).__name__
+        raise TypeError(f"{name} is a number of seconds, not {kind}") from None
     except (ValueError, OverflowError):
         raise ValueError(f"{name} is a number of seconds, not {seconds}") from None
     return duration

@@ -51,6 +51,11 @@ class Sender:
         self._thread = threading.Thread(target=self._run, name="skbpool-ingest", daemon=True)
         self._thread.start()
 
+    def __repr__(self) -> str:
+        if os.getpid() != self._process:
+            return "<Sender of the process that forked this one>"
+        return f"<Sender {self.result.summary}>"
+
     @property
     def result(self) -> IngestResult:
         """What became of the frames so far; after closing, at the end."""

@@ -8,6 +8,7 @@ import grpc
 
 from skbpool.client.connection import Connection, ServerStream, for_stubs
 from skbpool.client.errors import NotFound
+from skbpool.client.request import request_of
 from skbpool.client.verbs import lease
 from skbpool.client.verbs.lease import Delivered, View
 from skbpool.client.verbs.verb import Result, Verb
@@ -33,7 +34,7 @@ class Session:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
         stub = lease_pb2_grpc.LeaseServiceStub(for_stubs(connection))
-        request = lease_pb2.OpenSessionRequest(name=name)
+        request = request_of(lease_pb2.OpenSessionRequest, name=name)
         self._stream = ServerStream(connection, stub.OpenSession(request))
         opened = self._stream.first()
         self._id = opened.session_id
@@ -41,6 +42,9 @@ class Session:
         """Name that the session's references are accounted under."""
         self.buffer_bytes = 0
         """Size of the buffers allocated last, in bytes."""
+
+    def __repr__(self) -> str:
+        return f"<Session {self.name!r}{' closed' if self._stream.closed else ''}>"
 
     def allocate(self, count: int = 1, pool: str = "", *, timeout: float = 0.0) -> list[int]:
         """Take `count` buffers out of a pool, the daemon's first unless named; all or none.
@@ -109,6 +113,8 @@ class Session:
 
     def _do(self, verb: Verb[Result]) -> Result:
         """Make a call; if the session is gone, say why."""
+        if self._stream.closed:
+            raise lease.session_closed()
         try:
             return self._connection.do(verb)
         except NotFound as error:

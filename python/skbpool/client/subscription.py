@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 from skbpool import SkbBatch
 from skbpool._native import decode_subscribe
 from skbpool.client.connection import Connection, ServerStream
-from skbpool.client.drops import Drops, add_drops
+from skbpool.client.drops import Drops, add_drops, frames_by_reason
 from skbpool.v1 import frame_pb2
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ class Subscription:
         self._stream.wait_open()
         self.missed: Drops = {}
         """Frames missed so far, by reason; brought up to date by iterating over batches."""
+
+    def __repr__(self) -> str:
+        state = "closed" if self._stream.closed else "open"
+        return f"<Subscription {state}, missed {frames_by_reason(self.missed)}>"
 
     def messages(self) -> Iterator[bytes]:
         """Yield the encoded SubscribeResponses, for whoever decodes them on another way."""

@@ -43,6 +43,12 @@ class IngestResult:
     restarts: int = 0
     """How often another run of the daemon was found there."""
 
+    @property
+    def summary(self) -> str:
+        """Where the frames are, in a line."""
+        counts = f"{self.given} given, {self.acknowledged} acknowledged, {self.waiting} waiting"
+        return f"{counts}, {self.lost} lost"
+
 
 class Tally:
     """What acknowledgements count, of all runs of the daemon together."""

@@ -55,13 +55,13 @@ def create_pool(
 
 def close_pool(name: str) -> Verb[pool_pb2.Pool]:
     """Have a pool closed."""
-    request, response = pool_pb2.ClosePoolRequest(name=name), pool_pb2.ClosePoolResponse
+    request, response = request_of(pool_pb2.ClosePoolRequest, name=name), pool_pb2.ClosePoolResponse
     return Verb(f"{_POOL}ClosePool", request, response, lambda answer: answer.pool)
 
 
 def pool_statistics(name: str) -> Verb[pool_pb2.PoolStatistics]:
     """Ask for the counters of one pool."""
-    request = pool_pb2.GetPoolStatisticsRequest(name=name)
+    request = request_of(pool_pb2.GetPoolStatisticsRequest, name=name)
     response = pool_pb2.GetPoolStatisticsResponse
     return Verb(f"{_POOL}GetPoolStatistics", request, response, lambda answer: answer.statistics)
 

@@ -33,6 +33,8 @@ class Line:
             OutOfRange: A number has no place in its field.
         """
         line = request_of(driver_pb2.DriverLine, frames=self.frames, descriptors=self.ring)
+        if not isinstance(self.rate, str):
+            raise TypeError(f"rate is a text, as in '1Gbps', not {type(self.rate).__name__}")
         match parse_rate(self.rate):
             case ("bits_per_second", bits):
                 line.bits_per_second = bits
@@ -46,6 +48,12 @@ class Line:
 
 
 AS_FAST_AS_MAY_BE = Line()
+
+
+def _message(line: object) -> driver_pb2.DriverLine:
+    if not isinstance(line, Line):
+        raise TypeError(f"line is a Line, as in Line('1Gbps', frames=10), not {line!r}")
+    return line.message()
 
 
 def drivers() -> Verb[list[driver_pb2.Driver]]:
@@ -62,7 +70,7 @@ def attach_nic(
         driver_pb2.AttachEmulatedNicRequest,
         name=name,
         pool=pool,
-        line=line.message(),
+        line=_message(line),
         frame_size=frame_size,
         stream=stream,
     )
@@ -78,7 +86,7 @@ def attach_replay(
         driver_pb2.AttachReplayRequest,
         name=name,
         pool=pool,
-        line=line.message(),
+        line=_message(line),
         capture=capture,
         loops=loops,
         endless=not loops,
@@ -90,5 +98,6 @@ def attach_replay(
 
 def detach_driver(name: str) -> Verb[driver_pb2.Driver]:
     """Have a driver detached."""
-    request, response = driver_pb2.DetachDriverRequest(name=name), driver_pb2.DetachDriverResponse
+    request = request_of(driver_pb2.DetachDriverRequest, name=name)
+    response = driver_pb2.DetachDriverResponse
     return Verb(f"{SERVICE}DetachDriver", request, response, lambda answer: answer.driver)

@@ -47,8 +47,7 @@ def test_a_card_at_a_gigabit_accounts_for_every_frame(daemon: Daemon, stubs: Stu
     assert card.accepted_frames + dropped(card) == FRAMES
     assert (subscriber.told, card.unclaimed_frames) == (card.accepted_frames, 0)
     assert {len(frame) for frame in subscriber.frames} == {60}
-    # A line that is down holds no buffer, and none is promised to it; its driver is there until it is
-    # detached.
+    # A line that is down holds no buffer, and none is promised to it; its driver stays.
     assert (stubs.statistics().in_flight, stubs.statistics().reserved) == (0, others)
     assert [entry["name"] for entry in daemon._engine.hub.stats()["drivers"]] == ["card"]
     gone = detach(stubs)

@@ -54,7 +54,7 @@ impl Hub {
     /// Attach a driver of this program.
     ///
     /// Args:
-    ///     name: What its frames are accounted under.
+    ///     name: What its frames are accounted under. Several may have one name; each has its own figures.
     ///     buffers: Buffers it has out at worst, which are promised to it; 0: those it delivers are
     ///         promised to whoever allocated them, if to anybody.
     ///     may_block: Longest that one delivery may wait, in seconds, for consumers with the policy
@@ -86,7 +86,7 @@ impl Hub {
     /// Attach a consumer of this program: from now on it is offered every frame of every driver.
     ///
     /// Args:
-    ///     name: What its views are accounted under.
+    ///     name: What its views are accounted under. Several may have one name; each has its own figures.
     ///     quota: Most views it may hold, those in its rings included; as many buffers are promised to it,
     ///         which others cannot be promised then. A promise holds no buffer back from who allocates.
     ///     quota_bytes: Most bytes it may hold by truesize, likewise; None: as many as the views come to.

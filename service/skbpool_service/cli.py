@@ -167,6 +167,8 @@ def _load_again(given: "Tables", config: Path | None, over: "Tables") -> "Settin
 
 def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
     """Run the daemon in this process and return its exit code."""
+    # There is nothing to be read anew yet, and by itself it would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # gRPC's own messages about addresses; the daemon says it in one line.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # The longest part of a start, and done by the kernel while the rest is imported.
@@ -201,7 +203,7 @@ def run(settings: "Settings", load: "Load", *, as_json: bool) -> ExitCode:
         failure = error, ExitCode.FAILURE
     if failure is not None:
         log_queue.flush_within(LAST_LINES)  # what led to it stands above it
-        return _failed(str(failure[0]), failure[1])
+        return _failed_within(LAST_LINES, str(failure[0]), failure[1])
     _tell_quota(settings)
     _tell_doubt(settings)
     _announce(daemon.addresses, daemon.metrics_url, as_json=as_json)
@@ -316,6 +318,16 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
 def _failed(text: str, code: ExitCode) -> ExitCode:
     for line in text.splitlines() or [""]:
         print(f"skbpool serve: {line}", file=sys.stderr)
+    return code
+
+
+def _failed_within(seconds: float, text: str, code: ExitCode) -> ExitCode:
+    """As `_failed`; ends the process where nobody reads standard error and it is full."""
+    telling = threading.Thread(target=_failed, args=(text, code), daemon=True)
+    telling.start()
+    telling.join(seconds)
+    if telling.is_alive():
+        os._exit(code)
     return code
 
 

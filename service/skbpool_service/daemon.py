@@ -295,4 +295,5 @@ def _end(listener: Listener) -> None:
     if not gone.wait(CLOSING / 2):
         closed = close_all(listener.bound)
         log.warning("clients that read nothing are cut off", connections=closed)
-        gone.wait()
+        if not gone.wait(CLOSING):
+            log.warning("gRPC does not end, as where no thread can be had, and is left behind")

@@ -1,6 +1,7 @@
 """Sending frames into the daemon over one Ingest stream, for asyncio."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -42,24 +43,29 @@ async def send_messages(
 
     failure: Exception | None = None
 
+    over = (grpc.RpcError, asyncio.InvalidStateError)
+    """How writing to a call fails that has ended: whoever listens is told why."""
+
     async def write() -> None:
         nonlocal failure
         try:
             await call.write(opening)
-            try:
-                async for message in _each(messages):
-                    check_message(message)
-                    while not window.allows(len(message)):
-                        await changes.wait(None)
-                    window.send(len(message))
+        except over:
+            return
+        try:
+            async for message in _each(messages):
+                check_message(message)
+                while not window.allows(len(message)):
+                    await changes.wait(None)
+                window.send(len(message))
+                try:
                     await call.write(message)
-            except (grpc.RpcError, asyncio.InvalidStateError):
-                raise
-            except Exception as error:  # raised when what was sent before is acknowledged
-                failure = error
+                except over:
+                    return
+        except Exception as error:  # raised when what was sent before is acknowledged
+            failure = error
+        with contextlib.suppress(*over):
             await call.done_writing()
-        except (grpc.RpcError, asyncio.InvalidStateError):
-            return  # whoever listens is told
 
     writer = asyncio.create_task(write())
     try:

@@ -141,6 +141,8 @@ class Session:
         try:
             return await asyncio.shield(call)
         except asyncio.CancelledError:
+            # Looked at here: a session that is closed next asks nobody any more.
+            call.add_done_callback(lambda call: call.cancelled() or call.exception())
             task = asyncio.ensure_future(self._give_back(call, handles))
             self._returning.add(task)
             task.add_done_callback(self._returning.discard)

@@ -1,5 +1,6 @@
 """The channel to one daemon, and the streams over it."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -156,8 +157,8 @@ def check_timeout(timeout: float) -> None:
     """Raise TypeError or ValueError if it is no time that a call may take."""
     if not isinstance(timeout, int | float):
         raise TypeError(f"timeout is a number of seconds, not {type(timeout).__name__}")
-    if not timeout > 0:  # NaN too
-        raise ValueError(f"timeout is more than 0 seconds, not {timeout}")
+    if not 0 < timeout < math.inf:  # nor NaN
+        raise ValueError(f"timeout is more than 0 seconds, and finite, not {timeout}")
 
 
 def closed() -> Closed:

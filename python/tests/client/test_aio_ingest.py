@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+from asyncio import InvalidStateError
 from collections.abc import AsyncIterator, Awaitable, Iterator
 
+import grpc
 import pytest
 import skbpool.aio
 from skbpool import Client, OutOfRange
@@ -112,9 +114,9 @@ def test_what_cannot_be_meant_is_told(daemon: Daemon) -> None:
 
 
 def test_what_the_daemon_refuses_and_what_a_source_raises_end_the_stream(daemon: Daemon) -> None:
-    async def broken() -> AsyncIterator[bytes]:
+    async def broken(error: Exception) -> AsyncIterator[bytes]:
         yield message(1)
-        raise RuntimeError("the source broke")
+        raise error
 
     async def test() -> None:
         acknowledged: list[int] = []
@@ -129,9 +131,15 @@ def test_what_the_daemon_refuses_and_what_a_source_raises_end_the_stream(daemon:
                 await client.ingest([bytes(60), bytes(LARGEST + 1)])
             with pytest.raises(InvalidRequest):
                 await send([message(1), message(2, 61)])
-            with pytest.raises(RuntimeError, match="the source broke"):
-                await send(broken())
-            assert acknowledged[-1] == 1
+            # As a source that is another call, or another event loop's, raises.
+            for error in (
+                RuntimeError("broke"),
+                grpc.RpcError("broke"),
+                InvalidStateError("broke"),
+            ):
+                with pytest.raises(type(error), match="broke"):
+                    await asyncio.wait_for(send(broken(error)), DEADLINE)
+                assert acknowledged[-1] == 1
             await gone(client)
 
     run(test())

@@ -198,6 +198,9 @@ class FrameService:
         with self._lock:
             self._stopping = True
             ingesting = list(self._ingesting)
+        # All of them first: those that are busy then tell it themselves.
+        for ingest in ingesting:
+            ingest.stopping.set()
         deadline = time.monotonic() + patience
         for ingest in ingesting:
             ingest.stop(max(deadline - time.monotonic(), 0))
@@ -217,6 +220,8 @@ class _Ingest:
         self._port: IngestPort | None = None
         self._attached = False
         self._name = ""
+        self.stopping = threading.Event()
+        """Whether the client is to be told that the daemon stops, after the batch it is at."""
 
     def attach(self, port: IngestPort, name: str) -> None:
         """Have messages land by `port`, which is the driver `name`."""
@@ -283,11 +288,17 @@ class _Ingest:
                 with self._busy:
                     if not self._attached or not self._stream.is_active:
                         return False
+                    if self.stopping.is_set():
+                        self._tell_stop()
+                        return False
                     if not self._acks.add(len(message), self._port.submit(message)):
                         return False
                     owed = self._acks.is_owed and not self._acks.is_awaited
                     self._acks.is_awaited |= owed
                     urgent = self._acks.is_little_owed
+                    if self.stopping.is_set():
+                        self._tell_stop()
+                        return False
                 if owed:
                     self._later.submit(self._acknowledge, urgent)
             return self._stream.is_active
@@ -300,6 +311,8 @@ class _Ingest:
             self._acks.is_awaited = False
             if self._stream.is_active:
                 self._acks.flush()
+            if self.stopping.is_set():
+                self._tell_stop()
 
     def _flush(self) -> None:
         with self._busy:
@@ -307,16 +320,17 @@ class _Ingest:
                 self._acks.flush()
 
     def stop(self, patience: float) -> None:
-        """Tell the client the end. One that reads no acknowledgements is not waited for."""
+        """Tell the client the end, unless it is busy for longer: then its own thread tells it."""
         if self._busy.acquire(timeout=patience):
             try:
-                self._acks.flush()
-                text = (
-                    "the daemon is stopping; what was acknowledged is accepted, send the rest later"
-                )
-                self._stream.end(stopping(text))
+                self._tell_stop()
             finally:
                 self._busy.release()
+
+    def _tell_stop(self) -> None:
+        self._acks.flush()
+        text = "the daemon is stopping; what was acknowledged is accepted, send the rest later"
+        self._stream.end(stopping(text))
 
 
 class _Subscriber:

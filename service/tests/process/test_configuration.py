@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from daemon_support import DaemonProcess, Stubs
+import skbpool
+from daemon_support import PATIENCE, DaemonProcess, Stubs, eventually
 from skbpool.exit_codes import ExitCode
 
 pytestmark = pytest.mark.e2e
@@ -93,3 +94,27 @@ def test_a_socket_has_the_mode_and_group_asked_for(tmp_path: Path) -> None:
         daemon.signal(signal.SIGTERM)
         assert daemon.finish()[0] == ExitCode.OK
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+@pytest.mark.parametrize("lines", ["console", "json"])
+def test_standard_streams_may_be_closed(closed: str, lines: str, tmp_path: Path) -> None:
+    socket = tmp_path / "d.sock"
+    command = Path(sys.executable).with_name("skbpool")
+    flags = f"--listen unix:{socket} --metrics= --log-format {lines}"
+    with subprocess.Popen(["sh", "-c", f"exec {command} serve {flags} {closed}"]) as daemon:
+        try:
+            eventually(lambda: socket.exists() or daemon.poll() is not None)
+            with skbpool.Client(f"unix:{socket}") as client:
+                eventually(lambda: is_served(client))
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(PATIENCE) == 0
+        finally:
+            daemon.kill()
+
+
+def is_served(client: skbpool.Client) -> bool:
+    try:
+        return bool(client.server_info().version)
+    except skbpool.client.ServerUnavailable:
+        return False

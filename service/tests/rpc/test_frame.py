@@ -356,3 +356,25 @@ def test_stopping_delivers_what_was_accepted_and_tells_both_sides(start) -> None
     assert tap.code() == Code.OK
     stopping.join(PATIENCE)
     assert not stopping.is_alive()
+
+
+def test_a_stream_that_is_busy_at_the_stop_tells_it_after_that(start) -> None:
+    daemon, stubs = start()
+    driver = Driver(stubs)
+    (ingest,) = daemon._frames._ingesting
+    with ingest._busy:
+        batch = request(numbered(5), 1)
+        sending = threading.Thread(target=partial(refusal, partial(driver.send, batch)))
+        sending.start()
+        daemon._frames.stop_ingest(0)
+    sending.join(PATIENCE)
+    assert not sending.is_alive(), "it was told, though nobody waited for it"
+    assert stubs.statistics().alloc_fast + stubs.statistics().alloc_slow == 0, "nothing landed"
+    # One that was busy sending an acknowledgement, and whose client sends nothing more.
+    daemon, stubs = start()
+    driver = Driver(stubs)
+    (ingest,) = daemon._frames._ingesting
+    with ingest._busy:
+        daemon._frames.stop_ingest(0)
+    ingest._acknowledge()
+    assert refusal(lambda: next(driver.stream))[0] == Code.UNAVAILABLE

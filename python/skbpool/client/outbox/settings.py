@@ -38,6 +38,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         request_of(frame_pb2.IngestRequest, driver=self.driver)
+        if not isinstance(self.resend, bool):
+            raise TypeError(f"resend is True or False, not {self.resend!r}")
+        if not isinstance(self.max_buffered_bytes, int):
+            raise TypeError(
+                f"max_buffered_bytes is a whole number, not {self.max_buffered_bytes!r}"
+            )
         numbers = (self.linger, self.deadline, self.max_buffered_bytes)
         try:
             # Told so that NaN, which compares with nothing, is refused too.

@@ -51,7 +51,7 @@ class Delivered(NamedTuple):
 def allocate(session: str, count: int, pool: str, timeout: float) -> Verb[tuple[list[int], int]]:
     """Take buffers; the result is their handles, and the size of each."""
     request = request_of(lease_pb2.AllocateRequest, session_id=session, pool=pool, count=count)
-    if timeout:
+    if timeout != 0:
         request.wait.CopyFrom(duration_of("timeout", timeout))
     return Verb(
         f"{SERVICE}Allocate",
